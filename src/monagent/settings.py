@@ -1,0 +1,218 @@
+"""The settings in force: read from the environment, checked, with where each value came from.
+
+`current()` is what the program around us was started with; it is read once per process.
+Wrong and unknown variables never raise: they are sentences in `problems`, and defaults apply.
+"""
+
+from __future__ import annotations
+
+import os
+
+from monagent.settings_kinds import EDGES, MODE, Kind, library_name
+from monagent.settings_table import BUCKETS, PREFIX, TABLE, Setting
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Settings:
+    """One attribute per entry of the table, and the two families with a free part."""
+
+    enabled: bool
+    host: str
+    port: int
+    path: str
+    dir: str | None
+    exporter: str
+    disable: tuple[str, ...]
+    enable_only: tuple[str, ...]
+    excluded_urls: tuple[str, ...]
+    series_limit: int
+    labels: dict[str, str]
+    recommended_attributes: bool
+    peer_services: tuple[tuple[str, str], ...]
+    service_name: str | None
+    resource_attributes: dict[str, str]
+    strict: bool
+    log_level: str
+    config: str | None
+    web_config: str | None
+    supervise: bool | None
+    pushgateway: str | None
+    textfile: str | None
+    otlp_endpoint: str | None
+    otlp_headers: dict[str, str]
+    otlp_protocol: str
+    otlp_timeout: int
+    otlp_interval: int
+
+    def __init__(self) -> None:
+        self.modes: dict[str, str] = {}
+        self.edges: dict[str, tuple[float, ...]] = {}
+        self.problems: list[str] = []
+        self.origins: dict[str, str] = {}
+
+    def library(self, name: str) -> str:
+        """Mode of a library: on, off or otel. Its own variable beats the two lists."""
+        key = library_name(name)
+        mode = self.modes.get(key)
+        if mode is not None:
+            return mode
+        if key in self.disable or "*" in self.disable:
+            return "off"
+        return "off" if self.enable_only and key not in self.enable_only else "on"
+
+    def buckets(self, metric: str) -> tuple[float, ...] | None:
+        """Edges set for a histogram (`http.server.request.duration`), or None."""
+        return self.edges.get(metric.replace(".", "_").upper()) if self.edges else None
+
+    @property
+    def delivers_at_the_end(self) -> bool:
+        """Whether somebody is to get the last numbers after the program has ended."""
+        return bool(self.otlp_endpoint or self.pushgateway or self.textfile)
+
+
+def load(environ: Mapping[str, str]) -> Settings:
+    """Settings from an environment. Empty variables count as unset, as OpenTelemetry has it."""
+    settings = Settings()
+    for setting in TABLE:
+        _set(settings, setting, environ)
+    known = _KNOWN
+    for name in environ:
+        if name.startswith(PREFIX) and name not in known and environ[name].strip():
+            _set_free(settings, name, environ[name].strip())
+    if settings.disable or settings.enable_only:
+        _check_names(settings)
+    return settings
+
+
+def current() -> Settings:
+    """The settings of this process; what is set later in os.environ changes nothing."""
+    if not _current:
+        _current.append(load(os.environ))
+    return _current[0]
+
+
+def use(settings: Settings | None) -> None:
+    """Make these the settings of this process; None reads the environment afresh."""
+    _current[:] = [] if settings is None else [settings]
+
+
+def libraries() -> list[str]:
+    """Names that may be switched: the integrations and families on disk."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    names = set()
+    for room in ("integrations", "conventions"):
+        try:
+            files = os.listdir(os.path.join(here, room))
+        except OSError:
+            continue
+        names.update(name.removesuffix(".py") for name in files if not name.startswith("_"))
+    return sorted(names)
+
+
+_KNOWN = frozenset(setting.name for setting in TABLE)
+_current: list[Settings] = []
+
+
+def _set(settings: Settings, setting: Setting, environ: Mapping[str, str]) -> None:
+    value, origin = setting.default, "default"
+    for name, kind in ((setting.name, setting.kind), *setting.twins):
+        text = environ.get(name, "").strip()
+        if not text or _made_by_kubernetes(name, text):
+            continue
+        parsed = _parsed(settings, name, kind, text, setting.default)
+        if parsed is not _WRONG:
+            value, origin = parsed, name
+        break
+    setattr(settings, setting.attribute, value)
+    settings.origins[setting.attribute] = origin
+
+
+def _set_free(settings: Settings, name: str, text: str) -> None:
+    """MONAGENT_BUCKETS_<METRIC>, MONAGENT_<LIBRARY>, or a name that nobody knows."""
+    if _made_by_kubernetes(name, text):
+        return
+    metric = name[len(BUCKETS) :]
+    if name.startswith(BUCKETS) and metric:
+        edges = _parsed(settings, name, EDGES, text, "the metric's own")
+        if isinstance(edges, tuple):
+            settings.edges[metric.upper()] = edges
+            settings.origins["buckets." + metric.lower()] = name
+        return
+    library = library_name(name[len(PREFIX) :])
+    known = libraries()
+    if library in known:
+        mode = _parsed(settings, name, MODE, text, "on")
+        if isinstance(mode, str):
+            settings.modes[library] = mode
+            settings.origins["library." + library] = name
+        return
+    names = sorted(_KNOWN) + [PREFIX + library.upper() for library in known]
+    meant = nearest(name, [known for known in names if known.startswith(PREFIX)])
+    hint = f", expected a known name; did you mean {meant}?" if meant else ", which nobody knows"
+    settings.problems.append(f"{name}: found this variable{hint}; it is ignored")
+
+
+_WRONG = object()
+
+
+def _parsed(settings: Settings, name: str, kind: Kind, text: str, default: object) -> object:
+    try:
+        return kind.parse(text)
+    except ValueError:
+        using = _shown(default)
+        settings.problems.append(f"{name}: found {text!r}, expected {kind.expected}; using {using}")
+        return _WRONG
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "none" if value is None or value in ((), {}) else str(value)
+
+
+def _check_names(settings: Settings) -> None:
+    """OpenTelemetry's list may name instrumentations that monagent lacks, ours may not."""
+    known = libraries()
+    for attribute, listed in (("disable", settings.disable), ("enable_only", settings.enable_only)):
+        origin = settings.origins[attribute]
+        for name in listed if origin.startswith(PREFIX) else ():
+            if name not in known and name != "*":
+                meant = nearest(name, known)
+                hint = f"; did you mean {meant!r}?" if meant else ""
+                settings.problems.append(
+                    f"{origin}: found {name!r}, expected names that `monagent list` shows{hint};"
+                    " it is ignored"
+                )
+
+
+def _made_by_kubernetes(name: str, text: str) -> bool:
+    """A Kubernetes service called "monagent" sets MONAGENT_PORT=tcp://… in every pod beside it."""
+    if "://" in text and name == "MONAGENT_PORT":
+        return True
+    rest = name.removeprefix("MONAGENT_PORT_")
+    return (rest != name and rest[:1].isdigit()) or name.startswith(
+        ("MONAGENT_SERVICE_HOST", "MONAGENT_SERVICE_PORT")
+    )
+
+
+def nearest(name: str, known: list[str]) -> str | None:
+    """The known name that takes the fewest edits, if those are few."""
+    best, fewest = None, 1 + len(name) // 4
+    for candidate in known:
+        edits = _edits(name, candidate)
+        if edits <= fewest and (best is None or edits < fewest):
+            best, fewest = candidate, edits
+    return best
+
+
+def _edits(one: str, other: str) -> int:
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        before, row[0] = row[0], i
+        for j, letter_of_other in enumerate(other, 1):
+            cost = min(row[j] + 1, row[j - 1] + 1, before + (letter != letter_of_other))
+            before, row[j] = row[j], cost
+    return row[len(other)]

@@ -1,0 +1,170 @@
+"""What a setting's text may look like: each kind says what it expects and turns text to a value.
+
+A kind's `parse` raises ValueError for a wrong text; who asked names the variable and the default.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Kind:
+    """One shape of text: the sentence part after "expected", and the parser."""
+
+    __slots__ = ("expected", "parse")
+
+    def __init__(self, expected: str, parse: Callable[[str], object]) -> None:
+        self.expected = expected
+        self.parse = parse
+
+
+_ON = ("on", "1", "true", "yes")
+_OFF = ("off", "0", "false", "no")
+
+
+def parse_switch(text: str) -> bool:
+    word = text.lower()
+    if word not in _ON + _OFF:
+        raise ValueError(text)
+    return word in _ON
+
+
+def parse_inverted(text: str) -> bool:
+    """OTEL_SDK_DISABLED: only "true" means true there, and nothing else is an error."""
+    return text.lower() != "true"
+
+
+def parse_mode(text: str) -> str:
+    """A library's mode: on, off or otel."""
+    if text.lower() == "otel":
+        return "otel"
+    return "on" if parse_switch(text) else "off"
+
+
+def parse_list(text: str) -> tuple[str, ...]:
+    return tuple(item.strip() for item in text.split(",") if item.strip())
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Library names; `aiohttp-client`, `AioHTTP_client` are one name."""
+    return tuple(library_name(item) for item in parse_list(text))
+
+
+def library_name(text: str) -> str:
+    return text.strip().lower().replace("-", "_").replace(".", "_")
+
+
+def parse_pairs(text: str) -> tuple[tuple[str, str], ...]:
+    """`a=1,b=2`, in the order written."""
+    pairs = []
+    for item in parse_list(text):
+        key, equals, value = item.partition("=")
+        if not equals or not key.strip():
+            raise ValueError(item)
+        pairs.append((key.strip(), value.strip()))
+    return tuple(pairs)
+
+
+def parse_labels(text: str) -> dict[str, str]:
+    labels = dict(parse_pairs(text))
+    for key in labels:
+        if not key.isascii() or not key.replace("_", "a").replace(".", "a").isalnum():
+            raise ValueError(key)
+        if key[0].isdigit() or key.startswith("__"):
+            raise ValueError(key)
+    return labels
+
+
+def parse_attributes(text: str) -> dict[str, str]:
+    """OTEL_RESOURCE_ATTRIBUTES: pairs whose keys and values are percent-encoded."""
+    return {_unquoted(key): _unquoted(value) for key, value in parse_pairs(text)}
+
+
+def parse_edges(text: str) -> tuple[float, ...]:
+    edges = tuple(float(item) for item in parse_list(text))
+    finite = all(abs(edge) < float("inf") for edge in edges)
+    rising = all(low < high for low, high in zip(edges, edges[1:], strict=False))
+    if not edges or not finite or not rising:
+        raise ValueError(text)
+    return edges
+
+
+def parse_metrics_path(text: str) -> str:
+    if not text.startswith("/") or text == "/" or " " in text or "?" in text:
+        raise ValueError(text)
+    return text
+
+
+def parse_url(text: str) -> str:
+    scheme, colons, rest = text.partition("://")
+    if scheme not in ("http", "https") or not colons or not rest.strip("/"):
+        raise ValueError(text)
+    return text.rstrip("/")
+
+
+def parse_otlp_base(text: str) -> str:
+    """The OTLP endpoint for all signals lacks the path of the metrics one."""
+    return parse_url(text) + "/v1/metrics"
+
+
+def parse_file(text: str) -> str:
+    path = os.path.abspath(text)
+    if not os.path.isfile(path):
+        raise ValueError(text)
+    return path
+
+
+def parse_host(text: str) -> str:
+    if any(letter.isspace() or letter in "/@" for letter in text):
+        raise ValueError(text)
+    return text.strip("[]")
+
+
+def whole(low: int, high: int) -> Kind:
+    """A whole number within bounds, both included."""
+
+    def parse(text: str) -> int:
+        number = int(text)
+        if not low <= number <= high:
+            raise ValueError(text)
+        return number
+
+    return Kind(f"a number from {low} to {high}", parse)
+
+
+def choice(*words: str) -> Kind:
+    def parse(text: str) -> str:
+        if text.lower() not in words:
+            raise ValueError(text)
+        return text.lower()
+
+    return Kind(", ".join(words[:-1]) + " or " + words[-1], parse)
+
+
+def _unquoted(text: str) -> str:
+    """Percent-decoding without urllib, which loads a dozen modules into the application."""
+    parts = text.split("%")
+    raw = parts[0].encode()
+    for part in parts[1:]:
+        raw += bytes.fromhex(part[:2]) + part[2:].encode()
+    return raw.decode("utf-8")
+
+
+SWITCH = Kind("on or off", parse_switch)
+MODE = Kind("on, off or otel", parse_mode)
+TEXT = Kind("text", str)
+NAMES = Kind("names of libraries separated by commas", parse_names)
+PATTERNS = Kind("regular expressions separated by commas", parse_list)
+PAIRS = Kind("pairs like pattern=name separated by commas", parse_pairs)
+LABELS = Kind("pairs like label=value separated by commas", parse_labels)
+ATTRIBUTES = Kind("pairs like key=value separated by commas", parse_attributes)
+EDGES = Kind("rising numbers separated by commas", parse_edges)
+METRICS_PATH = Kind("a path that begins with /", parse_metrics_path)
+URL = Kind("a URL that begins with http:// or https://", parse_url)
+FILE = Kind("the path of a file that exists", parse_file)
+PATH = Kind("a path", os.path.abspath)
+HOST = Kind("a host name or an address", parse_host)

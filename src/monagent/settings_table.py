@@ -1,0 +1,263 @@
+"""Every setting of monagent, declared once: name, kind, default, one sentence, OpenTelemetry twin.
+
+An option of the command line (`--service-name`) is derived from the name and means the same.
+Two families have a free part and stand below the table: MONAGENT_<LIBRARY>, MONAGENT_BUCKETS_….
+"""
+
+from __future__ import annotations
+
+from monagent.settings_kinds import (
+    ATTRIBUTES,
+    FILE,
+    HOST,
+    LABELS,
+    METRICS_PATH,
+    NAMES,
+    PAIRS,
+    PATH,
+    PATTERNS,
+    SWITCH,
+    TEXT,
+    URL,
+    Kind,
+    choice,
+    parse_inverted,
+    parse_otlp_base,
+    whole,
+)
+
+
+class Setting:
+    """One declared setting; `twins` are other variables that set it when `name` does not."""
+
+    __slots__ = ("attribute", "default", "kind", "name", "sentence", "twins")
+
+    def __init__(
+        self,
+        attribute: str,
+        name: str,
+        kind: Kind,
+        default: object,
+        sentence: str,
+        *twins: str | tuple[str, Kind],
+    ) -> None:
+        self.attribute = attribute
+        self.name = name
+        self.kind = kind
+        self.default = default
+        self.sentence = sentence
+        self.twins = tuple((t, kind) if isinstance(t, str) else t for t in twins)
+
+    @property
+    def option(self) -> str | None:
+        """`--service-name` for MONAGENT_SERVICE_NAME; OTEL_* settings have none."""
+        prefix, _, rest = self.name.partition("MONAGENT_")
+        return None if prefix or self.attribute == "enabled" else option_of(rest)
+
+
+def option_of(name: str) -> str:
+    return "--" + name.lower().replace("_", "-")
+
+
+TABLE = (
+    Setting(
+        "enabled",
+        "MONAGENT_ENABLED",
+        SWITCH,
+        True,
+        "Whether monagent does anything at all.",
+        ("OTEL_SDK_DISABLED", Kind("true or false", parse_inverted)),
+    ),
+    Setting(
+        "host",
+        "MONAGENT_HOST",
+        HOST,
+        "127.0.0.1",
+        "Address on which the metrics endpoint listens.",
+        "OTEL_EXPORTER_PROMETHEUS_HOST",
+    ),
+    Setting(
+        "port",
+        "MONAGENT_PORT",
+        whole(0, 65535),
+        9464,
+        "Port of the metrics endpoint; 0 picks a free one and says which.",
+        "OTEL_EXPORTER_PROMETHEUS_PORT",
+    ),
+    Setting("path", "MONAGENT_PATH", METRICS_PATH, "/metrics", "Path of the metrics."),
+    Setting(
+        "dir",
+        "MONAGENT_DIR",
+        PATH,
+        None,
+        "Directory of the numbers' files; by default one in shared memory per process tree.",
+    ),
+    Setting(
+        "exporter",
+        "MONAGENT_EXPORTER",
+        choice("process", "thread", "off"),
+        "process",
+        "Who serves the numbers: a process of its own, a thread inside the program, or nobody.",
+    ),
+    Setting(
+        "disable",
+        "MONAGENT_DISABLE",
+        NAMES,
+        (),
+        "Libraries to leave alone.",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+    ),
+    Setting(
+        "enable_only",
+        "MONAGENT_ENABLE_ONLY",
+        NAMES,
+        (),
+        "The only libraries to record; empty means all.",
+    ),
+    Setting(
+        "excluded_urls",
+        "MONAGENT_EXCLUDED_URLS",
+        PATTERNS,
+        (),
+        "Requests to URLs that one of these patterns finds are not recorded.",
+        "OTEL_PYTHON_EXCLUDED_URLS",
+    ),
+    Setting(
+        "series_limit",
+        "MONAGENT_SERIES_LIMIT",
+        whole(1, 10_000_000),
+        10_000,
+        "Most series a metric may have; further ones add up in one overflow series.",
+    ),
+    Setting(
+        "labels",
+        "MONAGENT_LABELS",
+        LABELS,
+        {},
+        "Constant labels on every series.",
+    ),
+    Setting(
+        "recommended_attributes",
+        "MONAGENT_RECOMMENDED_ATTRIBUTES",
+        SWITCH,
+        False,
+        "Add labels that the conventions recommend without requiring them.",
+    ),
+    Setting(
+        "peer_services",
+        "MONAGENT_PEER_SERVICES",
+        PAIRS,
+        (),
+        "Names for the hosts a program calls, like *.payments.example=payments.",
+    ),
+    Setting(
+        "service_name",
+        "MONAGENT_SERVICE_NAME",
+        TEXT,
+        None,
+        "Name of the service in target_info and in pushed metrics.",
+        "OTEL_SERVICE_NAME",
+    ),
+    Setting(
+        "resource_attributes",
+        "OTEL_RESOURCE_ATTRIBUTES",
+        ATTRIBUTES,
+        {},
+        "Further facts about the service, shown in target_info.",
+    ),
+    Setting(
+        "strict",
+        "MONAGENT_STRICT",
+        SWITCH,
+        False,
+        "Refuse to start the program when a setting is wrong.",
+    ),
+    Setting(
+        "log_level",
+        "MONAGENT_LOG_LEVEL",
+        choice("debug", "info", "warning", "error", "off"),
+        "info",
+        "Least severe line that monagent says on stderr.",
+    ),
+    Setting(
+        "config",
+        "MONAGENT_CONFIG",
+        FILE,
+        None,
+        "File with rules for metrics of your own.",
+    ),
+    Setting(
+        "web_config",
+        "MONAGENT_WEB_CONFIG",
+        PATH,  # Not FILE: a missing one must close the endpoint, not open it without a password.
+        None,
+        "Prometheus web configuration file: TLS and basic authentication of the endpoint.",
+    ),
+    Setting(
+        "supervise",
+        "MONAGENT_SUPERVISE",
+        SWITCH,
+        None,
+        "Stay as the program's parent until its last numbers are delivered;"
+        " the default is on for the first process of a container that delivers at the end.",
+    ),
+    Setting(
+        "pushgateway",
+        "MONAGENT_PUSHGATEWAY",
+        URL,
+        None,
+        "Pushgateway that gets the last numbers when the program has ended.",
+    ),
+    Setting(
+        "textfile",
+        "MONAGENT_TEXTFILE",
+        PATH,
+        None,
+        "File that gets the last numbers when the program has ended.",
+    ),
+    Setting(
+        "otlp_endpoint",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        URL,
+        None,
+        "OTLP receiver to which metrics are pushed, full URL.",
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", Kind(URL.expected, parse_otlp_base)),
+    ),
+    Setting(
+        "otlp_headers",
+        "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
+        ATTRIBUTES,
+        {},
+        "Headers sent with every OTLP push.",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+    ),
+    Setting(
+        "otlp_protocol",
+        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+        choice("http/protobuf", "http/json", "grpc"),
+        "http/protobuf",
+        "OTLP protocol; http/protobuf is the one that monagent speaks.",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+    ),
+    Setting(
+        "otlp_timeout",
+        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+        whole(1, 3_600_000),
+        10_000,
+        "Milliseconds after which an OTLP push is given up.",
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+    ),
+    Setting(
+        "otlp_interval",
+        "OTEL_METRIC_EXPORT_INTERVAL",
+        whole(1, 86_400_000),
+        60_000,
+        "Milliseconds between two OTLP pushes.",
+    ),
+)
+
+BUCKETS = "MONAGENT_BUCKETS_"
+"""MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION=0.1,1: edges of that histogram."""
+
+PREFIX = "MONAGENT_"
+"""MONAGENT_REDIS=on|off|otel: the mode of that library."""

@@ -1,0 +1,223 @@
+"""Metrics as conventions declare them: data that costs nothing until something is recorded.
+
+    DURATION = Histogram(
+        "db.client.operation.duration", unit="s", help="…", labels=("db.system.name",), buckets=(…)
+    )
+    DURATION.bind("postgresql")(0.012)
+
+`bind` gives the recorder of one series and remembers it; a value of None or "" leaves its label
+out.
+"""
+
+from __future__ import annotations
+
+from monagent.metrics.family import Family, Spec
+from monagent.store.shard import Shard
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from monagent.metrics.recorders import Recorder
+
+    Label = str | int | bool | float | None
+
+SERIES_LIMIT = 10_000
+
+
+class Metric:
+    """One declared metric.
+
+    Args:
+        name: OpenTelemetry name, dots between words.
+        unit: UCUM unit: "s", "By", "{request}".
+        help: one sentence that says what an operator learns, with a full stop.
+        labels: attribute names, in the order in which `bind` takes their values.
+        limit: most series of this metric in one process; None: the setting MONAGENT_SERIES_LIMIT.
+    """
+
+    kind = ""
+    merge = "sum"
+    buckets: tuple[float, ...] = ()
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        unit: str = "",
+        help: str,
+        labels: tuple[str, ...] = (),
+        limit: int | None = None,
+    ) -> None:
+        self.name = name
+        self.unit = unit
+        self.help = help
+        self.labels = labels
+        self.limit = limit
+        self._bound: dict[tuple[Label, ...], Recorder] = {}
+        self._family: Family | None = None
+        _declared.append(self)
+
+    def bind(self, *values: Label) -> Recorder:
+        """The recorder of the series with these label values, as many as `labels`."""
+        try:
+            return self._bound[values]
+        except KeyError:
+            return self._bind(values)
+
+    def record(self, value: float, *labels: Label) -> None:
+        """Adds, sets or observes `value` in the series with these label values."""
+        self.bind(*labels)(value)
+
+    def _bind(self, values: tuple[Label, ...]) -> Recorder:
+        if len(values) != len(self.labels):
+            raise TypeError(f"{self.name}: found {len(values)} values, expected {self.labels}")
+        family = self._family
+        if family is None:
+            family = self._family = _current.family(self)
+        made = family.recorder(
+            values,
+            {
+                label: value
+                for label, value in zip(self.labels, values, strict=True)
+                if value is not None and value != ""
+            },
+        )
+        if values in family.series:
+            self._bound[values] = made
+        return made
+
+    def spec(self, buckets: tuple[float, ...] | None = None) -> Spec:
+        """The descriptor's fields, with these buckets in place of the declared ones."""
+        bounds = self.buckets if buckets is None else buckets
+        return Spec(self.name, self.kind, self.unit, self.help, bounds, self.merge)
+
+    def forget(self) -> None:
+        """Drops what is bound, since another recording begins."""
+        self._bound.clear()
+        self._family = None
+
+
+class Counter(Metric):
+    """A sum that only grows."""
+
+    kind = "counter"
+
+
+class UpDownCounter(Metric):
+    """A sum that also falls; what a process added vanishes with it."""
+
+    kind = "updowncounter"
+
+
+class Gauge(Metric):
+    """A value that is set; `merge` says what several processes' values make: "sum", "max", "min" or
+    "last"."""
+
+    kind = "gauge"
+
+    def __init__(self, name: str, *, merge: str, **rest: Any) -> None:
+        if merge not in ("sum", "max", "min", "last"):
+            raise ValueError(f"{name}: found merge {merge!r}, expected sum, max, min or last")
+        self.merge = merge
+        super().__init__(name, **rest)
+
+
+class Histogram(Metric):
+    """Values counted by size; `buckets` are the upper edges, rising, without +Inf."""
+
+    kind = "histogram"
+
+    def __init__(self, name: str, *, buckets: tuple[float, ...], **rest: Any) -> None:
+        if list(buckets) != sorted(set(buckets)):
+            raise ValueError(f"{name}: found buckets {buckets}, expected rising ones")
+        self.buckets = buckets
+        super().__init__(name, **rest)
+
+
+class Recording:
+    """Where declared metrics record: a shard, the series limit, and the buckets that settings put
+    in place of declared ones."""
+
+    def __init__(
+        self,
+        shard: Shard | None = None,
+        limit: int = SERIES_LIMIT,
+        buckets: Callable[[str], tuple[float, ...] | None] | None = None,
+    ) -> None:
+        self._shard = shard
+        self.limit = limit
+        self.buckets = buckets
+
+    @property
+    def shard(self) -> Shard:
+        """The shard; one in memory alone as long as nothing else was set up."""
+        if self._shard is None:
+            self._shard = Shard(None)
+        return self._shard
+
+    def family(self, metric: Metric) -> Family:
+        """The series of `metric` in this recording."""
+        buckets = self.buckets(metric.name) if self.buckets and metric.kind == "histogram" else None
+        return Family(self.shard, metric.spec(buckets), metric.limit or self.limit, _overflowed)
+
+
+def _overflowed(family: Family, attributes: Mapping[str, object]) -> None:
+    name = family.spec.name
+    if name == OVERFLOWS.name:
+        return
+    widest = _widest.get(name)
+    if widest is None:  # Once: it reads every series.
+        values: dict[str, set[Any]] = {}
+        labels = next((metric.labels for metric in _declared if metric.name == name), ())
+        for key in family.series:
+            if isinstance(key, tuple):
+                for label, value in zip(labels, key, strict=False):
+                    values.setdefault(label, set()).add(value)
+        widest = max(values, key=lambda label: len(values[label]), default="")
+        _widest[name] = widest
+    OVERFLOWS.bind(name, widest)(1)
+
+
+def use(recording: Recording) -> None:
+    """Makes declared metrics record into `recording` from here on; everything bound before is
+    forgotten."""
+    global _current
+    _current = recording
+    _widest.clear()
+    for metric in _declared:
+        metric.forget()
+    for kept in _caches:
+        kept.clear()
+
+
+def recording() -> Recording:
+    """Where declared metrics record now."""
+    return _current
+
+
+def cache() -> dict[Any, Any]:
+    """A dict for recorders that a convention keeps; emptied when another recording begins."""
+    made: dict[Any, Any] = {}
+    _caches.append(made)
+    return made
+
+
+def declared() -> list[Metric]:
+    """All metrics of the conventions imported so far: the catalogue."""
+    return list(_declared)
+
+
+_declared: list[Metric] = []
+_caches: list[dict[Any, Any]] = []
+_widest: dict[str, str] = {}  # Of metrics that overflowed: the label with most values.
+_current = Recording()
+
+OVERFLOWS = Counter(
+    "monagent.series.overflow",
+    unit="{measurement}",
+    help="Measurements that went to a metric's overflow series because its series limit was "
+    "reached, with the label that has most values.",
+    labels=("metric", "label"),
+)

@@ -1,0 +1,128 @@
+"""The state directory: where the shards of one process tree lie, and nobody else's.
+
+A tree's directory follows from its root process, so that every process of the tree finds the same
+one without being told.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from monagent.store import process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+VARIABLE = "MONAGENT_DIR"
+ROOT = "root"
+ENDPOINT = "endpoint"
+LOCK = "exporter.lock"
+LOG = "exporter.log"
+RETAINED = "retained"
+
+
+class Refused(Exception):
+    """The directory cannot be used; the message names it, what was found and what was expected."""
+
+
+def places(environ: Mapping[str, str]) -> list[str]:
+    """Where trees may keep their state, best first: memory before disk."""
+    wanted = ["/dev/shm", environ.get("TMPDIR", ""), "/tmp", "/var/tmp"]
+    return [place for place in wanted if place and os.path.isdir(place)]
+
+
+def tree_root(adopted: Callable[[int], bool], pid: int, proc: str = "/proc") -> tuple[int, int]:
+    """The root of the tree that `pid` belongs to, as (pid, start in clock ticks).
+
+    It is the farthest ancestor in an unbroken line of processes for which `adopted` holds, or the
+    first process of the container if that one is adopted too (a program started with ``docker
+    exec`` has no other tie to it).
+    """
+    root = pid
+    above = process.parent(root, proc)
+    while above > 0 and adopted(above):
+        root = above
+        above = process.parent(root, proc)
+    if root != 1 and adopted(1):
+        root = 1
+    return root, process.start_ticks(root, proc) or 0
+
+
+def adopted_by(marker: str, proc: str = "/proc") -> Callable[[int], bool]:
+    """Tells whether a process was started with `marker` (the bootstrap folder) in its
+    environment."""
+    wanted = os.fsencode(marker)
+
+    def adopted(pid: int) -> bool:
+        try:
+            with open(f"{proc}/{pid}/environ", "rb") as environ:
+                return any(
+                    entry.startswith(b"PYTHONPATH=") and wanted in entry
+                    for entry in environ.read().split(b"\0")
+                )
+        except OSError:
+            return False
+
+    return adopted
+
+
+def for_tree(root: tuple[int, int], environ: Mapping[str, str]) -> str:
+    """The directory of the tree with this root, made if need be; raises Refused when no place will
+    have it."""
+    reasons = []
+    for place in places(environ):
+        home = f"{place}/monagent-{os.geteuid()}"
+        try:
+            prepare(home)
+            return prepare(f"{home}/{root[0]}-{root[1]}")
+        except (OSError, Refused) as error:
+            reasons.append(str(error))
+    raise Refused("; ".join(reasons) or "no /dev/shm, TMPDIR, /tmp or /var/tmp")
+
+
+def prepare(path: str) -> str:
+    """Makes `path` (mode 0700) unless it is there, and returns it.
+
+    Raises Refused when it is not a directory of ours that only we can write to, OSError when it
+    cannot be made.
+    """
+    try:
+        os.mkdir(path, 0o700)
+    except FileExistsError:
+        pass
+    found = os.lstat(path)
+    if not stat.S_ISDIR(found.st_mode):
+        raise Refused(f"{path}: found no directory, expected one")
+    if found.st_uid not in (os.geteuid(), 0):
+        raise Refused(f"{path}: found the owner uid {found.st_uid}, expected {os.geteuid()}")
+    if found.st_mode & 0o022:
+        mode = found.st_mode & 0o777
+        raise Refused(f"{path}: found mode {mode:o}, expected one that others cannot write to")
+    if not os.access(path, os.W_OK | os.X_OK):
+        uid = os.geteuid()
+        raise Refused(f"{path}: found no permission to write for uid {uid}, expected it")
+    return path
+
+
+def write_root(path: str, root: tuple[int, int]) -> None:
+    """Leaves the root's identity in the directory `path`, unless one stands there."""
+    try:
+        fd = os.open(f"{path}/{ROOT}", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        return
+    try:
+        os.write(fd, f"{root[0]} {root[1]}\n".encode())
+    finally:
+        os.close(fd)
+
+
+def read_root(path: str) -> tuple[int, int] | None:
+    """The root's pid and start ticks, or None when the directory has none that can be read."""
+    try:
+        with open(f"{path}/{ROOT}") as file:
+            pid, ticks = file.read().split()
+        return int(pid), int(ticks)
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,81 @@
+"""The shard's file format: what `shard` writes and `reader` reads.
+
+A shard holds what one process has recorded.  It is a file of 8-byte aligned, native-endian fields:
+
+* a header of `HEADER_SIZE` bytes::
+
+      offset  size  field
+           0     8  magic ``MONAGENT``, written last: without it the file is still being made
+           8     4  version of this format (u32, `VERSION`)
+          12     4  size of this header (u32)
+          16     8  pid of the process (u64)
+          24     8  start of the process, clock ticks after boot: field 22 of proc(5) stat (u64)
+          32     8  address of the program's arguments, which an exec moves: field 48 (u64)
+          40     8  inode of the process's pid namespace (u64)
+          48     8  time of creation, unix seconds (f64)
+          56     8  nonce, random: the shard's own name (u64)
+          64     …  zeros
+
+  The fields from 24 to 47 are 0 where the system does not tell them.
+
+* chunks, one after the other up to the file's end, each with a head of `CHUNK_HEAD` bytes: kind
+  (u64, `CELLS` or `DESCRIPTORS`), size with this head in bytes (u64).  A chunk whose size is 0 is
+  not made yet.
+
+* in a chunk of cells: doubles.  A cell is addressed by its offset in the file divided by 8.
+
+* in a chunk of descriptors: records, each `RECORD_HEAD` bytes — magic (u32), length of the payload
+  in bytes (u32), CRC-32 of the payload (u32), zero (u32) — and then a payload of JSON, padded with
+  zeros to 8 bytes.  A record is one of::
+
+      {"info": {…}}
+      {"instrument": 3, "name": …, "kind": …, "unit": …, "help": …, "bounds": […],
+       "merge": …, "minmax": …, "scope": [name, version, schema URL]}
+      {"series": 3, "at": 1234, "width": 15, "attributes": {…}}
+
+  The first tells about the process, the second declares metric number 3, the third gives one of
+  its series the cells from index 1234 on.
+
+The cells of a series, from its index:
+
+* ``counter`` and ``updowncounter``: the value.
+* ``gauge``: the value, and the unix time of its last change (0: never set).
+* ``histogram``: the sum, then a count for each bucket (not cumulative, the last one is +Inf), and
+  with ``minmax`` the smallest and the largest value (valid once a bucket counts something).
+
+Records are only ever appended.  A record whose CRC does not fit is passed over: the reader goes on
+at the next magic.
+"""
+
+from __future__ import annotations
+
+MAGIC = b"MONAGENT"
+VERSION = 1
+HEADER_SIZE = 512
+CHUNK_HEAD = 16
+RECORD_HEAD = 16
+RECORD_MAGIC = b"\xabREC"
+
+CELLS = 1
+DESCRIPTORS = 2
+
+HEADER = "=8sIIQQQQdQ"
+CHUNK = "=QQ"
+RECORD = "=4sIII"
+
+SUFFIX = ".shard"
+
+
+class Foreign(Exception):
+    """The file is no shard of this version, or is torn beyond use; the message says why."""
+
+
+class Nascent(Foreign):
+    """The file is still being made by its process (or the process died while making it)."""
+
+
+def width(kind: str, bounds: int, minmax: bool) -> int:
+    """How many cells a series of `kind` has, with `bounds` bucket edges."""
+    if kind == "histogram":
+        return 2 + bounds + (2 if minmax else 0)
+    return 2 if kind == "gauge" else 1

@@ -1,0 +1,105 @@
+"""Who a process is and whether it still lives: a pid alone is no identity, since pids are used
+again and exec keeps them.
+
+The program that runs under a pid is told by when the process started and where its arguments lie
+(address space layout randomisation moves them at every exec).  Everything is read from proc(5);
+where there is none, a pid that answers a signal is alive.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Identity:
+    """A process and the program it runs; the numbers are 0 where the system does not tell them."""
+
+    __slots__ = ("arguments_at", "namespace", "pid", "start_ticks")
+
+    def __init__(self, pid: int, start_ticks: int, arguments_at: int, namespace: int) -> None:
+        self.pid = pid
+        self.start_ticks = start_ticks
+        self.arguments_at = arguments_at
+        self.namespace = namespace
+
+
+def _stat(pid: int | str, proc: str) -> list[bytes] | None:
+    """The fields of proc(5) stat behind the command's name (which may hold spaces and brackets):
+    state is [0]."""
+    try:
+        fd = os.open(f"{proc}/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        text = os.read(fd, 4096)
+    except OSError:  # ESRCH: it ended between open and read
+        return None
+    finally:
+        os.close(fd)
+    return text[text.rfind(b")") + 2 :].split()
+
+
+def _namespace(pid: int | str, proc: str) -> int:
+    try:
+        return os.stat(f"{proc}/{pid}/ns/pid").st_ino
+    except OSError:
+        return 0
+
+
+def own(proc: str = "/proc") -> Identity:
+    """The calling process."""
+    fields = _stat("self", proc)
+    if fields is None:
+        return Identity(os.getpid(), 0, 0, 0)
+    return Identity(os.getpid(), int(fields[19]), int(fields[45]), _namespace("self", proc))
+
+
+def start_ticks(pid: int, proc: str = "/proc") -> int | None:
+    """When `pid` started, in clock ticks after boot, or None if there is no such process or it is a
+    zombie."""
+    fields = _stat(pid, proc)
+    if fields is None or fields[0] in (b"Z", b"X", b"x"):
+        return None
+    return int(fields[19])
+
+
+def parent(pid: int, proc: str = "/proc") -> int:
+    """The parent of `pid`; 0 if there is none or it cannot be told."""
+    fields = _stat(pid, proc)
+    return int(fields[1]) if fields else 0
+
+
+def alive(
+    identity: Identity,
+    proc: str = "/proc",
+    signal: Callable[[int, int], None] = os.kill,
+) -> bool:
+    """Whether the program that `identity` names still runs.
+
+    A process of another pid namespace cannot be looked up from here and counts as alive.
+    """
+    fields = _stat(identity.pid, proc)
+    if identity.namespace:
+        here = _namespace("self", proc)
+        if here and here != identity.namespace:
+            return True
+    if fields is None:
+        if os.path.exists(f"{proc}/self/stat"):
+            return False
+        try:
+            signal(identity.pid, 0)
+        except PermissionError:
+            return True
+        except OSError:
+            return False
+        return True
+    if fields[0] in (b"Z", b"X", b"x"):
+        return False
+    if identity.start_ticks and int(fields[19]) != identity.start_ticks:
+        return False
+    arguments_at = int(fields[45]) if len(fields) > 45 else 0
+    return not (identity.arguments_at and arguments_at and arguments_at != identity.arguments_at)

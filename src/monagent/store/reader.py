@@ -1,0 +1,214 @@
+"""Reading shards: a file of another process, or the bytes of one's own."""
+
+from __future__ import annotations
+
+import array
+import binascii
+import json
+import mmap
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from monagent.store import layout, process
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """What all series of one metric share; what the exposition needs to know of it."""
+
+    name: str
+    kind: str
+    unit: str
+    help: str
+    bounds: tuple[float, ...] = ()
+    merge: str = "sum"
+    minmax: bool = False
+    scope: tuple[str, str, str] = ("", "", "")
+
+    @property
+    def width(self) -> int:
+        """Cells of one series."""
+        return layout.width(self.kind, len(self.bounds), self.minmax)
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series: `width` cells from `index`."""
+
+    instrument: Instrument
+    attributes: dict[str, Any]
+    index: int
+    width: int
+
+
+def scan(directory: str) -> list[str]:
+    """The paths of all shard files in `directory`, oldest pid first; empty when there is no such
+    directory."""
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return []
+    return [f"{directory}/{name}" for name in sorted(names) if name.endswith(layout.SUFFIX)]
+
+
+class ShardFile:
+    """A shard, read from its file while its process goes on writing.
+
+    Attributes:
+        series: all series found so far, in the order of their making; `refresh` appends.
+        info: what the process told about itself.
+        torn: how many damaged records were passed over.
+    """
+
+    def __init__(self, buffer: mmap.mmap | bytes, path: str = "", fd: int = -1) -> None:
+        self.path = path
+        self.series: list[Series] = []
+        self.info: dict[str, Any] = {}
+        self.torn = 0
+        self._buffer = buffer
+        self._fd = fd
+        self._instruments: dict[int, Instrument] = {}
+        self._next_chunk = layout.HEADER_SIZE
+        self._descriptors: list[list[int]] = []  # [next record, end] of each chunk
+        head = self._header()
+        (_, _, _, self.pid, ticks, arguments, namespace, self.created, nonce) = head
+        self.start_ticks: int = ticks
+        self.nonce = f"{nonce:016x}"
+        self.identity = process.Identity(self.pid, ticks, arguments, namespace)
+        self.refresh()
+
+    @classmethod
+    def open(cls, path: str) -> ShardFile:
+        """Opens the shard at `path`.
+
+        Raises Foreign for what is no shard, Nascent for one that is still being made, OSError for
+        what cannot be read.
+        """
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if os.fstat(fd).st_size < layout.HEADER_SIZE:
+                raise layout.Nascent(f"{path}: shorter than a header")
+            return cls(mmap.mmap(fd, 0, access=mmap.ACCESS_READ), path, fd)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def _header(self) -> tuple[Any, ...]:
+        where = self.path or "shard"
+        if len(self._buffer) < layout.HEADER_SIZE:
+            raise layout.Nascent(f"{where}: shorter than a header")
+        head = struct.unpack_from(layout.HEADER, self._buffer)
+        if head[0] == bytes(8):
+            raise layout.Nascent(f"{where}: not finished")
+        if head[0] != layout.MAGIC:
+            raise layout.Foreign(f"{where}: found magic {head[0]!r}, expected {layout.MAGIC!r}")
+        if head[1] != layout.VERSION:
+            raise layout.Foreign(f"{where}: found version {head[1]}, expected {layout.VERSION}")
+        if head[2] != layout.HEADER_SIZE:
+            raise layout.Foreign(
+                f"{where}: found a header of {head[2]} bytes, expected {layout.HEADER_SIZE}"
+            )
+        return head
+
+    def refresh(self) -> int:
+        """Reads what was appended since; returns the number of new series."""
+        if self._fd >= 0:
+            size = os.fstat(self._fd).st_size
+            if size > len(self._buffer):
+                assert isinstance(self._buffer, mmap.mmap)
+                self._buffer.close()
+                self._buffer = mmap.mmap(self._fd, size, access=mmap.ACCESS_READ)
+        before = len(self.series)
+        self._find_chunks()
+        for room in self._descriptors:
+            self._read_records(room)
+        return len(self.series) - before
+
+    def _find_chunks(self) -> None:
+        size = len(self._buffer)
+        while self._next_chunk + layout.CHUNK_HEAD <= size:
+            kind, length = struct.unpack_from(layout.CHUNK, self._buffer, self._next_chunk)
+            end = self._next_chunk + length
+            if not length or length % 8 or end > size:
+                return
+            if kind == layout.DESCRIPTORS:
+                self._descriptors.append([self._next_chunk + layout.CHUNK_HEAD, end])
+            self._next_chunk = end
+
+    def _read_records(self, room: list[int]) -> None:
+        buffer = self._buffer
+        at, end = room
+        while at + layout.RECORD_HEAD <= end:
+            magic, length, crc, _ = struct.unpack_from(layout.RECORD, buffer, at)
+            start = at + layout.RECORD_HEAD
+            if magic == layout.RECORD_MAGIC and start + length <= end:
+                payload = buffer[start : start + length]
+                if binascii.crc32(payload) == crc:
+                    self._record(payload)
+                    at = start + (length + 7 & ~7)
+                    room[0] = at
+                    continue
+            # Not written yet, or torn.  Only another record behind it shows that it is torn.
+            at = buffer.find(layout.RECORD_MAGIC, at + 8, end)
+            if at < 0:
+                return
+            self.torn += 1
+
+    def _record(self, payload: bytes) -> None:
+        try:
+            record = json.loads(payload)
+            if "series" in record:
+                self._series(record)
+            elif "instrument" in record:
+                self._instruments[record["instrument"]] = Instrument(
+                    name=record["name"],
+                    kind=record["kind"],
+                    unit=record["unit"],
+                    help=record["help"],
+                    bounds=tuple(record["bounds"]),
+                    merge=record["merge"],
+                    minmax=record["minmax"],
+                    scope=tuple(record["scope"]),
+                )
+            elif "info" in record:
+                self.info = record["info"]
+        except (ValueError, KeyError, TypeError):
+            self.torn += 1
+
+    def _series(self, record: dict[str, Any]) -> None:
+        index, width = record["at"], record["width"]
+        instrument = self._instruments[record["series"]]
+        if width != instrument.width or (index + width) * 8 > len(self._buffer):
+            self.torn += 1
+            return
+        self.series.append(Series(instrument, record["attributes"], index, width))
+
+    def values(self) -> Sequence[float]:
+        """All cells as they are now, by index (the descriptors between them are no numbers)."""
+        cells = array.array("d")
+        with memoryview(self._buffer) as buffer:
+            cells.frombytes(buffer[: len(buffer) & ~7])
+        return cells
+
+    def alive(self) -> bool:
+        """Whether the process that writes this shard still runs."""
+        return process.alive(self.identity)
+
+    def close(self) -> None:
+        """Closes the file."""
+        if isinstance(self._buffer, mmap.mmap):
+            self._buffer.close()
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def remove(self) -> None:
+        """Closes the file and deletes it."""
+        self.close()
+        try:
+            os.unlink(self.path)
+        except FileNotFoundError:
+            pass

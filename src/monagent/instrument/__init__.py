@@ -1,0 +1,18 @@
+"""The art of wrapping: import hooks, watched callables, undo. Knows no metric and no library.
+
+An integration is a file `integrations/<import name>.py`, found by that name and listed nowhere.
+It declares `LIBRARY = Library(...)` (the README table and `monagent list` are made of it) and its
+targets, each by one of these, all resolved only when the target's module has been imported:
+
+    @watch("redis.client", "Redis.execute_command")   # a generator around the call, see watch.py
+    @replace("flask.app", "Flask.__call__")           # make(original) -> function, for hot paths
+    adopt("opentelemetry.instrumentation.fastapi", "FastAPIInstrumentor")   # MONAGENT_X=otel
+"""
+
+from __future__ import annotations
+
+from monagent.instrument.library import Library
+from monagent.instrument.targets import adopt, replace
+from monagent.instrument.watch import Call, Observed, watch
+
+__all__ = ["Call", "Library", "Observed", "adopt", "replace", "watch"]

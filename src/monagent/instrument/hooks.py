@@ -1,0 +1,226 @@
+"""Import hooks: an integration is loaded when its library is imported, never earlier.
+
+The finder stands first in `sys.meta_path`, asks the finders behind it, and puts an `exec_module`
+of its own on the loader *instance* they return: the loader's type, the spec and the module are
+the application's, and the instance is as before once the module runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import RLock
+
+from monagent import guard
+from monagent.instrument import status, targets
+from monagent.instrument.library import version_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+    from monagent.instrument.library import Library
+
+PACKAGE = "monagent.integrations"
+
+modes: list[Callable[[str], str]] = []
+"""Whether a library is on, off or otel; the agent puts `settings.library` here. Empty: all on."""
+
+adopt: Callable[[targets.Adoption], None] | None = None
+"""Runs an OpenTelemetry instrumentor; the agent puts it here, since it needs a meter provider."""
+
+_integrations: dict[str, ModuleType | None] = {}  # None when it failed
+_finder: list[Finder] = []
+_loading = [RLock()]  # One thread loads; a fork gives the child a lock of its own.
+os.register_at_fork(after_in_child=lambda: _loading.__setitem__(0, RLock()))
+
+
+def install() -> None:
+    """Hook imports, and wrap what has been imported already."""
+    if _finder:
+        return
+    finder = Finder(on_disk())
+    _finder.append(finder)
+    sys.meta_path.insert(0, finder)
+    for name, module in list(sys.modules.items()):
+        if not _initializing(module):
+            imported(name, module)
+
+
+def uninstall() -> None:
+    """Take the hook out and put every wrapped callable back."""
+    while _finder:
+        finder = _finder.pop()
+        if finder in sys.meta_path:
+            sys.meta_path.remove(finder)
+    for library in targets.targets:
+        targets.undo(library)
+    _integrations.clear()
+    status.known.clear()
+
+
+def on_disk() -> frozenset[str]:
+    """Names of the libraries that have an integration: the files of that folder."""
+    folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "integrations")
+    try:
+        files = os.listdir(folder)
+    except OSError:
+        return frozenset()
+    return frozenset(
+        file[:-3] for file in files if file.endswith(".py") and not file.startswith("_")
+    )
+
+
+class Finder:
+    """A meta path finder that finds nothing by itself."""
+
+    def __init__(self, libraries: frozenset[str]) -> None:
+        self.libraries = libraries
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """What the finders behind would find, its loader prepared to tell us of the module."""
+        if name.partition(".")[0] not in self.libraries:
+            return None
+        for finder in sys.meta_path:
+            if finder is self:
+                continue
+            find = getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = find(name, path, target) if find else None
+            if spec is not None:
+                _prepare(spec)
+                return spec
+        return None
+
+
+class _Exec:
+    """Stands in for a loader's `exec_module` once. Equal to its like, as loaders compare by it."""
+
+    __slots__ = ("loader",)
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+
+    def __call__(self, module: ModuleType) -> None:
+        loader = self.loader
+        vars(loader).pop("exec_module", None)
+        began(module.__name__)
+        loader.exec_module(module)
+        imported(module.__name__, module)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is _Exec
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def began(name: str) -> None:
+    """A module is about to run: load its library's integration if this is the first."""
+    library = name.partition(".")[0]
+    try:
+        if _watched(library) and _mode(library) != "off":
+            with _loading[0]:
+                if library not in _integrations:
+                    _load(library)
+    except BaseException as error:
+        guard.failed("imports", error)
+
+
+def imported(name: str, module: ModuleType) -> None:
+    """A module has run: wrap the targets in it."""
+    library = name.partition(".")[0]
+    if not _watched(library):
+        return
+    began(name)
+    try:
+        wanted = _mode(library)
+        if wanted == "off":
+            status.put(library, "", status.OFF, "switched off by a setting")
+            return
+        integration = _integrations.get(library)
+        if integration is None:
+            return
+        declared: Library = integration.LIBRARY
+        version = version_of(declared, sys.modules.get(library, module))
+        if not declared.supports(version):
+            reason = f"found version {version}, expected {declared.versions}"
+            status.put(library, version, status.UNSUPPORTED, reason)
+        elif wanted == "otel" and library in targets.adoptions:
+            if name == library:
+                _adopt(library, version)
+        else:
+            _apply(library, name, module, version)
+    except BaseException as error:
+        guard.failed("imports", error)
+
+
+def _watched(library: str) -> bool:
+    return bool(_finder) and library in _finder[0].libraries
+
+
+def _mode(library: str) -> str:
+    return modes[0](library) if modes else "on"
+
+
+def _load(library: str) -> None:
+    _integrations[library] = None
+    try:
+        full = f"{PACKAGE}.{library}"
+        __import__(full)
+        _integrations[library] = sys.modules[full]
+    except BaseException as error:
+        status.put(library, "", status.FAILED, f"{type(error).__name__} in the integration")
+        guard.failed(library, error)
+
+
+def _apply(library: str, name: str, module: ModuleType, version: str) -> None:
+    for target in targets.targets.get(library, ()):
+        if target.module != name:
+            continue
+        try:
+            if not target.apply(module) and not target.optional:
+                status.put(library, version, status.MISSING, f"{target!r} is not there")
+        except BaseException as error:
+            status.put(library, version, status.FAILED, f"{type(error).__name__} at {target!r}")
+            guard.failed(library, error)
+    status.put(library, version, status.ACTIVE)
+
+
+def _adopt(library: str, version: str) -> None:
+    if adopt is None:
+        status.put(library, version, status.FAILED, "no meter provider to adopt with")
+        return
+    try:
+        adopt(targets.adoptions[library])
+    except ImportError as error:
+        status.put(library, version, status.MISSING, f"{error.name} is not installed")
+        guard.say(f"{library}: otel was asked for, but {error.name} is not installed")
+    except BaseException as error:
+        status.put(library, version, status.FAILED, f"{type(error).__name__} while adopting")
+        guard.failed(library, error)
+    else:
+        status.put(library, version, status.ADOPTED)
+
+
+def _prepare(spec: ModuleSpec) -> None:
+    loader: Any = spec.loader
+    try:
+        # Loaders that are classes (built-in, frozen) and old ones without exec_module stay alone.
+        if isinstance(loader, type) or not hasattr(loader, "exec_module"):
+            return
+        if type(loader).__module__ == "zipimport":  # one loader for all modules of the archive
+            shared = loader
+            spec.loader = loader = object.__new__(type(shared))
+            vars(loader).update(vars(shared))
+        loader.exec_module = _Exec(loader)
+    except BaseException as error:
+        guard.failed("imports", error)
+
+
+def _initializing(module: object) -> bool:
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))

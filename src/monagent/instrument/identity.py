@@ -1,0 +1,57 @@
+"""Wrappers that pass for what they wrap: same kind of function, name, signature, docs, pickle.
+
+A function is wrapped by a function of the same kind, not by a proxy object: it costs a fifth of
+one, and `type() is`, `copy` and `pickle` hold as well. Callables of other kinds (C functions,
+callable objects) get a wrapt proxy, since no Python function could pass for them.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FunctionType
+    from typing import Any
+
+_COPIED = ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__")
+_ANNOTATIONS = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"
+
+
+def function_type() -> type[FunctionType]:
+    """`types.FunctionType`, without importing `types`."""
+    return type(function_type)  # type: ignore[return-value]  # it is the class of this function
+
+
+def pass_for(wrapper: Any, original: Any) -> Any:
+    """Give the function `wrapper` the looks of the function `original`; returns `wrapper`."""
+    for attribute in (*_COPIED, _ANNOTATIONS):
+        if hasattr(original, attribute):
+            setattr(wrapper, attribute, getattr(original, attribute))
+    vars(wrapper).update(vars(original))
+    wrapper.__wrapped__ = original
+    _sign(wrapper, original)
+    return wrapper
+
+
+def proxy(original: Any, call: Callable[[tuple[Any, ...], dict[str, Any]], Any]) -> Any:
+    """A proxy for a callable that is not a Python function; `call` gets arguments as given."""
+    import wrapt  # Costs 100 ms, and hardly any target needs it.
+
+    def enter(_: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        return call(args if instance is None else (instance, *args), kwargs)
+
+    return wrapt.FunctionWrapper(original, enter)
+
+
+def _sign(wrapper: Any, original: Any) -> None:
+    # inspect.getfullargspec does not follow __wrapped__; it does honour __signature__.
+    inspect = sys.modules.get("inspect")
+    code = wrapper.__code__
+    if inspect is None or not code.co_flags & 0x0C:  # *args or **kwargs in the wrapper
+        return
+    try:
+        wrapper.__signature__ = inspect.signature(original)
+    except Exception:  # An unreadable annotation: it was unreadable before as well.
+        pass

@@ -1,0 +1,160 @@
+"""Targets: what is wrapped, where it hangs, and how it is put back.
+
+A target is data until its module has been imported; undoing is derived from what was applied.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from monagent.instrument.identity import pass_for
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+    from typing import Any
+
+    Maker = Callable[[Any], Any]
+
+_ABSENT: Any = object()
+_INTEGRATIONS = "monagent.integrations."
+
+
+class Target:
+    """One callable of a library and what makes its wrapper.
+
+    Args:
+        library: name of the integration that wants it.
+        module: full name of the module it is reached through.
+        path: attribute path within the module: "Class.method" or "function".
+        make: takes the original function, returns the wrapper.
+        name: of the function in the integration that stands behind `make`.
+        optional: True when some supported version lacks it.
+    """
+
+    __slots__ = ("_done", "library", "make", "module", "name", "optional", "path")
+
+    def __init__(
+        self, library: str, module: str, path: str, make: Maker, name: str, optional: bool
+    ) -> None:
+        self.library = library
+        self.module = module
+        self.path = path
+        self.make = make
+        self.name = name
+        self.optional = optional
+        self._done: list[tuple[Any, str, Any, Any]] = []  # owner, name, what hung there, wrapper
+
+    def __repr__(self) -> str:
+        return f"{self.module}:{self.path}"
+
+    def apply(self, module: ModuleType) -> bool:
+        """Wrap it. False when the library does not have it."""
+        owner: Any = module
+        *parents, name = self.path.split(".")
+        for parent in parents:  # Not getattr: that would load a lazy module a second time.
+            owner = _own(owner, parent)
+        hung = _own(owner, name)
+        found = _inherited(owner, name) if hung is _ABSENT else hung
+        if found is _ABSENT:
+            return False
+        if any(found is wrapper for *_, wrapper in self._done):
+            return True
+        wrapper = _wrapped(found, self.make)
+        setattr(owner, name, wrapper)
+        self._done.append((owner, name, hung, wrapper))
+        return True
+
+    def undo(self) -> None:
+        """Put back what hung there, unless somebody else has wrapped ours since."""
+        while self._done:
+            owner, name, hung, wrapper = self._done.pop()
+            if _own(owner, name) is not wrapper:
+                continue
+            if hung is _ABSENT:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, hung)
+
+
+class Adoption:
+    """An OpenTelemetry instrumentor that can record in place of the library's own targets."""
+
+    __slots__ = ("distribution", "instrumentor", "library", "module")
+
+    def __init__(self, library: str, module: str, instrumentor: str) -> None:
+        self.library = library
+        self.module = module
+        self.instrumentor = instrumentor
+
+
+targets: dict[str, list[Target]] = {}
+"""Declared targets by library, in the order of declaration."""
+
+adoptions: dict[str, Adoption] = {}
+"""By library."""
+
+
+def replace(module: str, path: str, *, optional: bool = False) -> Callable[[Maker], Maker]:
+    """Declare a target whose wrapper is written by hand: the decorated `make(original)` returns it.
+
+    `make` guards its own code; the wrapper takes the original's parameters and gets its looks.
+    """
+
+    def declare(make: Maker) -> Maker:
+        def make_passing(original: Any) -> Any:
+            return pass_for(make(original), original)
+
+        add(Target(library_of(make), module, path, make_passing, make.__qualname__, optional))
+        return make
+
+    return declare
+
+
+def adopt(module: str, instrumentor: str) -> None:
+    """Declare the instrumentor that MONAGENT_<LIBRARY>=otel runs instead of the targets."""
+    library = sys._getframe(1).f_globals["__name__"].removeprefix(_INTEGRATIONS)
+    adoptions[library] = Adoption(library, module, instrumentor)
+
+
+def add(target: Target) -> None:
+    """Enter a target; one declared again, by a reloaded integration, takes the old one's place."""
+    listed = targets.setdefault(target.library, [])
+    for number, old in enumerate(listed):
+        if (old.module, old.path, old.name) == (target.module, target.path, target.name):
+            old.undo()
+            listed[number] = target
+            return
+    listed.append(target)
+
+
+def undo(library: str) -> None:
+    """Put back everything of a library."""
+    for target in reversed(targets.get(library, [])):
+        target.undo()
+
+
+def library_of(function: Any) -> str:
+    """Name of the integration in which a function was written."""
+    module: str = function.__module__
+    return module.removeprefix(_INTEGRATIONS)
+
+
+def _own(owner: Any, name: str) -> Any:
+    return _ABSENT if owner is _ABSENT else vars(owner).get(name, _ABSENT)
+
+
+def _inherited(owner: Any, name: str) -> Any:
+    for base in getattr(owner, "__mro__", ())[1:]:
+        if name in vars(base):
+            return vars(base)[name]
+    return _ABSENT
+
+
+def _wrapped(found: Any, make: Maker) -> Any:
+    if isinstance(found, (staticmethod, classmethod)):
+        return type(found)(make(found.__func__))
+    if isinstance(found, type) or not callable(found):
+        raise TypeError(f"found {found!r}, expected a function or method")
+    return make(found)

@@ -1,0 +1,249 @@
+"""Watched calls: a generator around a call, written once for every kind of function.
+
+What stands before its `yield` runs before the call; the value of `yield` is the call's result; an
+exception of the application is raised at the `yield`, to be looked at and let pass. Functions,
+coroutines, generators and async generators are driven by the same few lines. A generator ends
+with its last item, and its `yield` gives what it returned (None for an async one).
+"""
+
+from __future__ import annotations
+
+from monagent import guard
+from monagent.instrument import targets
+from monagent.instrument.identity import function_type, pass_for, proxy
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+    from typing import Any
+
+    Observed = Generator[None, Any, None]
+    Body = Callable[["Call"], Observed]
+else:
+    Observed = None
+
+_GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80 | 0x100, 0x200  # flags of code objects
+
+
+class Call:
+    """A call of a watched function: what it was called with.
+
+    `instance` is the object (or class) that a method was called on, None for a function;
+    `args` are the positional arguments behind it. Nothing in here may be changed.
+    """
+
+    __slots__ = ("args", "instance", "kwargs")
+
+    def __init__(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.instance = instance
+        self.args = args
+        self.kwargs = kwargs
+
+    def argument(self, position: int, name: str, default: Any = None) -> Any:
+        """An argument that may have been given by position or by name."""
+        if len(self.args) > position:
+            return self.args[position]
+        return self.kwargs.get(name, default)
+
+
+def watch(module: str, path: str, *, optional: bool = False) -> Callable[[Body], Body]:
+    """Declare a target that the decorated generator watches. May be stacked for several."""
+
+    def declare(body: Body) -> Body:
+        library = targets.library_of(body)
+        watcher = Watcher(library, body, is_method="." in path)
+        name = body.__qualname__
+        targets.add(targets.Target(library, module, path, watcher.wrapper_of, name, optional))
+        return body
+
+    return declare
+
+
+class Watcher:
+    """Drives one body around calls; whatever fails in the body never reaches the application."""
+
+    __slots__ = ("body", "is_method", "library")
+
+    def __init__(self, library: str, body: Body, is_method: bool) -> None:
+        self.library = library
+        self.body = body
+        self.is_method = is_method
+
+    def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed | None:
+        """Run the part before the `yield`. None: the body has declined or failed."""
+        try:
+            if self.is_method and args:
+                observed = self.body(Call(args[0], args[1:], kwargs))
+            else:
+                observed = self.body(Call(None, args, kwargs))
+            observed.send(None)
+        except StopIteration:
+            return None
+        except BaseException as error:
+            self._failed(error)
+            return None
+        return observed
+
+    def returned(self, observed: Observed, result: Any) -> None:
+        """Run the part behind the `yield`."""
+        try:
+            observed.send(result)
+        except StopIteration:
+            return
+        except BaseException as error:
+            self._failed(error)
+            return
+        self._yielded_twice(observed)
+
+    def raised(self, observed: Observed, error: BaseException) -> None:
+        """Show the application's exception to the body; its traceback and context stay as is."""
+        traceback, context = error.__traceback__, error.__context__
+        try:
+            observed.throw(error)
+        except StopIteration:
+            pass
+        except BaseException as other:
+            # A StopIteration that passes through a generator comes out as its cause.
+            if other is not error and other.__cause__ is not error:
+                self._failed(other)
+        else:
+            self._yielded_twice(observed)
+        finally:
+            error.__traceback__ = traceback
+            error.__context__ = context
+
+    def wrapper_of(self, original: Any) -> Any:
+        """The wrapper for a callable, of the callable's own kind."""
+        if type(original) is not function_type():
+            return proxy(original, lambda args, kwargs: self._call(original, args, kwargs))
+        flags = original.__code__.co_flags
+        if flags & _ASYNC_GENERATOR:
+            wrapper = self._around_async_generator(original)
+        elif flags & _COROUTINE:
+            wrapper = self._around_coroutine(original)
+        elif flags & _GENERATOR:
+            wrapper = self._around_generator(original)
+        else:
+            wrapper = self._around_function(original)
+        return pass_for(wrapper, original)
+
+    def _around_function(self, original: Any) -> Any:
+        call = self._call
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            return call(original, args, kwargs)
+
+        return wrapper
+
+    def _call(self, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        observed = self.begin(args, kwargs)
+        if observed is None:
+            return original(*args, **kwargs)
+        try:
+            result = original(*args, **kwargs)
+        except BaseException as error:
+            self.raised(observed, error)
+            raise
+        if type(result) is _COROUTINE_TYPE:  # a plain function that hands on a coroutine
+            return self._awaited(observed, result)  # type: ignore[arg-type]  # just checked
+        self.returned(observed, result)
+        return result
+
+    async def _awaited(self, observed: Observed, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            result = await coroutine
+        except BaseException as error:
+            self.raised(observed, error)
+            raise
+        self.returned(observed, result)
+        return result
+
+    def _around_coroutine(self, original: Any) -> Any:
+        begin, returned, raised = self.begin, self.returned, self.raised
+
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            observed = begin(args, kwargs)
+            if observed is None:
+                return await original(*args, **kwargs)
+            try:
+                result = await original(*args, **kwargs)
+            except BaseException as error:
+                raised(observed, error)
+                raise
+            returned(observed, result)
+            return result
+
+        return wrapper
+
+    def _around_generator(self, original: Any) -> Any:
+        begin, returned, raised = self.begin, self.returned, self.raised
+
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            observed = begin(args, kwargs)
+            if observed is None:
+                return (yield from original(*args, **kwargs))
+            try:
+                result = yield from original(*args, **kwargs)
+            except BaseException as error:
+                raised(observed, error)
+                raise
+            returned(observed, result)
+            return result
+
+        return wrapper
+
+    def _around_async_generator(self, original: Any) -> Any:
+        begin, returned, raised = self.begin, self.returned, self.raised
+
+        async def wrapper(*args: Any, **kwargs: Any) -> Any:
+            observed = begin(args, kwargs)
+            items = original(*args, **kwargs)
+            step = items.__anext__()
+            try:
+                while True:
+                    try:
+                        item = await step
+                    except StopAsyncIteration:
+                        break
+                    try:
+                        sent = yield item
+                    except GeneratorExit:
+                        await items.aclose()
+                        raise
+                    except BaseException as error:
+                        step = items.athrow(error)
+                    else:
+                        step = items.asend(sent)
+            except BaseException as error:
+                if observed is not None:
+                    raised(observed, error)
+                raise
+            if observed is not None:
+                returned(observed, None)
+
+        return wrapper
+
+    def _yielded_twice(self, observed: Observed) -> None:
+        try:
+            observed.close()
+            raise RuntimeError(f"{self.body.__qualname__}: found a second yield, expected one")
+        except BaseException as error:
+            self._failed(error)
+
+    def _failed(self, error: BaseException) -> None:
+        guard.failed(self.library, error)
+        if guard.off(self.library):
+            targets.undo(self.library)
+
+
+async def _nothing() -> None:
+    """Its coroutine's type is wanted; `types` would have to be imported."""
+
+
+def _coroutine_type() -> type:
+    coroutine = _nothing()
+    coroutine.close()
+    return type(coroutine)
+
+
+_COROUTINE_TYPE = _coroutine_type()

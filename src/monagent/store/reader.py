@@ -1,11 +1,13 @@
-"""Reading shards: a file of another process, or the bytes of one's own."""
+"""Reading shards: a file of another process, or the bytes of one's own.
+
+Files are read, not mapped: one that is cut short under a mapping kills its reader with SIGBUS.
+"""
 
 from __future__ import annotations
 
 import array
 import binascii
 import json
-import mmap
 import os
 import struct
 from collections.abc import Sequence
@@ -63,7 +65,7 @@ class ShardFile:
         torn: how many damaged records were passed over.
     """
 
-    def __init__(self, buffer: mmap.mmap | bytes, path: str = "", fd: int = -1) -> None:
+    def __init__(self, buffer: bytes, path: str = "", fd: int = -1) -> None:
         self.path = path
         self.series: list[Series] = []
         self.info: dict[str, Any] = {}
@@ -73,6 +75,7 @@ class ShardFile:
         self._instruments: dict[int, Instrument] = {}
         self._next_chunk = layout.HEADER_SIZE
         self._descriptors: list[list[int]] = []  # [next record, end] of each chunk
+        self._doubtful: set[int] = set()
         head = self._header()
         (_, _, _, self.pid, ticks, arguments, namespace, self.created, nonce) = head
         self.start_ticks: int = ticks
@@ -81,20 +84,22 @@ class ShardFile:
         self.refresh()
 
     @classmethod
-    def open(cls, path: str) -> ShardFile:
+    def open(cls, path: str, keep: bool = True) -> ShardFile:
         """Opens the shard at `path`.
 
-        Raises Foreign for what is no shard, Nascent for one that is still being made, OSError for
-        what cannot be read.
+        A kept descriptor goes on reading a file that is deleted while its process records; without
+        `keep` the path is opened anew for every reading.  Raises Foreign for what is no shard,
+        Nascent for one that is still being made, OSError for what cannot be read.
         """
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        fd = _opened(path)
         try:
-            if os.fstat(fd).st_size < layout.HEADER_SIZE:
-                raise layout.Nascent(f"{path}: shorter than a header")
-            return cls(mmap.mmap(fd, 0, access=mmap.ACCESS_READ), path, fd)
+            shard = cls(_content(fd), path, fd)
         except BaseException:
             os.close(fd)
             raise
+        if not keep:
+            shard.close()
+        return shard
 
     def _header(self) -> tuple[Any, ...]:
         where = self.path or "shard"
@@ -114,17 +119,17 @@ class ShardFile:
         return head
 
     def refresh(self) -> int:
-        """Reads what was appended since; returns the number of new series."""
-        if self._fd >= 0:
-            size = os.fstat(self._fd).st_size
-            if size > len(self._buffer):
-                assert isinstance(self._buffer, mmap.mmap)
-                self._buffer.close()
-                self._buffer = mmap.mmap(self._fd, size, access=mmap.ACCESS_READ)
+        """Reads what was appended since; returns the number of new series.
+
+        Raises Foreign and OSError as `values` does.
+        """
         before = len(self.series)
-        self._find_chunks()
-        for room in self._descriptors:
-            self._read_records(room)
+        doubtful = True
+        while doubtful:
+            if self.path:
+                self._buffer = self._read()
+            self._find_chunks()
+            doubtful = any(self._read_records(room) for room in self._descriptors)
         return len(self.series) - before
 
     def _find_chunks(self) -> None:
@@ -138,7 +143,13 @@ class ShardFile:
                 self._descriptors.append([self._next_chunk + layout.CHUNK_HEAD, end])
             self._next_chunk = end
 
-    def _read_records(self, room: list[int]) -> None:
+    def _read_records(self, room: list[int]) -> bool:
+        """Reads on in one chunk; True when a record may only look torn and reading anew will tell.
+
+        A record that was being written while the file was read looks torn, and the one behind it,
+        read later, may be whole.  Records are written one after the other, so whoever reads again
+        after seeing the second one finds the first one whole, or torn for good.
+        """
         buffer = self._buffer
         at, end = room
         while at + layout.RECORD_HEAD <= end:
@@ -152,10 +163,15 @@ class ShardFile:
                     room[0] = at
                     continue
             # Not written yet, or torn.  Only another record behind it shows that it is torn.
-            at = buffer.find(layout.RECORD_MAGIC, at + 8, end)
-            if at < 0:
-                return
+            following = buffer.find(layout.RECORD_MAGIC, at + 8, end)
+            if following < 0:
+                return False
+            if self.path and at not in self._doubtful:
+                self._doubtful.add(at)
+                return True
             self.torn += 1
+            at = following
+        return False
 
     def _record(self, payload: bytes) -> None:
         try:
@@ -187,20 +203,33 @@ class ShardFile:
         self.series.append(Series(instrument, record["attributes"], index, width))
 
     def values(self) -> Sequence[float]:
-        """All cells as they are now, by index (the descriptors between them are no numbers)."""
+        """All cells as they are now, by index (the descriptors between them are no numbers).
+
+        Raises Foreign when the file is not what it was, OSError when it cannot be read.
+        """
+        buffer = self._read() if self.path else self._buffer
         cells = array.array("d")
-        with memoryview(self._buffer) as buffer:
-            cells.frombytes(buffer[: len(buffer) & ~7])
+        cells.frombytes(memoryview(buffer)[: len(buffer) & ~7])
         return cells
+
+    def _read(self) -> bytes:
+        fd = self._fd if self._fd >= 0 else _opened(self.path)
+        try:
+            content = _content(fd)
+        finally:
+            if fd != self._fd:
+                os.close(fd)
+        head = struct.calcsize(layout.HEADER)
+        if len(content) < len(self._buffer) or content[:head] != self._buffer[:head]:
+            raise layout.Foreign(f"{self.path}: cut short or overwritten")
+        return content
 
     def alive(self) -> bool:
         """Whether the process that writes this shard still runs."""
         return process.alive(self.identity)
 
     def close(self) -> None:
-        """Closes the file."""
-        if isinstance(self._buffer, mmap.mmap):
-            self._buffer.close()
+        """Gives the descriptor back."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -212,3 +241,16 @@ class ShardFile:
             os.unlink(self.path)
         except FileNotFoundError:
             pass
+
+
+def _opened(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def _content(fd: int) -> bytes:
+    """The whole file; read again if it grew, or a descriptor may name cells that are not there."""
+    size = -1
+    content = b""
+    while size != (size := os.fstat(fd).st_size):
+        content = os.pread(fd, size, 0)
+    return content

@@ -1,0 +1,125 @@
+"""Names, units and labels in Prometheus form, as opentelemetry-exporter-prometheus maps them.
+
+The rules are those of its `_mapping.py` (0.66b1, Apache-2.0), which follows
+https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics; a differential
+test holds every name against that package.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+_NOT_NAME = re.compile(r"[^a-zA-Z0-9:]+")
+_NOT_LABEL = re.compile(r"[^a-zA-Z0-9]+")
+_ANNOTATION = re.compile(r"{.*}")
+
+_UNITS = {
+    "d": "days",
+    "h": "hours",
+    "min": "minutes",
+    "s": "seconds",
+    "ms": "milliseconds",
+    "us": "microseconds",
+    "ns": "nanoseconds",
+    "By": "bytes",
+    "KiBy": "kibibytes",
+    "MiBy": "mebibytes",
+    "GiBy": "gibibytes",
+    "TiBy": "tibibytes",
+    "KBy": "kilobytes",
+    "MBy": "megabytes",
+    "GBy": "gigabytes",
+    "TBy": "terabytes",
+    "m": "meters",
+    "V": "volts",
+    "A": "amperes",
+    "J": "joules",
+    "W": "watts",
+    "g": "grams",
+    "Cel": "celsius",
+    "Hz": "hertz",
+    "1": "",
+    "%": "percent",
+}
+_PER = {
+    "s": "second",
+    "m": "minute",
+    "h": "hour",
+    "d": "day",
+    "w": "week",
+    "mo": "month",
+    "y": "year",
+}
+
+
+def metric(name: str) -> str:
+    """A metric's name without unit and suffix."""
+    return _NOT_NAME.sub("_", _led(name))
+
+
+def label(key: str) -> str:
+    """A label's name; empty when nothing is left of it."""
+    return _NOT_LABEL.sub("_", _led(key))
+
+
+def _led(name: str) -> str:
+    return "_" + name[1:] if name and name[0].isdigit() else name
+
+
+def unit(text: str) -> str:
+    """A unit of UCUM as Prometheus spells it: `By/s` is bytes_per_second, `{request}` is none."""
+    text = _ANNOTATION.sub("", text)
+    if text in _UNITS:
+        return _UNITS[text]
+    above, slash, below = text.partition("/")
+    below = _NOT_NAME.sub("_", below)
+    if slash and below:
+        above = _NOT_NAME.sub("_", above)
+        above = _UNITS.get(above, above)
+        below = _PER.get(below, below)
+        return f"{above}_per_{below}" if above else f"per_{below}"
+    return _NOT_NAME.sub("_", text).strip("_")
+
+
+def family(name: str, kind: str, unit_name: str) -> str:
+    """The name of the metric family; of a counter without `_total`, as OpenMetrics has it."""
+    name = metric(name)
+    if kind == "counter":
+        name = name.removesuffix("_total")
+    if unit_name and not name.endswith("_" + unit_name):
+        name += "_" + unit_name
+    return name
+
+
+def value(attribute: Any) -> str:
+    """A label's value: text as it is, everything else as JSON."""
+    return attribute if isinstance(attribute, str) else json.dumps(attribute, default=str)
+
+
+def escaped(text: str) -> str:
+    """A label's value between its quotation marks."""
+    return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+
+
+def labels(attributes: dict[str, Any], reserved: str = "") -> str:
+    """All labels as text, sorted, without empty ones and without the `reserved` one.
+
+    Where two keys become one label the later one wins, as in the package above.
+    """
+    named = {label(key): value(attribute) for key, attribute in attributes.items()}
+    return ",".join(
+        f'{key}="{escaped(text)}"'
+        for key, text in sorted(named.items())
+        if key and text and key != reserved
+    )
+
+
+def number(value: float) -> str:
+    """A sample's value."""
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(value)

@@ -1,0 +1,1 @@
+"""The exporter: merging, folding, texts, HTTP, deliveries, and the life of the process."""

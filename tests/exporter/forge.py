@@ -1,0 +1,116 @@
+"""Shard files made to order: with the numbers, the process and the damage that a test wants."""
+
+from __future__ import annotations
+
+import binascii
+import itertools
+import json
+import os
+import struct
+from dataclasses import dataclass, field
+from typing import Any
+
+from monagent.store import layout, process
+from monagent.store.reader import Instrument, ShardFile
+
+_nonces = itertools.count(1)
+
+REQUESTS = Instrument("http.requests", "counter", "{request}", "Requests.")
+LATENCY = Instrument(
+    "http.server.request.duration", "histogram", "s", "Duration.", (0.1, 1.0), "sum", True
+)
+ACTIVE = Instrument("http.server.active_requests", "updowncounter", "{request}", "In flight.")
+TEMPERATURE = Instrument("room.temperature", "gauge", "Cel", "Warmth.", (), "max")
+
+
+@dataclass
+class Forged:
+    """One shard file; `series` are (instrument, attributes, cells)."""
+
+    directory: str
+    series: list[tuple[Instrument, dict[str, Any], list[float]]] = field(default_factory=list)
+    info: dict[str, Any] = field(default_factory=dict)
+    pid: int = 0
+    path: str = ""
+    nonce: int = 0
+
+    def __post_init__(self) -> None:
+        self.nonce = next(_nonces)
+        self.pid = self.pid or os.getpid()
+        self.path = f"{self.directory}/{self.pid}-{self.nonce:016x}.shard"
+        self.write()
+
+    def write(self) -> None:
+        """Puts the file there as its process would have left it."""
+        with open(self.path, "wb") as file:
+            file.write(self.content())
+
+    def content(self) -> bytes:
+        """The file's bytes."""
+        room = 16 * 1024
+        while True:
+            try:
+                return self._content(room)
+            except ValueError:
+                room *= 2
+
+    def _content(self, room: int) -> bytes:
+        cells_at = layout.HEADER_SIZE + room + layout.CHUNK_HEAD
+        records = _record({"info": self.info})
+        cells: list[float] = []
+        numbers: dict[Instrument, int] = {}
+        for instrument, attributes, values in self.series:
+            if instrument not in numbers:
+                numbers[instrument] = len(numbers)
+                records += _record(_described(numbers[instrument], instrument))
+            at = cells_at // 8 + len(cells)
+            series = {"series": numbers[instrument], "at": at, "width": len(values)}
+            records += _record({**series, "attributes": attributes})
+            cells += values
+        if len(records) > room - layout.CHUNK_HEAD:
+            raise ValueError("more room")
+        head = struct.pack(
+            layout.HEADER,
+            layout.MAGIC,
+            layout.VERSION,
+            layout.HEADER_SIZE,
+            self.pid,
+            process.start_ticks(self.pid) or 1,
+            0,
+            0,
+            1.0,
+            self.nonce,
+        )
+        body = struct.pack(layout.CHUNK, layout.DESCRIPTORS, room) + records
+        tail = struct.pack(layout.CHUNK, layout.CELLS, len(cells) * 8 + layout.CHUNK_HEAD)
+        tail += struct.pack(f"{len(cells)}d", *cells)
+        return head.ljust(layout.HEADER_SIZE, b"\0") + body.ljust(room, b"\0") + tail
+
+
+class Deaths:
+    """Says which forged processes have died; pass `alive` to a roster."""
+
+    def __init__(self) -> None:
+        self.dead: set[str] = set()
+
+    def kill(self, shard: Forged) -> None:
+        """From now on the shard's process is dead."""
+        self.dead.add(f"{shard.nonce:016x}")
+
+    def alive(self, file: ShardFile) -> bool:
+        """What a roster asks."""
+        return file.nonce not in self.dead
+
+
+def _described(number: int, instrument: Instrument) -> dict[str, Any]:
+    return {
+        "instrument": number,
+        **{name: getattr(instrument, name) for name in Instrument.__slots__},
+    }
+
+
+def _record(value: dict[str, Any]) -> bytes:
+    payload = json.dumps(value).encode()
+    padded = len(payload) + 7 & ~7
+    head = struct.pack(layout.RECORD, layout.RECORD_MAGIC, len(payload), binascii.crc32(payload), 0)
+    return head + payload.ljust(padded, b"\0")

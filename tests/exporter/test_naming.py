@@ -1,0 +1,34 @@
+"""Names, units and label names are those of opentelemetry-exporter-prometheus, for any text."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from opentelemetry.exporter.prometheus._mapping import (
+    map_unit,
+    sanitize_attribute,
+    sanitize_full_name,
+)
+
+from monagent.exporter import naming
+
+UNITS = st.one_of(
+    st.text(max_size=8),
+    st.from_regex(r"\A(s|ms|By|KiBy|m|h|d|w|1|%|Cel|x)?(/(s|m|h|d|w|mo|y|q))?({[a-z]*})?\Z"),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=12), UNITS)
+def test_any_text_is_mapped_as_the_package_maps_it(text: str, unit: str) -> None:
+    """Three pure functions against three pure functions."""
+    assert naming.metric(text) == sanitize_full_name(text)
+    assert naming.label(text) == sanitize_attribute(text)
+    assert naming.unit(unit) == map_unit(unit)
+
+
+def test_labels_are_sorted_escaped_and_never_empty() -> None:
+    """One text for one set of labels, whatever the order of the attributes."""
+    found = naming.labels({"z": 'q"\\\n', "b.c": True, "a": "", "": "x", "le": "1"}, reserved="le")
+
+    assert found == 'b_c="true",z="q\\"\\\\\\n"'

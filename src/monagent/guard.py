@@ -51,8 +51,9 @@ def failed(component: str, error: BaseException) -> None:
         _note(component, error)
         if on_failure is not None:
             on_failure(component, error)
-    except Exception:  # noqa: S110 - out of memory, recursion limit: there is nobody left to tell
-        pass
+    except BaseException as another:  # Out of memory, recursion limit: nobody is left to tell.
+        if not_ours(another):
+            raise
 
 
 def off(component: str) -> bool:
@@ -75,8 +76,8 @@ def not_ours(error: BaseException) -> bool:
             if traceback.tb_frame.f_code in handlers:
                 return True
             traceback = traceback.tb_next
-    except Exception:  # noqa: S110 - a doubtful error counts as ours
-        pass
+    except Exception:
+        pass  # A doubtful error counts as ours.
     return False
 
 
@@ -87,8 +88,8 @@ def say(line: str, at: str = "warning") -> None:
             return  # No stderr at start: descriptor 2 may be somebody's database by now.
         text = "monagent: " + " ".join(line.split("\n")) + "\n"
         os.write(2, text.encode("utf-8", "backslashreplace"))
-    except Exception:  # noqa: S110 - closed or full stderr
-        pass
+    except Exception:
+        pass  # Closed or full stderr.
 
 
 def forget() -> None:
@@ -139,7 +140,8 @@ def _say_traceback(error: BaseException) -> None:
 
 
 def _signal_handlers() -> set[CodeType]:
-    import _signal  # Built in; `signal` itself builds enums.
+    # Built in; `signal` itself builds enums.
+    import _signal  # type: ignore[import-not-found] # typeshed lacks it
 
     codes: set[CodeType] = set()
     for number in range(1, _signal.NSIG):

@@ -8,12 +8,32 @@ from __future__ import annotations
 
 import os
 
-from monagent.settings_kinds import EDGES, MODE, Kind, library_name
+from monagent.settings_kinds import EDGES, FILE, MODE, PATH, SWITCH, Kind, library_name
 from monagent.settings_table import BUCKETS, PREFIX, TABLE, Setting
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+__all__ = [
+    "PATHS",
+    "PREFIX",
+    "SWITCH",
+    "TABLE",
+    "Setting",
+    "Settings",
+    "current",
+    "libraries",
+    "load",
+    "nearest",
+    "use",
+]
+
+PATHS = (FILE, PATH)
+
+INTERNAL = ("MONAGENT_SITE",)
+"""Set by monagent for its own children; nobody else needs to."""
 
 
 class Settings:
@@ -102,7 +122,7 @@ def use(settings: Settings | None) -> None:
 def libraries() -> list[str]:
     """Names that may be switched: the integrations and families on disk."""
     here = os.path.dirname(os.path.abspath(__file__))
-    names = set()
+    names: set[str] = set()
     for room in ("integrations", "conventions"):
         try:
             files = os.listdir(os.path.join(here, room))
@@ -112,7 +132,7 @@ def libraries() -> list[str]:
     return sorted(names)
 
 
-_KNOWN = frozenset(setting.name for setting in TABLE)
+_KNOWN = frozenset([setting.name for setting in TABLE] + list(INTERNAL))
 _current: list[Settings] = []
 
 
@@ -149,7 +169,7 @@ def _set_free(settings: Settings, name: str, text: str) -> None:
             settings.modes[library] = mode
             settings.origins["library." + library] = name
         return
-    names = sorted(_KNOWN) + [PREFIX + library.upper() for library in known]
+    names = [s.name for s in TABLE] + [PREFIX + library.upper() for library in known]
     meant = nearest(name, [known for known in names if known.startswith(PREFIX)])
     hint = f", expected a known name; did you mean {meant}?" if meant else ", which nobody knows"
     settings.problems.append(f"{name}: found this variable{hint}; it is ignored")

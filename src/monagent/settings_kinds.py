@@ -87,8 +87,7 @@ def parse_attributes(text: str) -> dict[str, str]:
 def parse_edges(text: str) -> tuple[float, ...]:
     edges = tuple(float(item) for item in parse_list(text))
     finite = all(abs(edge) < float("inf") for edge in edges)
-    rising = all(low < high for low, high in zip(edges, edges[1:], strict=False))
-    if not edges or not finite or not rising:
+    if not edges or not finite or list(edges) != sorted(set(edges)):
         raise ValueError(text)
     return edges
 

@@ -1,0 +1,80 @@
+"""Start monagent in this Python process, then let the sitecustomize run that this file hides.
+
+Python imports this file at every start because its folder is on PYTHONPATH. It has to parse on
+any Python (2.7 too), where it does nothing but step aside, and it can never fail the program.
+"""
+
+import os
+import sys
+
+
+def _begin():
+    # type: () -> None
+    here = os.path.dirname(os.path.abspath(__file__))
+    try:
+        if "monagent" not in sys.modules and sys.version_info >= (3, 10):
+            _start(here)
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
+        _say("could not start, the program runs without it: " + repr(sys.exc_info()[1]))
+    # Off sys.path with our folder: children get it from PYTHONPATH, nobody else needs it.
+    for entry in list(sys.path):
+        if entry == here or os.path.abspath(entry) == here:
+            sys.path.remove(entry)
+
+
+def _start(here):
+    # type: (str) -> None
+    """Load monagent from the tree that this file belongs to, whatever else has that name."""
+    import _frozen_importlib
+    import _frozen_importlib_external
+
+    package = os.path.dirname(here)
+    if not os.path.exists(os.path.join(package, "agent.py")):
+        package = os.path.join(package, "src", "monagent")
+    other = _other()
+    if other:
+        _say("found another module of this name, " + other + "; switched off")
+        return
+    spec = _frozen_importlib_external.spec_from_file_location(
+        "monagent",
+        os.path.join(package, "__init__.py"),
+        submodule_search_locations=[package],
+    )
+    assert spec is not None and spec.loader is not None
+    module = _frozen_importlib.module_from_spec(spec)
+    sys.modules["monagent"] = module
+    spec.loader.exec_module(module)
+    from monagent import agent
+
+    agent.start(os.environ)
+
+
+def _other():
+    # type: () -> str | None
+    """A module of the program's own that is called monagent as well: the program needs it more."""
+    script = [arg for arg in sys.orig_argv[1:5] if arg[:1] != "-" and os.path.isfile(arg)]
+    folders = [os.path.dirname(os.path.abspath(script[0])) if script else "."]
+    for folder in folders + sys.path:
+        for name in ("monagent.py", "monagent/__init__.py"):
+            path = os.path.join(folder, name)
+            if os.path.isfile(path) and not os.path.isfile(os.path.join(path, "../guard.py")):
+                return path
+    return None
+
+
+def _say(line):
+    # type: (str) -> None
+    try:
+        sys.stderr.write("monagent: " + line + "\n")
+    except Exception:
+        pass
+
+
+_begin()
+
+# What comes of this import, error or not, is what comes of ours: site reports errors as it would
+# have, and takes "no module named sitecustomize" for what it is.
+del sys.modules["sitecustomize"]
+import sitecustomize  # type: ignore[import-not-found,unused-ignore] # noqa: E402, F401

@@ -1,0 +1,161 @@
+"""monagent in a program: the composition root, the only file that knows all rooms.
+
+`start` is called by the bootstrap in every adopted Python, before the program's first line. It
+may cost a few milliseconds and imports nothing that the program could want to patch first.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from monagent import guard, process_role, settings, spawn, tree, where
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from monagent.instrument.status import Status
+    from monagent.settings import Settings
+
+WRONG_USAGE = 2
+
+_state: list[str] = []
+"""The tree's state directory once there is one."""
+
+
+def start(environ: MutableMapping[str, str]) -> None:
+    """Start recording in this process, unless it is none that runs the application's code."""
+    role = process_role.of(sys.orig_argv)
+    if role == process_role.HELPER:
+        return
+    if role == process_role.FORKSERVER:
+        # It runs nothing of the application; what it forks does, and never passes a bootstrap.
+        os.register_at_fork(after_in_child=lambda: _start_guarded(environ))
+        return
+    _start(environ)
+
+
+def ensure_exporter() -> None:
+    """Replace a dead exporter; called every few seconds of recorded work."""
+    if _state and not tree.exporter_runs(_state[0]):
+        spawn.late(_state[0], os.environ)
+
+
+def _start(environ: MutableMapping[str, str]) -> None:
+    found = settings.load(environ)
+    settings.use(found)
+    guard.level = found.log_level
+    if not found.enabled:
+        return
+    directory, reason = None, ""
+    begun = False
+    try:
+        directory, begun = tree.find(found, environ, where.bootstrap())
+    except Exception as error:
+        reason = f"{error}; metrics of process {os.getpid()} are not served"
+    _explain(found, begun)
+    if reason:
+        guard.say(reason)
+    _export(found, directory, environ)
+    _record(found, directory)
+    _watch(found, environ)
+
+
+def _start_guarded(environ: MutableMapping[str, str]) -> None:
+    try:
+        _start(environ)
+    except BaseException as error:
+        guard.failed("agent", error)
+
+
+def _explain(found: Settings, first: bool) -> None:
+    """Say what is wrong with the settings, in the tree's first process only."""
+    if not first:
+        return
+    for problem in found.problems:
+        guard.say(problem)
+    if found.problems and found.strict:
+        guard.say("MONAGENT_STRICT is on: not started", "error")
+        os._exit(WRONG_USAGE)  # SystemExit at this point would be reported as a crash of Python.
+
+
+def _export(found: Settings, directory: str | None, environ: MutableMapping[str, str]) -> None:
+    """Before our own shard and hooks: at this moment a fork still copies next to nothing."""
+    if directory is None or found.exporter != "process":
+        return
+    _state[:] = [directory]
+    if not tree.exporter_runs(directory):
+        spawn.early(directory, environ)
+
+
+def _record(found: Settings, directory: str | None) -> None:
+    from monagent import metrics
+    from monagent.metrics.pulse import checks
+    from monagent.store.shard import Shard
+
+    shard = Shard(directory, info(found))
+    metrics.use(metrics.Recording(shard, found.series_limit, found.buckets))
+    if directory is not None and found.exporter == "process":
+        checks.append(ensure_exporter)
+    guard.on_failure = _count_failure
+
+
+def _watch(found: Settings, environ: MutableMapping[str, str]) -> None:
+    from monagent import dependencies
+    from monagent.instrument import hooks, status
+
+    dependencies.offer(where.site(environ))
+    status.listeners.append(_tell_status)
+    hooks.modes.append(found.library)
+    hooks.install()
+
+
+def info(found: Settings) -> str:
+    """What the shard tells about this process, as JSON."""
+    from monagent import __version__
+
+    version = "{}.{}.{}".format(*sys.version_info)
+    program = next((arg for arg in sys.orig_argv[1:] if not arg.startswith("-")), "")
+    return _json(
+        {
+            "python": version,
+            "implementation": sys.implementation.name,
+            "argv0": os.path.basename(program) or "python",
+            "monagent": __version__,
+            "service_name": found.service_name or "",
+            "resource": found.resource_attributes,
+            "labels": found.labels,
+        }
+    )
+
+
+def _json(value: object) -> str:
+    """Text and dicts of text only: the json module would cost the program 2 ms."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_json(k)}: {_json(v)}" for k, v in value.items()) + "}"
+    assert isinstance(value, str)
+    return '"' + "".join(_letter(letter) for letter in value) + '"'
+
+
+def _letter(letter: str) -> str:
+    if " " <= letter <= "~" and letter not in '"\\':
+        return letter
+    raw = letter.encode("utf-16-be", "surrogatepass").hex()
+    return "".join("\\u" + raw[at : at + 4] for at in range(0, len(raw), 4))
+
+
+def _count_failure(component: str, _error: BaseException) -> None:
+    from monagent.conventions import agent as counted
+
+    counted.failed(component)
+
+
+def _tell_status(now: Status, before: Status | None) -> None:
+    from monagent import uwsgi
+    from monagent.conventions import agent as counted
+
+    uwsgi.hook_forks()
+    if before is not None:
+        counted.instrumentation(before.library, before.version, before.state, before.reason, 0)
+    counted.instrumentation(now.library, now.version, now.state, now.reason, 1)

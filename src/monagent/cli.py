@@ -1,0 +1,58 @@
+"""The command `monagent`: run a program, and explain what monagent does with it."""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+USAGE = """\
+usage: monagent run [options] [--] COMMAND …   run a command, unchanged, with metrics
+       monagent env [--docker|--shell|--kubernetes] [options]
+                                               variables that do the same without a command
+       monagent config [--json] [options]      settings in force and where each comes from
+       monagent list [--json] [--python PATH]  libraries: versions supported, installed, state
+       monagent metrics [--json|--markdown]    every metric: name, type, unit, labels, meaning
+       monagent doctor [--json] [--expect LIBRARY,…] [COMMAND … | --attach [DIRECTORY]]
+                                               what is recorded, what is not, and why
+       monagent --version
+`monagent run --help` lists the options."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the words say; returns the exit code."""
+    words = sys.argv[1:] if arguments is None else arguments
+    command, rest = (words[0], words[1:]) if words else ("", [])
+    if command == "run" and rest[:1] not in (["--help"], ["-h"]):
+        # The way of every start: nothing else is loaded.
+        from monagent import launcher
+
+        return launcher.main(rest)
+    if command in ("--version", "-V", "version"):
+        from monagent import __version__
+
+        print(f"monagent {__version__}")
+        return 0
+    if command == "run":
+        from monagent.cli_config import options_help
+
+        print(options_help())
+        return 0
+    wanted = _command(command)
+    if wanted is None or "--help" in rest[:1]:
+        asked = command in ("", "help", "--help", "-h") or wanted is not None
+        print(USAGE, file=sys.stdout if asked else sys.stderr)
+        return 0 if asked and command else 2
+    return wanted(rest)
+
+
+def _command(name: str) -> Callable[[list[str]], int] | None:
+    """The function behind a command; each is loaded alone, some load much."""
+    if name not in ("env", "config", "list", "metrics", "doctor"):
+        return None
+    from importlib import import_module
+
+    wanted: Callable[[list[str]], int] = import_module(f"monagent.cli_{name}").main
+    return wanted

@@ -1,0 +1,87 @@
+"""`monagent config`: the settings in force, and where each one comes from."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from monagent import options, settings
+
+
+def main(arguments: list[str]) -> int:
+    """Print every setting; exit code 1 when one of them is wrong."""
+    as_json = "--json" in arguments
+    try:
+        given, rest = options.split([word for word in arguments if word != "--json"])
+        if rest:
+            raise options.Wrong(f"found {rest[0]!r}, expected options of `monagent run` or --json")
+    except options.Wrong as error:
+        print(f"monagent config: {error}", file=sys.stderr)
+        return 2
+    found = settings.load({**os.environ, **given})
+    rows = effective(found, set(given))
+    if as_json:
+        print(json.dumps({"settings": rows, "problems": found.problems}, indent=2))
+    else:
+        width = max(len(str(row["name"])) for row in rows)
+        for row in rows:
+            print(f"{row['name']:<{width}}  {shown(row['value'])}  ({row['origin']})")
+        for problem in found.problems:
+            print(f"wrong: {problem}")
+    return 1 if found.problems else 0
+
+
+def effective(found: settings.Settings, given: set[str]) -> list[dict[str, object]]:
+    """One row per setting: name, value, and the variable, option or default it comes from."""
+    rows: list[dict[str, object]] = []
+    for setting in settings.TABLE:
+        origin = found.origins[setting.attribute]
+        if origin in given and setting.option:
+            origin = setting.option
+        value = getattr(found, setting.attribute)
+        secret = setting.attribute == "otlp_headers"
+        rows.append(
+            {
+                "name": setting.name,
+                "value": dict.fromkeys(value, "…") if secret else value,
+                "origin": origin,
+            }
+        )
+    for library, mode in sorted(found.modes.items()):
+        name = found.origins["library." + library]
+        rows.append({"name": name, "value": mode, "origin": name})
+    for metric, edges in sorted(found.edges.items()):
+        name = found.origins["buckets." + metric.lower()]
+        rows.append({"name": name, "value": edges, "origin": name})
+    return rows
+
+
+def shown(value: object) -> str:
+    """A value as one would write it in a variable."""
+    if value is None or value in ((), {}):
+        return "-"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, dict):
+        return ",".join(f"{key}={text}" for key, text in value.items())
+    if isinstance(value, tuple):
+        return ",".join("=".join(v) if isinstance(v, tuple) else str(v) for v in value)
+    return str(value)
+
+
+def options_help() -> str:
+    """The options of `monagent run`, from the settings table."""
+    lines = [
+        "usage: monagent run [options] [--] COMMAND …",
+        "",
+        "Runs the command unchanged; every Python process in it records metrics, and one endpoint",
+        "serves the total. Options, and the variables that mean the same:",
+        "",
+    ]
+    for option, setting in options.known().items():
+        value = "" if setting.kind is settings.SWITCH else " VALUE"
+        lines.append(f"  {option}{value}  ({setting.name})")
+        lines.append(f"      {setting.sentence}")
+        lines.append(f"      Expected: {setting.kind.expected}; default: {shown(setting.default)}.")
+    return "\n".join(lines)

@@ -1,0 +1,81 @@
+"""`monagent metrics`: the catalogue, made of what the conventions declare."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+
+from monagent import conventions, metrics
+
+COLUMNS = ("name", "type", "unit", "labels", "help")
+
+
+def main(arguments: list[str]) -> int:
+    """Print every declared metric."""
+    if arguments not in ([], ["--json"], ["--markdown"]):
+        print("monagent metrics: expected --json, --markdown or nothing", file=sys.stderr)
+        return 2
+    rows = catalogue()
+    if arguments == ["--json"]:
+        print(json.dumps(rows, indent=2))
+        return 0
+    if arguments == ["--markdown"]:
+        print(markdown(rows))
+        return 0
+    for row in rows:
+        labels = _joined(row["labels"])
+        print(f"{row['name']}  {row['type']}, {row['unit'] or '1'}\n    {row['help']}")
+        if labels:
+            print(f"    labels: {labels}")
+    return 0
+
+
+def catalogue() -> list[dict[str, object]]:
+    """A row per metric, families in alphabetical order, metrics as declared."""
+    return [
+        {
+            "name": metric.name,
+            "type": metric.kind,
+            "unit": metric.unit,
+            "labels": list(metric.labels),
+            "help": metric.help,
+            "buckets": list(metric.buckets),
+            "family": family,
+        }
+        for family, metric in declared()
+    ]
+
+
+def declared() -> list[tuple[str, metrics.Metric]]:
+    """Every metric with the family that declares it."""
+    known: dict[int, str] = {}
+    for family in families():
+        module = importlib.import_module(f"monagent.conventions.{family}")
+        for value in vars(module).values():
+            if isinstance(value, metrics.Metric):
+                known.setdefault(id(value), family)
+    made = [(known.get(id(metric), "monagent"), metric) for metric in metrics.declared()]
+    return sorted(made, key=lambda pair: pair[0])
+
+
+def families() -> list[str]:
+    """The files of conventions/."""
+    (folder,) = conventions.__path__
+    files = sorted(os.listdir(folder))
+    return [file[:-3] for file in files if file.endswith(".py") and not file.startswith("_")]
+
+
+def markdown(rows: list[dict[str, object]]) -> str:
+    """The catalogue as a table for the README."""
+    lines = ["| metric | type | unit | labels | meaning |", "|---|---|---|---|---|"]
+    for row in rows:
+        labels = _joined(row["labels"], "`{}`")
+        unit = f"`{row['unit']}`" if row["unit"] else ""
+        lines.append(f"| `{row['name']}` | {row['type']} | {unit} | {labels} | {row['help']} |")
+    return "\n".join(lines)
+
+
+def _joined(labels: object, form: str = "{}") -> str:
+    return ", ".join(form.format(label) for label in labels) if isinstance(labels, list) else ""

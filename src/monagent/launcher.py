@@ -1,0 +1,213 @@
+"""`monagent run [options] [--] COMMAND …`: the command, unchanged, in an environment with monagent.
+
+The launcher becomes the command (exec), so pid, terminal, signals and exit code are those of the
+command alone. It starts the exporter first and hands it the listening socket, already bound: the
+line on stderr tells the truth, and no scrape is refused while the exporter starts.
+"""
+
+from __future__ import annotations
+
+import os
+
+from monagent import guard, options, settings, tree, where
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, MutableMapping
+
+    from monagent.settings import Settings
+
+WRONG_USAGE = 2
+NOT_EXECUTABLE = 126
+NOT_FOUND = 127
+
+
+class Plan:
+    """What is about to be run: the program's path and arguments, environment and settings."""
+
+    __slots__ = ("argv", "directory", "environ", "path", "settings")
+
+    def __init__(
+        self, path: str, argv: list[str], environ: dict[str, str], settings: Settings
+    ) -> None:
+        self.path = path
+        self.argv = argv
+        self.environ = environ
+        self.settings = settings
+        self.directory: str | None = None
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command in `arguments`; returns only when it cannot, or when it was supervised."""
+    environ = dict(os.environ)
+    _undo_locale_coercion(environ)
+    try:
+        given, argv = options.split(arguments)
+    except options.Wrong as error:
+        guard.say(str(error), "error")
+        return WRONG_USAGE
+    environ.update(given)
+    found = settings.load(environ)
+    settings.use(found)
+    guard.level = found.log_level
+    for problem in found.problems:
+        guard.say(problem)
+    if found.problems and found.strict:
+        guard.say("MONAGENT_STRICT is on: not started", "error")
+        return WRONG_USAGE
+    if not argv:
+        guard.say("expected a command, like: monagent run python app.py", "error")
+        return WRONG_USAGE
+    path, code = resolve(argv[0], environ)
+    if code:
+        reason = "not found" if code == NOT_FOUND else "not executable"
+        guard.say(f"{argv[0]}: command {reason}", "error")
+        return code
+    plan = Plan(path, argv, environ, found)
+    if found.enabled:
+        _absolute(plan)
+        adopt(environ)
+    if found.enabled and _supervised(found):
+        from monagent import supervisor
+
+        return supervisor.run(plan)
+    if found.enabled:
+        prepare(plan)
+    return become(plan)
+
+
+def adopt(environ: MutableMapping[str, str]) -> None:
+    """Have every Python of this environment start monagent."""
+    bootstrap = where.bootstrap()
+    before = environ.get("PYTHONPATH", "")
+    if bootstrap not in before.split(os.pathsep):
+        # An empty entry would mean the working directory: no trailing separator.
+        environ["PYTHONPATH"] = bootstrap + os.pathsep + before if before else bootstrap
+    if not where.installed():
+        environ.setdefault(where.SITE, _dependencies())
+
+
+def prepare(plan: Plan) -> None:
+    """Join the tree this process belongs to, or begin one: directory, exporter, start line."""
+    try:
+        directory, _ = tree.find(plan.settings, plan.environ, where.bootstrap())
+        plan.directory = plan.environ["MONAGENT_DIR"] = directory
+        if plan.settings.exporter == "process" and not tree.exporter_runs(directory):
+            _start_exporter(plan, directory)
+    except Exception as error:
+        guard.say(f"{error}; metrics are not served", "error")
+
+
+def become(plan: Plan) -> int:
+    """exec the command; returns the exit code when even that fails."""
+    _restore_signals()
+    try:
+        os.execve(plan.path, plan.argv, plan.environ)
+    except OSError as error:
+        import errno
+
+        if error.errno == errno.ENOEXEC:
+            # A script without "#!": shells and execvp(3) give it to sh.
+            os.execve("/bin/sh", ["sh", plan.path, *plan.argv[1:]], plan.environ)
+        guard.say(f"{plan.argv[0]}: {error.strerror}", "error")
+        return NOT_EXECUTABLE
+
+
+def resolve(command: str, environ: Mapping[str, str]) -> tuple[str, int]:
+    """The path that exec would run, and 0; or the exit code a shell would give, 126 or 127."""
+    if "/" in command:
+        candidates = [command]
+    else:
+        search = environ.get("PATH", os.defpath)
+        candidates = [os.path.join(place or ".", command) for place in search.split(os.pathsep)]
+    code = NOT_FOUND
+    for path in candidates if command else []:
+        if os.path.isfile(path) and os.access(path, os.X_OK):
+            return path, 0
+        if os.path.exists(path) and (os.path.isfile(path) or "/" in command):
+            code = NOT_EXECUTABLE
+    return command, code
+
+
+def _supervised(found: Settings) -> bool:
+    """Asked for, or the first process of a container: with it everything dies, last numbers too."""
+    if found.supervise is not None:
+        return found.supervise
+    return os.getpid() == 1 and found.delivers_at_the_end and found.exporter == "process"
+
+
+def _start_exporter(plan: Plan, directory: str) -> None:
+    from monagent import listening, spawn
+
+    found = plan.settings
+    sock = None
+    try:
+        sock = listening.listen(found.host, found.port)
+        guard.say(f"metrics on {listening.url(sock, found)}", "info")
+    except OSError as error:
+        # The exporter tries again until it succeeds.
+        guard.say(f"{listening.problem(found, error)}")
+    spawn.early(directory, plan.environ, sock.fileno() if sock is not None else None)
+    if sock is not None:
+        sock.close()
+
+
+def _absolute(plan: Plan) -> None:
+    """Paths hold for processes in other working directories, too."""
+    for setting in settings.TABLE:
+        value = getattr(plan.settings, setting.attribute)
+        if (
+            setting.kind in settings.PATHS
+            and isinstance(value, str)
+            and setting.name in plan.environ
+        ):
+            plan.environ[setting.name] = value
+
+
+def _dependencies() -> str:
+    """In a source tree: the folder of the launcher's own Python that holds our dependencies."""
+    import sys
+
+    for place in sys.path:
+        if os.path.isdir(os.path.join(place, "wrapt")):
+            return place
+    return os.path.dirname(where.PACKAGE)
+
+
+def _undo_locale_coercion(environ: MutableMapping[str, str]) -> None:
+    """Under the C locale our own Python has set LC_CTYPE (PEP 538); the command must not see it."""
+    if "LC_CTYPE" not in environ:
+        return
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            original = file.read()
+    except OSError:
+        return
+    if not any(entry.startswith(b"LC_CTYPE=") for entry in original.split(b"\0")):
+        del environ["LC_CTYPE"]
+
+
+def _restore_signals() -> None:
+    """Our own Python ignores SIGPIPE and SIGXFSZ, and exec would hand that on to the command."""
+    # Built in; `signal` makes enums for 3 ms.
+    import _signal  # type: ignore[import-not-found] # typeshed lacks it
+
+    for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
+        if not _was_ignored(number):
+            _signal.signal(number, _signal.SIG_DFL)
+
+
+def _was_ignored(number: int) -> bool:
+    """Whether our parent ignores the signal, and so gave us that. A Python parent ignores it for
+    itself alone: subprocess restores the default for its children."""
+    parent = f"/proc/{os.getppid()}"
+    try:
+        if "python" in os.path.basename(os.readlink(f"{parent}/exe")):
+            return False
+        with open(f"{parent}/status") as status:
+            for line in status:
+                if line.startswith("SigIgn:"):
+                    return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    except (OSError, ValueError):
+        pass
+    return False

@@ -1,0 +1,220 @@
+"""`--supervise`: stay as the command's parent until its last numbers are delivered.
+
+The command gets a process group of its own and, where there is one, the terminal, as a shell
+gives them to a job: signals typed at the terminal then reach it once, signals sent to us are
+forwarded. Orphans become ours (subreaper) and are reaped; the exporter is one of them.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from monagent import guard, launcher, tree
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from monagent.launcher import Plan
+
+PATIENCE = 15.0
+"""Seconds that the last delivery may take after the command has ended."""
+
+INSISTENCE = 3.0
+"""Seconds that the exporter has after it was told to end at once."""
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+# What cannot be caught, what says that a child changed, and what a crash of our own would raise.
+_KEPT = {
+    signal.SIGKILL,
+    signal.SIGSTOP,
+    signal.SIGCHLD,
+    signal.SIGSEGV,
+    signal.SIGBUS,
+    signal.SIGILL,
+    signal.SIGFPE,
+    signal.SIGTTIN,
+    signal.SIGTTOU,
+}
+
+
+def run(plan: Plan) -> int:
+    """Run the command to its end and the delivery to its own; returns the command's exit code."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    forwarded = set(signal.valid_signals()) - _KEPT
+    # Blocked from before the fork: none is lost between the fork and the loop.
+    signal.pthread_sigmask(signal.SIG_BLOCK, forwarded | {signal.SIGCHLD})
+    terminal = _terminal()
+    told, tell = os.pipe()
+    own = os.getpid()
+    child = os.fork()
+    if child == 0:
+        os.close(told)
+        _begin(plan, own, terminal, mask, tell)
+    os.close(tell)
+    _own_group(child)
+    plan.directory = _read_all(told) or None
+    job = Job(child, terminal)
+    code = job.wait(forwarded)
+    if plan.directory is not None and plan.settings.exporter == "process":
+        job.await_delivery(plan.directory)
+    job.take_terminal()
+    return code
+
+
+class Job:
+    """The command as its supervisor sees it."""
+
+    def __init__(self, child: int, terminal: int | None) -> None:
+        self.child = child
+        self.terminal = terminal
+        self.code: int | None = None
+
+    def wait(self, forwarded: set[signal.Signals]) -> int:
+        """Forward signals and reap until the command has ended; 128 + n when signal n killed it."""
+        while True:
+            self._reap()
+            if self.code is not None:
+                return self.code
+            info = signal.sigwaitinfo(forwarded | {signal.SIGCHLD})
+            if info.si_signo != signal.SIGCHLD:
+                self._forward(info.si_signo)
+
+    def await_delivery(self, directory: str) -> None:
+        """Wait until the exporter has ended, at most PATIENCE seconds; signals cut that short."""
+        deadline = time.monotonic() + PATIENCE
+        impatient = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP}
+        ended = False
+        while tree.exporter_runs(directory):
+            left = deadline - time.monotonic()
+            if left <= 0 and ended:
+                guard.say("the exporter did not end in time; last numbers may be missing")
+                return
+            if left <= 0:
+                ended = True
+                deadline = time.monotonic() + INSISTENCE
+                self._end_exporter(directory)
+            info = signal.sigtimedwait(impatient | {signal.SIGCHLD}, 0.02)
+            self._reap()
+            if info is not None and info.si_signo in impatient:
+                deadline = min(deadline, time.monotonic())
+
+    def take_terminal(self) -> None:
+        if self.terminal is not None:
+            _foreground(self.terminal, os.getpgrp())
+
+    def _forward(self, number: int) -> None:
+        try:
+            if number in (signal.SIGTSTP, signal.SIGCONT):
+                os.killpg(self.child, number)
+            else:
+                os.kill(self.child, number)
+        except ProcessLookupError:
+            pass
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.child and os.WIFSTOPPED(status):
+                self._stop_too()
+            elif pid == self.child:
+                self.code = (
+                    128 + os.WTERMSIG(status)
+                    if os.WIFSIGNALED(status)
+                    else os.waitstatus_to_exitcode(status)
+                )
+
+    def _stop_too(self) -> None:
+        """Ctrl-Z stopped the command: let our own parent (a shell) see a stopped job as well."""
+        if os.getpid() == 1:
+            return
+        self.take_terminal()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        # Continued: by `fg` we have the terminal now and pass it on, by `bg` we have not.
+        if self.terminal is not None and os.tcgetpgrp(self.terminal) == os.getpgrp():
+            _foreground(self.terminal, self.child)
+        os.killpg(self.child, signal.SIGCONT)
+
+    def _end_exporter(self, directory: str) -> None:
+        pid = tree.exporter_pid(directory)
+        if pid:
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+
+
+def _begin(
+    plan: Plan, supervisor: int, terminal: int | None, mask: set[int | signal.Signals], tell: int
+) -> None:
+    """In the child: become a job, start the exporter (the tree's root is this process), exec."""
+    code = launcher.NOT_EXECUTABLE
+    try:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != supervisor:  # died before we asked to die with it
+            os._exit(128 + signal.SIGKILL)
+        _own_group(0)
+        if terminal is not None:
+            _foreground(terminal, os.getpgrp())
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        launcher.prepare(plan)
+        os.write(tell, os.fsencode(plan.directory or ""))
+        os.close(tell)
+        code = launcher.become(plan)
+    finally:
+        os._exit(code)
+
+
+def _own_group(pid: int) -> None:
+    """Said by parent and child, so that it holds for both from the start."""
+    try:
+        os.setpgid(pid, pid)
+    except OSError:  # the child has exec'ed already, and had done it itself
+        pass
+
+
+def _terminal() -> int | None:
+    """A descriptor of our controlling terminal if we are in its foreground."""
+    for fd in (0, 1, 2):
+        try:
+            if os.tcgetpgrp(fd) == os.getpgrp():
+                return fd
+        except OSError:
+            continue
+    return None
+
+
+def _foreground(terminal: int, group: int) -> None:
+    """Make the group the terminal's foreground; SIGTTOU would stop us for asking from behind."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
+    try:
+        os.tcsetpgrp(terminal, group)
+    except OSError:
+        pass
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _read_all(fd: int) -> str:
+    with os.fdopen(fd, "rb") as pipe:
+        return os.fsdecode(pipe.read())
+
+
+def _prctl(option: int, value: int) -> None:
+    if not sys.platform.startswith("linux"):
+        return
+    try:
+        import ctypes
+
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+    except (ImportError, OSError, AttributeError):  # a Python without ctypes, a libc without prctl
+        pass

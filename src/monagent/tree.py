@@ -1,0 +1,108 @@
+"""The process tree that a program belongs to: its state directory and whether it has an exporter.
+
+The launcher and the agent in every process ask here, so that both come to the same answer.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+
+from monagent.store import directory, process
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import MutableMapping
+
+    from monagent.settings import Settings
+
+GRACE = 5.0
+"""Seconds that a new exporter gets to take the lock before somebody starts another one."""
+
+
+def find(
+    settings: Settings, environ: MutableMapping[str, str], bootstrap: str, pid: int | None = None
+) -> tuple[str, bool]:
+    """The state directory of the tree of `pid` (this process), made if need be, and whether this
+    is the tree's beginning: nobody was here before to explain settings or print a line.
+
+    Raises directory.Refused or OSError with a message when there is no place for it.
+    """
+    own = os.getpid() if pid is None else pid
+    if settings.dir is not None:
+        os.makedirs(os.path.dirname(settings.dir), exist_ok=True)
+        path = directory.prepare(settings.dir)
+        if directory.read_root(path) is not None and exporter_runs(path):
+            return path, False
+        root = directory.tree_root(directory.adopted_by(bootstrap), own)
+    else:
+        root = directory.tree_root(directory.adopted_by(bootstrap), own)
+        path = directory.for_tree(root, environ)
+    return path, _take(path, root)
+
+
+def _take(path: str, root: tuple[int, int]) -> bool:
+    """Leave the root's name, in place of one whose process has ended; False if it is there."""
+    there = directory.read_root(path)
+    if there == root:
+        return False
+    if there is not None and there != root and process.start_ticks(there[0]) != there[1]:
+        try:
+            os.unlink(f"{path}/{directory.ROOT}")
+        except FileNotFoundError:
+            pass
+    directory.write_root(path, root)
+    return True
+
+
+def exporter_runs(path: str) -> bool:
+    """Whether an exporter holds this directory's lock, or was started a moment ago."""
+    try:
+        fd = os.open(f"{path}/{directory.LOCK}", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return _holder(fd) > 0 or abs(time.time() - os.fstat(fd).st_mtime) < GRACE
+    finally:
+        os.close(fd)
+
+
+def exporter_pid(path: str) -> int:
+    """The process that holds this directory's lock; 0 if none does."""
+    try:
+        fd = os.open(f"{path}/{directory.LOCK}", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return 0
+    try:
+        return _holder(fd)
+    finally:
+        os.close(fd)
+
+
+def announce_exporter(path: str) -> None:
+    """Tell the other processes that an exporter is about to take the lock."""
+    lock = f"{path}/{directory.LOCK}"
+    os.close(os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    os.utime(lock)
+
+
+def endpoint(path: str) -> str | None:
+    """The URL on which the exporter of this directory listens, if it does."""
+    try:
+        with open(f"{path}/{directory.ENDPOINT}") as file:
+            return file.read().strip() or None
+    except OSError:
+        return None
+
+
+def _holder(fd: int) -> int:
+    """Asks without taking the lock: an exporter that starts right now must find it free."""
+    import struct  # Loaded with the store already.
+
+    # struct flock of 64-bit Linux: type, whence, start, length, pid.
+    wanted = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    found = struct.unpack("hhqqi4x", fcntl.fcntl(fd, fcntl.F_GETLK, wanted))
+    if found[0] == fcntl.F_UNLCK:
+        return 0
+    return found[4] if found[4] > 0 else 1  # 0: a holder in another pid namespace

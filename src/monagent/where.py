@@ -1,0 +1,35 @@
+"""Where monagent's own parts lie on disk, installed from a wheel or run from a source tree."""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PACKAGE = os.path.dirname(os.path.abspath(__file__))
+EXPORTER = os.path.join(PACKAGE, "exporter", "__main__.py")
+
+SITE = "MONAGENT_SITE"
+"""Internal variable: the folder with our dependencies, where it is not the one we lie in."""
+
+
+def bootstrap() -> str:
+    """The folder that PYTHONPATH has to name."""
+    inside = os.path.join(PACKAGE, "bootstrap")
+    return inside if os.path.isdir(inside) else os.path.join(_tree(), "bootstrap")
+
+
+def installed() -> bool:
+    """Whether this is an installed package, with its dependencies beside it."""
+    return os.path.isdir(os.path.join(PACKAGE, "bootstrap"))
+
+
+def site(environ: Mapping[str, str]) -> str:
+    """The folder that holds monagent's dependencies, perhaps for another Python than ours."""
+    return environ.get(SITE) or os.path.dirname(PACKAGE)
+
+
+def _tree() -> str:
+    return os.path.dirname(os.path.dirname(PACKAGE))

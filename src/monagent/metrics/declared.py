@@ -16,9 +16,10 @@ from monagent.store.shard import Shard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any
 
+    from monagent.metrics.family import Maker
     from monagent.metrics.recorders import Recorder
 
     Label = str | int | bool | float | None
@@ -75,7 +76,7 @@ class Metric:
             raise TypeError(f"{self.name}: found {len(values)} values, expected {self.labels}")
         family = self._family
         if family is None:
-            family = self._family = _current.family(self)
+            family = self._family = _current.family(self.spec(_current), self.limit)
         made = family.recorder(
             values,
             {
@@ -88,9 +89,11 @@ class Metric:
             self._bound[values] = made
         return made
 
-    def spec(self, buckets: tuple[float, ...] | None = None) -> Spec:
-        """The descriptor's fields, with these buckets in place of the declared ones."""
-        bounds = self.buckets if buckets is None else buckets
+    def spec(self, recording: Recording) -> Spec:
+        """The descriptor's fields in `recording`."""
+        bounds = self.buckets
+        if self.kind == "histogram":
+            bounds = recording.bounds(self.name, bounds)
         return Spec(self.name, self.kind, self.unit, self.help, bounds, self.merge)
 
     def forget(self) -> None:
@@ -157,13 +160,17 @@ class Recording:
             self._shard = Shard(None)
         return self._shard
 
-    def family(self, metric: Metric) -> Family:
-        """The series of `metric` in this recording."""
-        buckets = self.buckets(metric.name) if self.buckets and metric.kind == "histogram" else None
-        return Family(self.shard, metric.spec(buckets), metric.limit or self.limit, _overflowed)
+    def family(self, spec: Spec, limit: int | None = None, maker: Maker | None = None) -> Family:
+        """The series of the metric `spec` in this recording; `limit` takes the place of its own."""
+        return Family(self.shard, spec, limit or self.limit, _overflowed, maker)
+
+    def bounds(self, name: str, declared: tuple[float, ...]) -> tuple[float, ...]:
+        """The bucket edges of the histogram `name`: those of the settings before the declared."""
+        chosen = self.buckets(name) if self.buckets else None
+        return declared if chosen is None else chosen
 
 
-def _overflowed(family: Family, attributes: Mapping[str, object]) -> None:
+def _overflowed(family: Family) -> None:
     name = family.spec.name
     if name == OVERFLOWS.name:
         return

@@ -11,19 +11,24 @@ from __future__ import annotations
 import os
 
 from monagent import guard
-from monagent.metrics.recorders import recorder
+from monagent.metrics.recorders import extremes_at, recorder
 from monagent.store import layout
-from monagent.store.shard import encode
+from monagent.store.attributes import all_to_json
+from monagent.store.shard import Full, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
     from monagent.metrics.recorders import Recorder
-    from monagent.store.shard import Shard
+    from monagent.store.shard import Shard, View
+
+    Maker = Callable[[list[View], int, Mapping[str, object]], Recorder]
 
 # https://opentelemetry.io/docs/specs/otel/metrics/sdk/#overflow-attribute
 OVERFLOW = {"otel.metric.overflow": True}
+
+INFINITY = float("inf")
 
 
 class Spec:
@@ -58,14 +63,20 @@ class Spec:
 
 class Family:
     """The series of the metric `spec` in `shard`, at most `limit` of them with the overflow
-    series."""
+    series.
+
+    Args:
+        overflowed: told of every measurement beyond the limit.
+        maker: makes the recorder of a new series, in place of the usual one.
+    """
 
     def __init__(
         self,
         shard: Shard,
         spec: Spec,
         limit: int,
-        overflowed: Callable[[Family, Mapping[str, object]], None] | None = None,
+        overflowed: Callable[[Family], None] | None = None,
+        maker: Maker | None = None,
     ) -> None:
         self.shard = shard
         self.spec = spec
@@ -75,12 +86,14 @@ class Family:
         self._width = layout.width(spec.kind, len(spec.bounds), spec.minmax)
         self._overflowed = overflowed
         self._overflow: Recorder | None = None
+        self._maker = maker
 
     def recorder(self, key: Hashable, attributes: Mapping[str, object]) -> Recorder:
         """The recorder of the series that `key` stands for, made with these attributes if it is
         new.
 
-        Beyond the limit it is the recorder of the overflow series, and the key is not kept.
+        Beyond the limit it is the recorder of the overflow series, and the key is not kept; nor is
+        it when the shard cannot grow, and then nothing is recorded.
         """
         found = self.series.get(key)
         if found is not None:
@@ -100,32 +113,34 @@ class Family:
                 made = self._spill() if full else self._make(attributes)
                 if not full:
                     self.series[key] = made
+            except Full:
+                made = self._overflow or _discard
             finally:
                 shard.busy = False
         if full and self._overflowed is not None:
-            self._overflowed(self, attributes)
+            self._overflowed(self)
         self._catch_up()
         return made
 
     def _make(self, attributes: Mapping[str, object]) -> Recorder:
         shard, spec = self.shard, self.spec
-        shard.awake()
+        plain = all_to_json(attributes)
         if self._id < 0:
             identifier = shard.instruments
             shard.instruments = identifier + 1
             shard.describe(encode({"instrument": identifier, **spec.descriptor()}))
             self._id = identifier
-        index = shard.cells(self._width)
-        shard.describe(
-            encode(
-                {
-                    "series": self._id,
-                    "at": index,
-                    "width": self._width,
-                    "attributes": attributes,
-                }
-            )
-        )
+
+        def record(at: int) -> bytes:
+            return encode({"series": self._id, "at": at, "width": self._width, "attributes": plain})
+
+        index = shard.series(self._width, record)
+        if spec.minmax:
+            smallest, largest = extremes_at(index, spec.bounds)
+            shard.preset(smallest, INFINITY)
+            shard.preset(largest, -INFINITY)
+        if self._maker is not None:
+            return self._maker(shard.mem, index, attributes)
         return recorder(spec.kind, shard.mem, index, spec.bounds, spec.minmax)
 
     def _spill(self) -> Recorder:
@@ -143,6 +158,14 @@ class Family:
         deferred = self.shard.deferred
         while deferred:
             try:
-                deferred.pop(0)()
+                put_by = deferred.pop(0)
+            except IndexError:  # Another thread took it.
+                return
+            try:
+                put_by()
             except BaseException as error:
                 guard.failed("metrics", error)
+
+
+def _discard(value: float) -> None:
+    """For a series that there is no room for."""

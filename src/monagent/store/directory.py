@@ -106,6 +106,15 @@ def prepare(path: str) -> str:
     return path
 
 
+def restore(path: str) -> str:
+    """Makes a state directory anew, with the directory above it, after somebody removed them;
+    raises as `prepare` does."""
+    above = os.path.dirname(path)
+    if not os.path.isdir(above):
+        prepare(above)
+    return prepare(path)
+
+
 def write_root(path: str, root: tuple[int, int]) -> None:
     """Leaves the root's identity in the directory `path`, unless one stands there."""
     try:

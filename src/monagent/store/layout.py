@@ -34,7 +34,9 @@ A shard holds what one process has recorded.  It is a file of 8-byte aligned, na
       {"series": 3, "at": 1234, "width": 15, "attributes": {…}}
 
   The first tells about the process, the second declares metric number 3, the third gives one of
-  its series the cells from index 1234 on.
+  its series the cells from index 1234 on.  Attribute values that JSON has no form for are objects
+  of one member: ``{"bytes": base64}`` and ``{"mapping": {…}}``; a list stands for a sequence.  A
+  process that was forked while a series was being made may declare it twice: its cells add up.
 
 The cells of a series, from its index:
 
@@ -48,6 +50,13 @@ at the next magic.
 """
 
 from __future__ import annotations
+
+import binascii
+import struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from monagent.store.process import Identity
 
 MAGIC = b"MONAGENT"
 VERSION = 1
@@ -79,3 +88,28 @@ def width(kind: str, bounds: int, minmax: bool) -> int:
     if kind == "histogram":
         return 2 + bounds + (2 if minmax else 0)
     return 2 if kind == "gauge" else 1
+
+
+def header(identity: Identity, created: float, nonce: int) -> bytes:
+    """The header of the shard of this process."""
+    return struct.pack(
+        HEADER,
+        MAGIC,
+        VERSION,
+        HEADER_SIZE,
+        identity.pid,
+        identity.start_ticks,
+        identity.arguments_at,
+        identity.namespace,
+        created,
+        nonce,
+    )
+
+
+def record(payload: bytes) -> bytes:
+    """A descriptor record with this payload."""
+    length = len(payload)
+    padded = length + 7 & ~7
+    return struct.pack(
+        f"{RECORD}{padded}s", RECORD_MAGIC, length, binascii.crc32(payload), 0, payload
+    )

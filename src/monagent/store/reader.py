@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from monagent.store import layout, process
+from monagent.store import attributes, layout, process
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,10 @@ class Instrument:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One series: `width` cells from `index`."""
+    """One series: `width` cells from `index`.
+
+    Attribute values are None, bool, int, float, str, bytes, tuples and dicts of these.
+    """
 
     instrument: Instrument
     attributes: dict[str, Any]
@@ -191,7 +194,7 @@ class ShardFile:
                 )
             elif "info" in record:
                 self.info = record["info"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.torn += 1
 
     def _series(self, record: dict[str, Any]) -> None:
@@ -200,7 +203,8 @@ class ShardFile:
         if width != instrument.width or (index + width) * 8 > len(self._buffer):
             self.torn += 1
             return
-        self.series.append(Series(instrument, record["attributes"], index, width))
+        found = attributes.all_from_json(record["attributes"])
+        self.series.append(Series(instrument, found, index, width))
 
     def values(self) -> Sequence[float]:
         """All cells as they are now, by index (the descriptors between them are no numbers).

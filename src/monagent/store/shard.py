@@ -1,32 +1,34 @@
 """The shard of this process: cells that a recorder adds to with `mem[0][i] += x`, and the
 descriptors that name them.
 
-`mem` is a list of one view, so that what holds it keeps working when the file grows (a larger
+`mem` is a list of one view, so that what holds it keeps working when the shard grows (a larger
 mapping takes the view's place) and after a fork: there a stand-in takes it, which makes the child's
-own shard, laid out alike, when something is first written. CPython 3.10 to 3.13 switch threads and
+own shard, laid out alike, when something is first written.  CPython 3.10 to 3.13 switch threads and
 run signal handlers only at calls and backward jumps, so the statement loses nothing.
 """
 
 from __future__ import annotations
 
 import _thread
-import binascii
 import mmap
 import os
-import struct
-import sys
 import time
 
 from monagent import guard
-from monagent.store import layout, process
+from monagent.store import directory, layout, process
+from monagent.store.file import File
+from monagent.store.regions import CHUNK, Region, first_regions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-FIRST_DESCRIPTORS = 16 * 1024
-FIRST_CELLS = 48 * 1024 - layout.HEADER_SIZE
-CHUNK = 64 * 1024
+LONGEST_WAIT = 1024.0
+"""Most seconds from one attempt to grow a shard that could not grow to the next."""
+
+
+class Full(Exception):
+    """There is no room for another series; what exists goes on."""
 
 
 class Asleep:
@@ -50,30 +52,21 @@ if TYPE_CHECKING:
     View = memoryview[float] | Asleep
 
 
-class Region:
-    """A chunk as its writer sees it: where its room begins, and what is taken up to where."""
-
-    __slots__ = ("end", "kind", "start", "taken")
-
-    def __init__(self, kind: int, start: int, end: int) -> None:
-        self.kind = kind
-        self.start = start
-        self.taken = start
-        self.end = end
-
-
 class Shard:
     """One process's cells; in `directory`, or in memory alone when that is None or cannot be had.
 
     Args:
         directory: the state directory, or None for a shard that no other process can read.
         info: what to tell about the process (JSON text).
+
+    Attributes:
+        mem: the list of one view that recorders hold.
+        reason: why other processes cannot read it although they should, or "".
+        lock, busy, deferred: for `metrics.family`, which makes series in turns.
     """
 
     def __init__(self, directory: str | None, info: str = "{}") -> None:
         self.directory = directory
-        self.info = info
-        self.path: str | None = None
         self.reason = ""
         self.mem: list[View] = []
         self.pid = os.getpid()
@@ -81,54 +74,63 @@ class Shard:
         self.busy = False
         self.instruments = 0
         self.deferred: list[Callable[[], object]] = []
-        self._fd = -1
-        self._file: tuple[int, int] = (0, 0)
-        # Mappings are never dropped while the process lives: until 3.13 each closes a descriptor
-        # number of its own, and an application that closed "all" descriptors to become a daemon may
-        # since have been given that number.
+        self._file: File | None = None
+        # No mapping is ever dropped while the process lives: until 3.13 each closes a descriptor
+        # number at its end that the application may since have been given.
         self._mappings: list[mmap.mmap] = []
         self._regions: tuple[Region, ...] = ()
         self._size = 0
-        self._open(self._first_regions())
+        self._presets: list[tuple[int, float]] = []
+        self._full_until = 0.0
+        self._wait = 1.0
+        told = layout.record(b'{"info": %s}' % info.encode())
+        self._open(first_regions(len(told)), told)
         _shards.append(self)
+
+    @property
+    def path(self) -> str | None:
+        """The file; None when the shard is in memory alone."""
+        return None if self._file is None else self._file.path
 
     @property
     def stored(self) -> bool:
         """Whether other processes can read this shard."""
-        return self.path is not None
+        return self._file is not None
 
-    # -- recording side ------------------------------------------------------------------------
+    # -- what recorders and families need ------------------------------------------------------
 
     def awake(self) -> memoryview[float]:
         """The real view of this process's cells, made now in a child that has not recorded yet."""
-        view = self.mem[0]
-        if isinstance(view, Asleep):
+        while isinstance(view := self.mem[0], Asleep):
             with self.lock:
-                view = self.mem[0]
-                if isinstance(view, Asleep):
+                if isinstance(self.mem[0], Asleep):
                     self._wake()
-                    view = self.mem[0]
-        assert not isinstance(view, Asleep)
+            for tell in list(woken):
+                tell()
         return view
 
-    def cells(self, count: int) -> int:
-        """Reserves `count` cells of value 0 and returns the index of the first.  The lock must be
-        held."""
-        return self._room(layout.CELLS, count * 8) // 8
+    def series(self, count: int, payload: Callable[[int], bytes]) -> int:
+        """Reserves `count` cells of value 0, appends the record that `payload` makes of the first
+        one's index, and returns that.  The lock must be held.  Raises Full."""
+        at = self._room(layout.CELLS, count * 8)
+        try:
+            self.describe(payload(at // 8))
+        except Full:
+            self._last(layout.CELLS).taken = at
+            raise
+        return at // 8
 
     def describe(self, payload: bytes) -> None:
-        """Appends a descriptor record with this JSON payload.  The lock must be held."""
-        length = len(payload)
-        padded = (length + 7) & ~7
-        at = self._room(layout.DESCRIPTORS, layout.RECORD_HEAD + padded)
-        self._mappings[-1][at : at + layout.RECORD_HEAD + padded] = struct.pack(
-            f"{layout.RECORD}{padded}s",
-            layout.RECORD_MAGIC,
-            length,
-            binascii.crc32(payload),
-            0,
-            payload,
-        )
+        """Appends a descriptor record with this JSON payload.  The lock must be held.  Raises
+        Full."""
+        record = layout.record(payload)
+        at = self._room(layout.DESCRIPTORS, len(record))
+        self._mappings[-1][at : at + len(record)] = record
+
+    def preset(self, index: int, value: float) -> None:
+        """Puts `value` into the cell now, and in every child's shard when that is made."""
+        self._presets.append((index, value))
+        self.awake()[index] = value
 
     def snapshot(self) -> bytes:
         """The shard's bytes as they are now."""
@@ -137,141 +139,111 @@ class Shard:
 
     # -- making, growing, waking -----------------------------------------------------------------
 
-    def _first_regions(self) -> tuple[Region, ...]:
-        head = layout.HEADER_SIZE
-        middle = head + FIRST_DESCRIPTORS
-        end = middle + FIRST_CELLS
-        return (
-            Region(layout.DESCRIPTORS, head + layout.CHUNK_HEAD, middle),
-            Region(layout.CELLS, middle + layout.CHUNK_HEAD, end),
-        )
-
-    def _open(self, regions: tuple[Region, ...], like: mmap.mmap | None = None) -> None:
-        """Makes the shard with these regions, the descriptors in them copied from `like`."""
+    def _open(self, regions: tuple[Region, ...], *descriptors: bytes) -> None:
+        """Makes the shard with these regions; `descriptors` go into the rooms for such, in
+        order."""
         identity = process.own()
         nonce = int.from_bytes(os.urandom(8), "big")
         size = regions[-1].end
-        mapping = None
-        if self.directory is not None:
-            try:
-                if self._fd < 0:
-                    self._create(identity.pid, nonce)
-                os.posix_fallocate(self._fd, 0, size)
-                mapping = _map(self._fd, size)
-            except (OSError, ValueError) as error:
-                self._lost(f"cannot keep state in {self.directory}: {error}")
-        if mapping is None:
-            mapping = mmap.mmap(-1, size)
+        mapping = self._mapping(identity.pid, nonce, size)
+        rooms = [region for region in regions if region.kind == layout.DESCRIPTORS]
+        for region in regions:
+            region.write_head(mapping)
+        for room, content in zip(rooms, descriptors, strict=True):
+            mapping[room.start : room.start + len(content)] = content
+        view = memoryview(mapping).cast("d")
+        for index, value in self._presets:
+            view[index] = value
+        header = layout.header(identity, time.time(), nonce)
+        mapping[len(layout.MAGIC) : len(header)] = header[len(layout.MAGIC) :]
+        mapping[: len(layout.MAGIC)] = layout.MAGIC
+        # Whole by now: another thread may fork in between, and that child copies from here.
         self._mappings.append(mapping)
         self._regions = regions
         self._size = size
-        self.pid = identity.pid
-        for region in regions:
-            self._head(mapping, region)
-            if like is not None and region.kind == layout.DESCRIPTORS:
-                mapping[region.start : region.taken] = like[region.start : region.taken]
-        self.mem[:] = [memoryview(mapping).cast("d")]
-        if like is None:
-            self.describe(b'{"info": %s}' % self.info.encode())
-        struct.pack_into(
-            layout.HEADER,
-            mapping,
-            0,
-            b"",
-            layout.VERSION,
-            layout.HEADER_SIZE,
-            identity.pid,
-            identity.start_ticks,
-            identity.arguments_at,
-            identity.namespace,
-            time.time(),
-            nonce,
-        )
-        mapping[: len(layout.MAGIC)] = layout.MAGIC
+        # Another pid: a signal handler forked a child that goes on from here, but not with this.
+        if self.pid == identity.pid or not self.mem:
+            self.mem[:] = [view]
 
-    def _create(self, pid: int, nonce: int) -> None:
-        path = f"{self.directory}/{pid}-{nonce:016x}{layout.SUFFIX}"
-        fd = _above_stdio(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        found = os.fstat(fd)
-        self._fd = fd
-        self._file = (found.st_dev, found.st_ino)
-        self.path = path
+    def _mapping(self, pid: int, nonce: int, size: int) -> mmap.mmap:
+        if self.directory is not None:
+            try:
+                if self._file is None:
+                    self._file = File(self._new_path(pid, nonce))
+                return self._file.mapping(0, size)
+            except (OSError, ValueError) as error:
+                # The application runs on, its numbers do not leave the process.
+                self._drop_file()
+                self.reason = f"cannot keep state in {self.directory}: {error}"
+                guard.say(f"{self.reason}; metrics of process {pid} are not served")
+        return mmap.mmap(-1, size)
 
-    def _lost(self, reason: str) -> None:
-        """Goes on in memory: the application runs, its numbers do not leave the process."""
-        self.path = None
-        self.reason = reason
-        guard.say(f"{reason}; metrics of process {os.getpid()} are not served")
+    def _drop_file(self) -> None:
+        file, self._file = self._file, None
+        if file is None:
+            return
+        file.close()
+        try:
+            os.unlink(file.path)
+        except OSError:
+            pass
 
-    @staticmethod
-    def _head(mapping: mmap.mmap, region: Region) -> None:
-        struct.pack_into(
-            layout.CHUNK,
-            mapping,
-            region.start - layout.CHUNK_HEAD,
-            region.kind,
-            region.end - region.start + layout.CHUNK_HEAD,
-        )
+    def _new_path(self, pid: int, nonce: int) -> str:
+        return f"{self.directory}/{pid}-{nonce:016x}{layout.SUFFIX}"
+
+    def _last(self, kind: int) -> Region:
+        return next(region for region in reversed(self._regions) if region.kind == kind)
 
     def _room(self, kind: int, size: int) -> int:
-        for region in reversed(self._regions):
-            if region.kind == kind:
-                if region.taken + size > region.end:
-                    break
-                at = region.taken
-                region.taken = at + size
-                return at
-        region = self._grow(kind, size)
+        self.awake()
+        region = self._last(kind)
+        if region.taken + size > region.end:
+            region = self._grow(kind, size)
         at = region.taken
         region.taken = at + size
         return at
 
     def _grow(self, kind: int, size: int) -> Region:
-        old = self._mappings[-1]
+        old, seen = self._mappings[-1], self.mem[0]
         start = self._size
         length = max(CHUNK, start // 2 & ~0xFFFF, size + layout.CHUNK_HEAD + 7 & ~7)
-        end = start + length
-        mapping = None
-        if self.path is not None:
-            try:
-                self._ours()
-                os.posix_fallocate(self._fd, start, length)
-                mapping = _map(self._fd, end)
-            except (OSError, ValueError) as error:
-                self._lost(f"cannot grow {self.path}: {error}")
-        if mapping is None:
-            # What was recorded so far stays in the file; from here on it is lost to the endpoint,
-            # not to the application.
-            mapping = mmap.mmap(-1, end)
-            mapping[:start] = old[:start]
-        region = Region(kind, start + layout.CHUNK_HEAD, end)
-        self._head(mapping, region)
-        self._mappings.append(mapping)
-        # In this order, so that a fork by another thread in between leaves the child a consistent
-        # picture.
+        mapping = self._larger(start, start + length)
+        region = Region(kind, start + layout.CHUNK_HEAD, start + length)
+        region.write_head(mapping)
+        view = memoryview(mapping).cast("d")
+        before = slice(0, start)
+        # The view takes its place last, so that a fork by another thread in between leaves the
+        # child a consistent picture.
         self._regions = (*self._regions, region)
-        self._size = end
-        self.mem[0] = memoryview(mapping).cast("d")
+        self._size = start + length
+        if self._file is None:
+            # Nothing may be recorded between these lines, hence no call in them.
+            mapping[before] = old[before]
+        if self.mem[0] is seen:  # Else a signal handler forked, and we are the child.
+            self.mem[0] = view
+        self._mappings.append(mapping)
         return region
 
-    def _ours(self) -> None:
-        """Makes sure that the descriptor is still this shard's file: programs that become daemons
-        close all they find."""
+    def _larger(self, start: int, size: int) -> mmap.mmap:
+        if self._file is None:
+            return mmap.mmap(-1, size)
+        now = time.monotonic()
+        if now < self._full_until:
+            raise Full
         try:
-            found = os.fstat(self._fd)
-            if (found.st_dev, found.st_ino) == self._file:
-                return
-        except OSError:
-            pass
-        assert self.path is not None
-        self._fd = _above_stdio(os.open(self.path, os.O_RDWR | os.O_CLOEXEC))
-        found = os.fstat(self._fd)
-        if (found.st_dev, found.st_ino) != self._file:
-            os.close(self._fd)
-            raise OSError("the file was replaced by another")
+            mapping = self._file.mapping(start, size)
+        except (OSError, ValueError) as error:
+            self._full_until = now + self._wait
+            self._wait = min(self._wait * 2, LONGEST_WAIT)
+            self.reason = f"cannot grow {self._file.path}: {error}"
+            full = Full(f"{self.reason}; new series of process {self.pid} are not recorded")
+            guard.failed("store", full)
+            raise full from error
+        self._wait = 1.0
+        self.reason = ""
+        return mapping
 
-    # -- forks
-    # ---------------------------------------------------------------------------------------
+    # -- forks and accidents ---------------------------------------------------------------------
 
     def forked(self) -> None:
         """To be called in a forked child: from here on it has a shard of its own, made when it
@@ -281,19 +253,24 @@ class Shard:
         self.deferred = []
         self.pid = os.getpid()
         self.mem[0] = Asleep(self)
-        self._fd = -1
-        self.path = None
+        self._file = None
+        self._full_until = 0.0
+        self.reason = ""
         if self.directory is not None and os.geteuid() == 0:
             # A child that gives up root could not create its file later.
             try:
-                self._create(self.pid, int.from_bytes(os.urandom(8), "big"))
+                nonce = int.from_bytes(os.urandom(8), "big")
+                self._file = File(self._new_path(self.pid, nonce))
             except OSError:
-                self._fd = -1
+                self._file = None
 
     def _wake(self) -> None:
+        if os.getpid() != self.pid:  # Forked without Python's hooks.
+            self.forked()
         like = self._mappings[-1]
-        taken = tuple(self._regions)
-        self._open(taken, like)
+        regions = self._regions
+        rooms = [region for region in regions if region.kind == layout.DESCRIPTORS]
+        self._open(regions, *[like[room.start : room.taken] for room in rooms])
 
     def check(self) -> None:
         """Makes the file anew if somebody removed it (a cleaner of temporary files): numbers go on
@@ -301,78 +278,31 @@ class Shard:
 
         The exporter keeps what it last read of the removed one.
         """
-        if self.path is None or isinstance(self.mem[0], Asleep):
+        if os.getpid() != self.pid:  # Forked without Python's hooks.
+            self.forked()
+        file = self._file
+        if file is None or isinstance(self.mem[0], Asleep) or file.present():
             return
-        try:
-            found = os.stat(self.path)
-            if (found.st_dev, found.st_ino) == self._file:
-                return
-        except FileNotFoundError:
-            pass
         with self.lock:
-            assert self.directory is not None
-            os.makedirs(self.directory, 0o700, exist_ok=True)
-            self._fd = -1
+            # Busy: a signal handler came in the midst of making a series.
+            if self.busy or self._file is not file or self.directory is None:
+                return
+            try:
+                directory.restore(self.directory)
+            except (OSError, directory.Refused) as error:
+                self.reason = f"{self.directory} was removed and cannot be made again: {error}"
+                guard.say(f"{self.reason}; metrics of process {self.pid} are not served")
+                self.directory = None
+            self._file = None
             self._wake()
+        file.close()
 
     def close(self) -> None:
         """Gives up the shard: for tests and embedding; a program's own shard ends with its
         process."""
         if self in _shards:
             _shards.remove(self)
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        if self.path is not None:
-            try:
-                os.unlink(self.path)
-            except OSError:
-                pass
-            self.path = None
-
-
-def _map(fd: int, size: int) -> mmap.mmap:
-    """Maps the file so that no descriptor of 0 to 2 is taken, and none at all from 3.13 on."""
-    if _TRACKS:
-        return mmap.mmap(fd, size, trackfd=False)  # type: ignore[call-arg,unused-ignore]
-    blocked = _fill_stdio()
-    try:
-        return mmap.mmap(fd, size)
-    finally:
-        for low in blocked:
-            os.close(low)
-
-
-def _fill_stdio() -> list[int]:
-    """Opens every closed descriptor of 0 to 2, so that what comes next lands above them; returns
-    those opened."""
-    opened: list[int] = []
-    while True:
-        fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-        if fd > 2:
-            os.close(fd)
-            return opened
-        opened.append(fd)
-
-
-def _above_stdio(fd: int) -> int:
-    if fd > 2:
-        return fd
-    blocked = _fill_stdio()
-    try:
-        higher = os.dup(fd)
-    finally:
-        for low in [fd, *blocked]:
-            os.close(low)
-    return higher
-
-
-def _forked() -> None:
-    for shard in list(_shards):
-        try:
-            shard.forked()
-        except BaseException as error:
-            guard.failed("store", error)
+        self._drop_file()
 
 
 def encode(value: Mapping[str, object]) -> bytes:
@@ -383,6 +313,20 @@ def encode(value: Mapping[str, object]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-_TRACKS = sys.version_info >= (3, 13)
+woken: list[Callable[[], None]] = []
+"""Called in a forked child when it first records."""
+
 _shards: list[Shard] = []
+
+
+def _forked(shards: list[Shard] = _shards) -> None:
+    # The default argument outlives this module at the interpreter's end, and with it all mappings:
+    # when they go, and with them the descriptor numbers, no file of the application is open.
+    for shard in list(shards):
+        try:
+            shard.forked()
+        except BaseException as error:
+            guard.failed("store", error)
+
+
 os.register_at_fork(after_in_child=_forked)

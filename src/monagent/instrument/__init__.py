@@ -6,7 +6,7 @@ targets, each by one of these, all resolved only when the target's module has be
 
     @watch("redis.client", "Redis.execute_command")   # a generator around the call, see watch.py
     @replace("flask.app", "Flask.__call__")           # make(original) -> function, for hot paths
-    adopt("opentelemetry.instrumentation.fastapi", "FastAPIInstrumentor")   # MONAGENT_X=otel
+    @adopt("fastapi.applications", "FastAPI.build_middleware_stack")   # the same, when =otel
 """
 
 from __future__ import annotations

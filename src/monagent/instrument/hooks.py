@@ -29,9 +29,6 @@ PACKAGE = "monagent.integrations"
 modes: list[Callable[[str], str]] = []
 """Whether a library is on, off or otel; the agent puts `settings.library` here. Empty: all on."""
 
-adopt: Callable[[targets.Adoption], None] | None = None
-"""Runs an OpenTelemetry instrumentor; the agent puts it here, since it needs a meter provider."""
-
 _integrations: dict[str, ModuleType | None] = {}  # None when it failed
 _finder: list[Finder] = []
 _loading = [RLock()]  # One thread loads; a fork gives the child a lock of its own.
@@ -56,7 +53,7 @@ def uninstall() -> None:
         finder = _finder.pop()
         if finder in sys.meta_path:
             sys.meta_path.remove(finder)
-    for library in targets.targets:
+    for library in (*targets.targets, *targets.adoptions):
         targets.undo(library)
     _integrations.clear()
     status.known.clear()
@@ -151,10 +148,9 @@ def imported(name: str, module: ModuleType) -> None:
             reason = f"found version {version}, expected {declared.versions}"
             status.put(library, version, status.UNSUPPORTED, reason)
         elif wanted == "otel" and library in targets.adoptions:
-            if name == library:
-                _adopt(library, version)
+            _apply(targets.adoptions[library], name, module, version, status.ADOPTED)
         else:
-            _apply(library, name, module, version)
+            _apply(targets.targets.get(library, ()), name, module, version, status.ACTIVE)
     except BaseException as error:
         guard.failed("imports", error)
 
@@ -178,33 +174,23 @@ def _load(library: str) -> None:
         guard.failed(library, error)
 
 
-def _apply(library: str, name: str, module: ModuleType, version: str) -> None:
-    for target in targets.targets.get(library, ()):
+def _apply(
+    wanted: Sequence[targets.Target], name: str, module: ModuleType, version: str, state: str
+) -> None:
+    library = name.partition(".")[0]
+    for target in wanted:
         if target.module != name:
             continue
         try:
             if not target.apply(module) and not target.optional:
                 status.put(library, version, status.MISSING, f"{target!r} is not there")
+        except ImportError as error:
+            status.put(library, version, status.MISSING, f"{error.name} is not installed")
+            guard.say(f"{library}: not recorded, since {error.name} is not installed")
         except BaseException as error:
             status.put(library, version, status.FAILED, f"{type(error).__name__} at {target!r}")
             guard.failed(library, error)
-    status.put(library, version, status.ACTIVE)
-
-
-def _adopt(library: str, version: str) -> None:
-    if adopt is None:
-        status.put(library, version, status.FAILED, "no meter provider to adopt with")
-        return
-    try:
-        adopt(targets.adoptions[library])
-    except ImportError as error:
-        status.put(library, version, status.MISSING, f"{error.name} is not installed")
-        guard.say(f"{library}: otel was asked for, but {error.name} is not installed")
-    except BaseException as error:
-        status.put(library, version, status.FAILED, f"{type(error).__name__} while adopting")
-        guard.failed(library, error)
-    else:
-        status.put(library, version, status.ADOPTED)
+    status.put(library, version, state)
 
 
 def _prepare(spec: ModuleSpec) -> None:

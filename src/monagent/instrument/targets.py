@@ -5,8 +5,6 @@ A target is data until its module has been imported; undoing is derived from wha
 
 from __future__ import annotations
 
-import sys
-
 from monagent.instrument.identity import pass_for
 
 TYPE_CHECKING = False
@@ -30,7 +28,7 @@ class Target:
         path: attribute path within the module: "Class.method" or "function".
         make: takes the original function, returns the wrapper.
         name: of the function in the integration that stands behind `make`.
-        optional: True when some supported version lacks it.
+        optional: True when some supported version lacks it, or only inherits it.
     """
 
     __slots__ = ("_done", "library", "make", "module", "name", "optional", "path")
@@ -56,7 +54,7 @@ class Target:
         for parent in parents:  # Not getattr: that would load a lazy module a second time.
             owner = _own(owner, parent)
         hung = _own(owner, name)
-        found = _inherited(owner, name) if hung is _ABSENT else hung
+        found = _inherited(owner, name) if hung is _ABSENT and not self.optional else hung
         if found is _ABSENT:
             return False
         if any(found is wrapper for *_, wrapper in self._done):
@@ -78,22 +76,11 @@ class Target:
                 setattr(owner, name, hung)
 
 
-class Adoption:
-    """An OpenTelemetry instrumentor that can record in place of the library's own targets."""
-
-    __slots__ = ("distribution", "instrumentor", "library", "module")
-
-    def __init__(self, library: str, module: str, instrumentor: str) -> None:
-        self.library = library
-        self.module = module
-        self.instrumentor = instrumentor
-
-
 targets: dict[str, list[Target]] = {}
 """Declared targets by library, in the order of declaration."""
 
-adoptions: dict[str, Adoption] = {}
-"""By library."""
+adoptions: dict[str, list[Target]] = {}
+"""Targets of the libraries that an OpenTelemetry instrumentor can record, applied instead."""
 
 
 def replace(module: str, path: str, *, optional: bool = False) -> Callable[[Maker], Maker]:
@@ -101,26 +88,17 @@ def replace(module: str, path: str, *, optional: bool = False) -> Callable[[Make
 
     `make` guards its own code; the wrapper takes the original's parameters and gets its looks.
     """
-
-    def declare(make: Maker) -> Maker:
-        def make_passing(original: Any) -> Any:
-            return pass_for(make(original), original)
-
-        add(Target(library_of(make), module, path, make_passing, make.__qualname__, optional))
-        return make
-
-    return declare
+    return _declaring(targets, module, path, optional)
 
 
-def adopt(module: str, instrumentor: str) -> None:
-    """Declare the instrumentor that MONAGENT_<LIBRARY>=otel runs instead of the targets."""
-    library = sys._getframe(1).f_globals["__name__"].removeprefix(_INTEGRATIONS)
-    adoptions[library] = Adoption(library, module, instrumentor)
+def adopt(module: str, path: str, *, optional: bool = False) -> Callable[[Maker], Maker]:
+    """As `replace`, for MONAGENT_<LIBRARY>=otel: only these targets are wrapped then."""
+    return _declaring(adoptions, module, path, optional)
 
 
-def add(target: Target) -> None:
+def add(target: Target, among: dict[str, list[Target]] = targets) -> None:
     """Enter a target; one declared again, by a reloaded integration, takes the old one's place."""
-    listed = targets.setdefault(target.library, [])
+    listed = among.setdefault(target.library, [])
     for number, old in enumerate(listed):
         if (old.module, old.path, old.name) == (target.module, target.path, target.name):
             old.undo()
@@ -131,8 +109,23 @@ def add(target: Target) -> None:
 
 def undo(library: str) -> None:
     """Put back everything of a library."""
-    for target in reversed(targets.get(library, [])):
-        target.undo()
+    for among in (targets, adoptions):
+        for target in reversed(among.get(library, [])):
+            target.undo()
+
+
+def _declaring(
+    among: dict[str, list[Target]], module: str, path: str, optional: bool
+) -> Callable[[Maker], Maker]:
+    def declare(make: Maker) -> Maker:
+        def make_passing(original: Any) -> Any:
+            return pass_for(make(original), original)
+
+        name = make.__qualname__
+        add(Target(library_of(make), module, path, make_passing, name, optional), among)
+        return make
+
+    return declare
 
 
 def library_of(function: Any) -> str:

@@ -1,0 +1,121 @@
+"""Connections that stay open: server-sent events and WebSockets, out of all request latencies."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from monagent.conventions.http import UNMATCHED
+from monagent.metrics import Counter, Histogram, UpDownCounter
+
+LIFETIMES = (1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
+"""Seconds."""
+
+SSE_ACTIVE = UpDownCounter(
+    "sse.connections.active",
+    unit="{connection}",
+    help="Streams of server-sent events open now.",
+    labels=("http.route",),
+)
+SSE_EVENTS = Counter(
+    "sse.events.sent",
+    unit="{event}",
+    help="Server-sent events handed to clients.",
+    labels=("http.route", "event"),
+)
+SSE_DURATION = Histogram(
+    "sse.connection.duration",
+    unit="s",
+    help="Lifetime of streams of server-sent events.",
+    labels=("http.route", "error.type"),
+    buckets=LIFETIMES,
+)
+WS_ACTIVE = UpDownCounter(
+    "websocket.connections.active",
+    unit="{connection}",
+    help="WebSocket connections open now.",
+    labels=("http.route",),
+)
+WS_MESSAGES = Counter(
+    "websocket.messages",
+    unit="{message}",
+    help="Messages over WebSocket connections, received and sent.",
+    labels=("http.route", "direction"),
+)
+WS_DURATION = Histogram(
+    "websocket.connection.duration",
+    unit="s",
+    help="Lifetime of WebSocket connections, by the code they were closed with.",
+    labels=("http.route", "websocket.close.code", "error.type"),
+    buckets=LIFETIMES,
+)
+
+_LONGEST_TAIL = 65_536
+
+
+class EventStream:
+    """One open stream of server-sent events."""
+
+    __slots__ = ("_tail", "open", "route", "start")
+
+    def __init__(self, route: str | None, start: float) -> None:
+        self.route = route or UNMATCHED
+        self.start = start
+        self.open = True
+        self._tail = b""
+        SSE_ACTIVE.bind(self.route)(1)
+
+    def sent(self, chunk: bytes) -> None:
+        """Count the events that end in this chunk; comments and keep-alives are none.
+
+        https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
+        """
+        *events, tail = (self._tail + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
+        self._tail = tail if len(tail) < _LONGEST_TAIL else b""
+        for event in events:
+            name, counts = "message", False
+            for line in event.split(b"\n"):
+                if line.startswith(b"event:"):
+                    name = line[6:].strip().decode("utf-8", "replace") or name
+                counts = counts or (bool(line) and not line.startswith(b":"))
+            if counts:
+                SSE_EVENTS.bind(self.route, name)(1)
+
+    def ended(self, error: str | None) -> None:
+        """The stream is over; once."""
+        if not self.open:
+            return
+        self.open = False
+        SSE_ACTIVE.bind(self.route)(-1)
+        SSE_DURATION.bind(self.route, error)(perf_counter() - self.start)
+
+
+class Connection:
+    """One WebSocket connection, from its acceptance to its end."""
+
+    __slots__ = ("_received", "_sent", "code", "open", "route", "start")
+
+    def __init__(self, route: str | None) -> None:
+        self.route = route or UNMATCHED
+        self.start = perf_counter()
+        self.open = True
+        self.code = 0
+        self._received = WS_MESSAGES.bind(self.route, "received")
+        self._sent = WS_MESSAGES.bind(self.route, "sent")
+        WS_ACTIVE.bind(self.route)(1)
+
+    def received(self) -> None:
+        """A message has come in."""
+        self._received(1)
+
+    def sent(self) -> None:
+        """A message has gone out."""
+        self._sent(1)
+
+    def ended(self, error: str | None) -> None:
+        """The connection is over, with `code`; 1006 stands for none, 1011 for an exception."""
+        if not self.open:
+            return
+        self.open = False
+        WS_ACTIVE.bind(self.route)(-1)
+        code = self.code or (1011 if error else 1006)
+        WS_DURATION.bind(self.route, str(code), error)(perf_counter() - self.start)

@@ -1,0 +1,108 @@
+"""ASGI's WebSocket connections: open, messages each way, close code; a refused one is a request."""
+
+from __future__ import annotations
+
+from monagent.conventions import http
+from monagent.conventions.http import KEY, Exchange, error_type
+from monagent.conventions.realtime import Connection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from monagent.integrations._asgi import Message, Receive, Scope, Send
+
+REFUSED = 403
+"""What servers answer when the application closes before it accepts."""
+
+
+class Socket:
+    """A connection from its handshake on; until it is accepted it is an HTTP request."""
+
+    __slots__ = ("connection", "exchange")
+
+    def __init__(self, scope: Scope) -> None:
+        self.exchange = scope[KEY] = Exchange()
+        self.connection: Connection | None = None
+        secure = scope.get("scheme", "ws") in ("wss", "https")
+        self.exchange.begin("GET", "https" if secure else "http")
+
+    def received(self, message: Message) -> None:
+        """The application gets a message."""
+        kind, connection = message["type"], self.connection
+        if kind == "websocket.receive":
+            if connection is not None:
+                connection.received()
+        elif kind == "websocket.disconnect":
+            if connection is None:
+                self.exchange.gone = True
+            elif connection.open:
+                connection.code = message.get("code") or 1005
+                connection.ended(None)
+
+    def sending(self, message: Message) -> None:
+        """The application gives a message."""
+        kind, connection, exchange = message["type"], self.connection, self.exchange
+        if kind == "websocket.send":
+            if connection is not None:
+                connection.sent()
+        elif kind == "websocket.accept":
+            exchange.disown()
+            self.connection = Connection(exchange.route)
+        elif kind == "websocket.close":
+            if connection is None:
+                exchange.status = REFUSED
+                exchange.sent_all()
+            elif connection.open:
+                connection.code = message.get("code") or 1000
+                connection.ended(None)
+        elif kind == "websocket.http.response.start":
+            exchange.status = message["status"]
+        elif kind == "websocket.http.response.body":
+            exchange.sent += len(message.get("body") or b"")
+            if not message.get("more_body", False):
+                exchange.sent_all()
+
+    def ended(self, error: BaseException | None) -> None:
+        """The application is through with it."""
+        if self.connection is not None:
+            self.connection.ended(None if error is None else error_type(error))
+        elif error is not None:
+            self.exchange.broke(error)
+        else:
+            self.exchange.left()
+
+
+async def around(
+    original: Any, self: Any, socket: Socket, scope: Scope, receive: Receive, send: Send
+) -> Any:
+    """Run `original(self, …)` with a connection that is recorded."""
+
+    async def counting_receive() -> Message:
+        message = await receive()
+        try:
+            socket.received(message)
+        except BaseException as error:
+            http.failed(error)
+        return message
+
+    async def counting_send(message: Message) -> None:
+        await send(message)
+        try:
+            socket.sending(message)
+        except BaseException as error:
+            http.failed(error)
+
+    try:
+        result = await original(self, scope, counting_receive, counting_send)
+    except BaseException as error:
+        try:
+            socket.ended(error)
+        except BaseException as ours:
+            http.failed(ours)
+        raise
+    try:
+        socket.ended(None)
+    except BaseException as error:
+        http.failed(error)
+    return result

@@ -1,0 +1,211 @@
+"""The response's iterable of a WSGI application, counted on its way to the server."""
+
+from __future__ import annotations
+
+import os
+from time import perf_counter
+
+from monagent.conventions import http
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from monagent.conventions.http import Exchange
+
+
+def around(body: Any, exchange: Exchange, environ: dict[str, Any]) -> Any:
+    """What the server gets in place of the application's iterable."""
+    kind = type(body)
+    if kind is list or kind is tuple:
+        exchange.sent += sum(map(len, body))
+        exchange.first = exchange.first or perf_counter()
+        counted: _InMemory = CountedList(body) if kind is list else CountedTuple(body)
+        counted._exchange = exchange
+        return counted
+    wrapper = environ.get("wsgi.file_wrapper")
+    if isinstance(wrapper, type) and isinstance(body, wrapper):
+        return _file(body, exchange)
+    return (CountedSized if hasattr(body, "__len__") else Counted)(body, exchange)
+
+
+def ended(exchange: Exchange, whole: bool) -> None:
+    """The server is through with the body; not `whole`: it stopped, since the client was gone."""
+    try:
+        if exchange.end:
+            return
+        if not whole:
+            exchange.gone = True
+        exchange.sent_all()
+        exchange.left()
+    except BaseException as error:
+        http.failed(error)
+
+
+class _InMemory:
+    """Of a list or tuple: recorded when the server is through with it, however it reads it."""
+
+    _exchange: Exchange | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        exchange, stream = self._exchange, None
+        if exchange is not None:
+            stream = exchange.stream
+        whole = False
+        try:
+            for item in super().__iter__():  # type: ignore[misc]  # list's or tuple's
+                if stream is not None:
+                    _event(stream, item)
+                yield item
+            whole = True
+        finally:
+            if exchange is not None:
+                self._exchange = None
+                ended(exchange, whole)
+
+    def close(self) -> None:
+        """Servers call it at the end; those that join a list do not, the last reference will."""
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            ended(exchange, True)
+
+    __del__ = close
+
+
+class CountedList(_InMemory, list):  # type: ignore[type-arg]
+    """A list of chunks."""
+
+
+class CountedTuple(_InMemory, tuple):  # type: ignore[type-arg]
+    """A tuple of chunks."""
+
+
+class Counted:
+    """Any other iterable; what else it has is the application's."""
+
+    def __init__(self, body: Any, exchange: Exchange) -> None:
+        self._body = body
+        self._items = iter(body)
+        self._exchange = exchange
+
+    def __iter__(self) -> Counted:
+        return self
+
+    def __next__(self) -> bytes:
+        exchange = self._exchange
+        try:
+            item: bytes = next(self._items)
+        except StopIteration:
+            ended(exchange, True)
+            raise
+        except BaseException as error:
+            _broke(exchange, error)
+            raise
+        _passed(exchange, item)
+        return item
+
+    def close(self) -> None:
+        """Close the application's iterable, if it can be closed."""
+        exchange = self._exchange
+        # A server that has not read at all has no body to send: HEAD, 304.
+        ended(exchange, not exchange.first)
+        close = getattr(self._body, "close", None)
+        if close is not None:
+            close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._body, name)
+
+
+class CountedSized(Counted):
+    """One with a length."""
+
+    def __len__(self) -> int:
+        return len(self._body)
+
+
+class CountedInput:
+    """A request body without a declared length, counted as it is read."""
+
+    def __init__(self, body: Any, exchange: Exchange) -> None:
+        self._body = body
+        self._exchange = exchange
+
+    def read(self, *size: Any) -> bytes:
+        """As of files."""
+        return self._got(self._body.read(*size))
+
+    def readline(self, *size: Any) -> bytes:
+        """As of files."""
+        return self._got(self._body.readline(*size))
+
+    def readlines(self, *hint: Any) -> list[bytes]:
+        """As of files."""
+        lines: list[bytes] = self._body.readlines(*hint)
+        self._got(b"".join(lines))
+        return lines
+
+    def __iter__(self) -> Iterator[bytes]:
+        return map(self._got, self._body)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._body, name)
+
+    def _got(self, data: bytes) -> bytes:
+        self._exchange.received += len(data)
+        return data
+
+
+def _file(body: Any, exchange: Exchange) -> Any:
+    """The file wrapper itself; servers call its `close` at the end, so that is where we stand."""
+    exchange.sent += _rest_of(body)
+    exchange.first = perf_counter()
+    close = getattr(body, "close", None)
+
+    def closing() -> None:
+        ended(exchange, True)
+        if close is not None:
+            close()
+
+    try:
+        body.close = closing
+    except (AttributeError, TypeError):  # uWSGI's is of C
+        ended(exchange, True)
+    return body
+
+
+def _rest_of(body: Any) -> int:
+    """Bytes from a file's position to its end; 0 when it is none of the file system."""
+    file: Any = getattr(body, "filelike", None) or getattr(body, "file", None)
+    try:
+        size: int = os.fstat(file.fileno()).st_size
+        return max(0, size - int(file.tell()))
+    except (AttributeError, OSError, ValueError):
+        return 0
+
+
+def _passed(exchange: Exchange, item: bytes) -> None:
+    try:
+        if item:
+            exchange.wrote(len(item))
+            if exchange.stream is not None:
+                exchange.stream.sent(item)
+    except BaseException as error:
+        http.failed(error)
+
+
+def _broke(exchange: Exchange, error: BaseException) -> None:
+    try:
+        if not exchange.first:
+            exchange.status = 500  # Nothing was sent, so the server still can.
+        exchange.broke(error)
+    except BaseException as ours:
+        http.failed(ours)
+
+
+def _event(stream: Any, item: bytes) -> None:
+    try:
+        stream.sent(item)
+    except BaseException as error:
+        http.failed(error)

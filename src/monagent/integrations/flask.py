@@ -1,0 +1,74 @@
+"""Flask: every request of an application, by the rule that took it."""
+
+from __future__ import annotations
+
+from monagent.conventions import http
+from monagent.conventions.http import KEY, error_type
+from monagent.instrument import Library, replace
+from monagent.integrations._wsgi import measured_method
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LIBRARY = Library(
+    "flask",
+    versions=">=2.2",
+    records=("http", "realtime"),
+    covers="requests and event streams of applications, by rule with blueprint prefixes",
+)
+
+
+@replace("flask.app", "Flask.__call__")
+def application(original: Any) -> Any:
+    return measured_method(original)
+
+
+# 3.2 merges the request's context into the application's.
+@replace("flask.ctx", "RequestContext.match_request", optional=True)
+@replace("flask.ctx", "AppContext.match_request", optional=True)
+def match(original: Any) -> Any:
+    def match_request(self: Any) -> None:
+        original(self)
+        try:
+            matched(self.request)
+        except BaseException as error:
+            http.failed(error)
+
+    return match_request
+
+
+@replace("flask.app", "Flask.handle_exception")
+def exception(original: Any) -> Any:
+    def handle_exception(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            raised((*args, *kwargs.values()))
+        except BaseException as error:
+            http.failed(error)
+        return original(self, *args, **kwargs)
+
+    return handle_exception
+
+
+def matched(request: Any) -> None:
+    """The request has its rule, or none."""
+    exchange = request.environ.get(KEY)
+    rule = getattr(request, "url_rule", None)
+    path = getattr(rule, "rule", None)
+    if exchange is None or type(path) is not str:
+        return
+    if exchange.script is not None:
+        script = request.environ.get("SCRIPT_NAME", "")
+        exchange.mounted(script.removeprefix(exchange.script))
+        exchange.script = None
+    exchange.routed(path)
+
+
+def raised(arguments: tuple[Any, ...]) -> None:
+    """A view has raised what no handler of the application takes; Flask makes a 500 of it."""
+    import flask  # Imported already, it is running.
+
+    exchange = flask.request.environ.get(KEY)
+    for argument in arguments:
+        if exchange is not None and isinstance(argument, BaseException):
+            exchange.error = error_type(argument)

@@ -1,0 +1,82 @@
+"""Starlette: every request and connection of an application, by the route that took it.
+
+Routes are told by the `handle` of each routing step on the request's way, so a template is
+composed of what was really passed (mounts, included routers) and nothing is matched twice.
+"""
+
+from __future__ import annotations
+
+from monagent.conventions import http
+from monagent.conventions.http import KEY
+from monagent.instrument import Library, replace
+from monagent.integrations._asgi import measured_method
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from monagent.integrations._asgi import Receive, Scope, Send
+
+LIBRARY = Library(
+    "starlette",
+    versions=">=0.27",
+    records=("http", "realtime"),
+    covers="requests, event streams and WebSockets of applications, by composed route template",
+)
+
+
+@replace("starlette.applications", "Starlette.__call__")
+def application(original: Any) -> Any:
+    return measured_method(original)
+
+
+@replace("starlette.routing", "Route.handle")
+@replace("starlette.routing", "WebSocketRoute.handle")
+def route(original: Any) -> Any:
+    async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+        try:
+            routed(scope, self)
+        except BaseException as error:
+            http.failed(error)
+        return await original(self, scope, receive, send)
+
+    return handle
+
+
+@replace("starlette.routing", "Mount.handle")
+def mount(original: Any) -> Any:
+    async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+        try:
+            mounted(scope, self)
+        except BaseException as error:
+            http.failed(error)
+        return await original(self, scope, receive, send)
+
+    return handle
+
+
+@replace("starlette.middleware.wsgi", "build_environ", optional=True)
+def environ(original: Any) -> Any:
+    def build_environ(scope: Scope, body: bytes) -> Any:
+        built = original(scope, body)
+        if KEY in scope:
+            built[KEY] = scope[KEY]  # A WSGI application inside adds its route.
+        return built
+
+    return build_environ
+
+
+def routed(scope: Scope, route: Any) -> None:
+    """A route takes the request; custom ones may lack a path."""
+    exchange = scope.get(KEY)
+    path = getattr(route, "path", None)
+    if exchange is not None and type(path) is str:
+        exchange.routed(path)
+
+
+def mounted(scope: Scope, mount: Any) -> None:
+    """A mount hands the request on."""
+    exchange = scope.get(KEY)
+    path = getattr(mount, "path", None)
+    if exchange is not None and type(path) is str:
+        exchange.mounted(path)

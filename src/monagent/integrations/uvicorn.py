@@ -1,0 +1,62 @@
+"""uvicorn: whatever application it serves, also a bare ASGI or WSGI one.
+
+The application is wrapped after uvicorn has decided which interface it speaks (before that, a
+wrapper would have to look like an ASGI2 or ASGI3 callable exactly when the application does), and
+inside the middleware that corrects scheme and client address behind a proxy.
+"""
+
+from __future__ import annotations
+
+from monagent.conventions import http
+from monagent.conventions.http import KEY
+from monagent.instrument import Library, replace
+from monagent.integrations._asgi import measured
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from monagent.integrations._asgi import Receive, Scope, Send
+
+LIBRARY = Library(
+    "uvicorn",
+    versions=">=0.17",
+    records=("http", "realtime"),
+    covers="requests, event streams and WebSockets of any application it serves",
+)
+
+
+@replace("uvicorn.config", "Config.load")
+def load(original: Any) -> Any:
+    def load(self: Any) -> None:
+        original(self)
+        try:
+            wrap(self)
+        except BaseException as error:
+            http.failed(error)
+
+    return load
+
+
+@replace("uvicorn.middleware.wsgi", "build_environ")
+def environ(original: Any) -> Any:
+    def build_environ(scope: Scope, message: Any, body: Any) -> Any:
+        built = original(scope, message, body)
+        if KEY in scope:
+            built[KEY] = scope[KEY]  # A WSGI application inside adds its route.
+        return built
+
+    return build_environ
+
+
+def wrap(config: Any) -> None:
+    """Put the measuring innermost of uvicorn's own layers."""
+    owner, name, app = config, "loaded_app", config.loaded_app
+    while type(app).__name__ in ("ProxyHeadersMiddleware", "MessageLoggerMiddleware"):
+        owner, name, app = app, "app", app.app
+    setattr(owner, name, measured(app, gone))
+
+
+def gone(_receive: Receive, send: Send) -> bool:
+    """Whether the client has left; uvicorn drops what is sent after that."""
+    return getattr(getattr(send, "__self__", None), "disconnected", False) is True

@@ -6,13 +6,30 @@ targets, each by one of these, all resolved only when the target's module has be
 
     @watch("redis.client", "Redis.execute_command")   # a generator around the call, see watch.py
     @replace("flask.app", "Flask.__call__")           # make(original) -> function, for hot paths
+    @substitute("sqlite3", "Connection")              # make(original) -> what takes its place
     @adopt("fastapi.applications", "FastAPI.build_middleware_stack")   # the same, when =otel
 """
 
 from __future__ import annotations
 
 from monagent.instrument.library import Library
-from monagent.instrument.targets import adopt, replace
+from monagent.instrument.targets import (
+    Unsupported,
+    adopt,
+    replace,
+    replace_override,
+    substitute,
+)
 from monagent.instrument.watch import Call, Observed, watch
 
-__all__ = ["Call", "Library", "Observed", "adopt", "replace", "watch"]
+__all__ = [
+    "Call",
+    "Library",
+    "Observed",
+    "Unsupported",
+    "adopt",
+    "replace",
+    "replace_override",
+    "substitute",
+    "watch",
+]

@@ -184,6 +184,9 @@ def _apply(
         try:
             if not target.apply(module) and not target.optional:
                 status.put(library, version, status.MISSING, f"{target!r} is not there")
+        except targets.Unsupported as error:
+            status.put(library, version, status.UNSUPPORTED, str(error))
+            guard.say(f"{library}: not recorded, since {error}")
         except ImportError as error:
             status.put(library, version, status.MISSING, f"{error.name} is not installed")
             guard.say(f"{library}: not recorded, since {error.name} is not installed")

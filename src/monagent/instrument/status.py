@@ -44,7 +44,7 @@ def put(library: str, version: str, state: str, reason: str = "") -> None:
     before = known.get(library)
     if before is not None:
         version = version or before.version
-        if before.state in (FAILED, MISSING) and state in (ACTIVE, ADOPTED):
+        if before.state in (FAILED, MISSING, UNSUPPORTED) and state in (ACTIVE, ADOPTED):
             state, reason = before.state, before.reason
         if (before.version, before.state, before.reason) == (version, state, reason):
             return

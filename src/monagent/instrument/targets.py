@@ -5,6 +5,8 @@ A target is data until its module has been imported; undoing is derived from wha
 
 from __future__ import annotations
 
+import sys
+
 from monagent.instrument.identity import pass_for
 
 TYPE_CHECKING = False
@@ -59,10 +61,12 @@ class Target:
             return False
         if any(found is wrapper for *_, wrapper in self._done):
             return True
-        wrapper = _wrapped(found, self.make)
+        self._hang(owner, name, hung, _wrapped(found, self.make))
+        return True
+
+    def _hang(self, owner: Any, name: str, hung: Any, wrapper: Any) -> None:
         setattr(owner, name, wrapper)
         self._done.append((owner, name, hung, wrapper))
-        return True
 
     def undo(self) -> None:
         """Put back what hung there, unless somebody else has wrapped ours since."""
@@ -74,6 +78,33 @@ class Target:
                 delattr(owner, name)
             else:
                 setattr(owner, name, hung)
+
+
+class Substitution(Target):
+    """A class or function of a module, whose place what `make` returns takes as it is.
+
+    A module that offers the same object under the same name gets the same substitute.
+    """
+
+    __slots__ = ()
+
+    def apply(self, module: ModuleType) -> bool:
+        """Put the substitute in place. False when the module does not have the original."""
+        found = _own(module, self.path)
+        if found is _ABSENT:
+            return False
+        for sibling in targets.get(self.library, ()):
+            if sibling.name == self.name:
+                for *_, hung, made in sibling._done:
+                    if found is hung or found is made:
+                        self._hang(module, self.path, hung, made)
+                        return True
+        self._hang(module, self.path, found, self.make(found))
+        return True
+
+
+class Unsupported(Exception):
+    """Raised by a `make` that cannot serve what it found: a sentence for the library's status."""
 
 
 targets: dict[str, list[Target]] = {}
@@ -89,6 +120,33 @@ def replace(module: str, path: str, *, optional: bool = False) -> Callable[[Make
     `make` guards its own code; the wrapper takes the original's parameters and gets its looks.
     """
     return _declaring(targets, module, path, optional)
+
+
+def substitute(module: str, name: str, *, optional: bool = False) -> Callable[[Maker], Maker]:
+    """Declare a class, or a C function, whose place what the decorated `make(original)` returns
+    takes as it is: for types that cannot be patched."""
+
+    def declare(make: Maker) -> Maker:
+        library = library_of(make)
+        add(Substitution(library, module, name, make, make.__qualname__, optional))
+        return make
+
+    return declare
+
+
+def replace_override(owner: type, name: str, make: Maker) -> None:
+    """As `replace`, now, for a class's own version of a replaced method: for subclasses that
+    others have written, which no declaration can name."""
+    module = sys.modules.get(owner.__module__)
+    path = f"{owner.__qualname__}.{name}"
+    library = library_of(make)
+    known = any(
+        (target.module, target.path) == (owner.__module__, path)
+        for target in targets.get(library, ())
+    )
+    if module is not None and name in vars(owner) and not known:
+        replace(owner.__module__, path, optional=True)(make)
+        targets[library][-1].apply(module)
 
 
 def adopt(module: str, path: str, *, optional: bool = False) -> Callable[[Maker], Maker]:

@@ -1,0 +1,33 @@
+"""Copies the agent's files into a folder, usually a volume that the application's container mounts.
+
+usage: install.py [TARGET]     TARGET/site and TARGET/version then hold the agent
+
+The files stand under a temporary name until they are complete, so that a container that starts at
+the same time finds all of them or none.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+
+def main(target: str) -> int:
+    here = Path(__file__).parent
+    if not os.path.isdir(target) or not os.access(target, os.W_OK):
+        print(f"monagent: {target}: expected a folder that can be written to", file=sys.stderr)
+        return 1
+    final = Path(target, "site")
+    fresh = Path(target, f".site-{os.getpid()}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    shutil.copytree(here / "site", fresh)
+    shutil.rmtree(final, ignore_errors=True)
+    fresh.rename(final)
+    print(f"monagent: installed in {target}; set PYTHONPATH={target}/site/monagent/bootstrap")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1] if len(sys.argv) > 1 else "/shared"))

@@ -57,10 +57,11 @@ def _other():
     script = [arg for arg in sys.orig_argv[1:5] if arg[:1] != "-" and os.path.isfile(arg)]
     folders = [os.path.dirname(os.path.abspath(script[0])) if script else "."]
     for folder in folders + sys.path:
+        if os.path.isfile(os.path.join(folder, "monagent", "guard.py")):
+            continue
         for name in ("monagent.py", "monagent/__init__.py"):
-            path = os.path.join(folder, name)
-            if os.path.isfile(path) and not os.path.isfile(os.path.join(path, "../guard.py")):
-                return path
+            if os.path.isfile(os.path.join(folder, name)):
+                return os.path.join(folder, name)
     return None
 
 

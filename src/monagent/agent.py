@@ -39,7 +39,8 @@ def start(environ: MutableMapping[str, str]) -> None:
 def ensure_exporter() -> None:
     """Replace a dead exporter; called every few seconds of recorded work."""
     if _state and not tree.exporter_runs(_state[0]):
-        spawn.late(_state[0], os.environ)
+        paths = settings.absolute(settings.current(), os.environ)
+        spawn.late(_state[0], {**os.environ, **paths})
 
 
 def _start(environ: MutableMapping[str, str]) -> None:
@@ -86,7 +87,7 @@ def _export(found: Settings, directory: str | None, environ: MutableMapping[str,
         return
     _state[:] = [directory]
     if not tree.exporter_runs(directory):
-        spawn.early(directory, environ)
+        spawn.early(directory, {**environ, **settings.absolute(found, environ)})
 
 
 def _record(found: Settings, directory: str | None) -> None:
@@ -116,12 +117,12 @@ def info(found: Settings) -> str:
     from monagent import __version__
 
     version = "{}.{}.{}".format(*sys.version_info)
-    program = next((arg for arg in sys.orig_argv[1:] if not arg.startswith("-")), "")
+    flag, program = process_role.started(sys.orig_argv)
     return _json(
         {
             "python": version,
             "implementation": sys.implementation.name,
-            "argv0": os.path.basename(program) or "python",
+            "argv0": flag if flag == "-c" else os.path.basename(program) or "python",
             "monagent": __version__,
             "service_name": found.service_name or "",
             "resource": found.resource_attributes,
@@ -141,8 +142,11 @@ def _json(value: object) -> str:
 def _letter(letter: str) -> str:
     if " " <= letter <= "~" and letter not in '"\\':
         return letter
-    raw = letter.encode("utf-16-be", "surrogatepass").hex()
-    return "".join("\\u" + raw[at : at + 4] for at in range(0, len(raw), 4))
+    number = ord(letter)
+    if number < 0x10000:
+        return f"\\u{number:04x}"
+    number -= 0x10000
+    return f"\\u{0xD800 + (number >> 10):04x}\\u{0xDC00 + (number & 0x3FF):04x}"
 
 
 def _count_failure(component: str, _error: BaseException) -> None:

@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
         return code
     plan = Plan(path, argv, environ, found)
     if found.enabled:
-        _absolute(plan)
+        environ.update(settings.absolute(found, environ))
         adopt(environ)
     if found.enabled and _supervised(found):
         from monagent import supervisor
@@ -152,18 +152,6 @@ def _start_exporter(plan: Plan, directory: str) -> None:
         sock.close()
 
 
-def _absolute(plan: Plan) -> None:
-    """Paths hold for processes in other working directories, too."""
-    for setting in settings.TABLE:
-        value = getattr(plan.settings, setting.attribute)
-        if (
-            setting.kind in settings.PATHS
-            and isinstance(value, str)
-            and setting.name in plan.environ
-        ):
-            plan.environ[setting.name] = value
-
-
 def _dependencies() -> str:
     """In a source tree: the folder of the launcher's own Python that holds our dependencies."""
     import sys
@@ -183,8 +171,10 @@ def _undo_locale_coercion(environ: MutableMapping[str, str]) -> None:
             original = file.read()
     except OSError:
         return
-    if not any(entry.startswith(b"LC_CTYPE=") for entry in original.split(b"\0")):
-        del environ["LC_CTYPE"]
+    del environ["LC_CTYPE"]
+    for entry in original.split(b"\0"):
+        if entry.startswith(b"LC_CTYPE="):
+            environ["LC_CTYPE"] = os.fsdecode(entry.partition(b"=")[2])
 
 
 def _restore_signals() -> None:

@@ -16,16 +16,26 @@ _MULTIPROCESSING = "from multiprocessing."
 
 def of(arguments: list[str]) -> str:
     """PROGRAM, HELPER or FORKSERVER; `arguments` are the interpreter's own (sys.orig_argv)."""
+    flag, target = started(arguments)
+    if flag == "-c":
+        return _of_code(target)
+    if flag == "-m":
+        return HELPER if target in ("monagent", "monagent.cli") else PROGRAM
+    return HELPER if os.path.basename(target) == "monagent" else PROGRAM
+
+
+def started(arguments: list[str]) -> tuple[str, str]:
+    """`("-m", module)`, `("-c", code)` or `("", script)`; an empty script for a Python alone."""
     previous = ""
     for argument in arguments[1:]:
-        if previous == "-c":
-            return _of_code(argument)
-        if previous == "-m":
-            return HELPER if argument in ("monagent", "monagent.cli") else PROGRAM
+        if previous in ("-c", "-m"):
+            return previous, argument
         if not argument.startswith("-") and previous not in ("-W", "-X"):
-            return HELPER if os.path.basename(argument) == "monagent" else PROGRAM
-        previous = argument
-    return PROGRAM
+            return "", argument
+        # Switches may be joined, as in `-Im module`; with a value joined they are rare and long.
+        joined = argument[:1] == "-" and argument[1:2] != "-" and argument[-1] in "cm"
+        previous = "-" + argument[-1] if joined else argument
+    return "", ""
 
 
 def _of_code(code: str) -> str:

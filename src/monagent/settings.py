@@ -17,20 +17,18 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "PATHS",
     "PREFIX",
     "SWITCH",
     "TABLE",
     "Setting",
     "Settings",
+    "absolute",
     "current",
     "libraries",
     "load",
     "nearest",
     "use",
 ]
-
-PATHS = (FILE, PATH)
 
 INTERNAL = ("MONAGENT_SITE",)
 """Set by monagent for its own children; nobody else needs to."""
@@ -105,6 +103,15 @@ def load(environ: Mapping[str, str]) -> Settings:
     if settings.disable or settings.enable_only:
         _check_names(settings)
     return settings
+
+
+def absolute(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables that name paths, as they hold in any working directory."""
+    return {
+        setting.name: os.path.abspath(environ[setting.name])
+        for setting in TABLE
+        if setting.kind in (FILE, PATH) and settings.origins[setting.attribute] == setting.name
+    }
 
 
 def current() -> Settings:

@@ -1,0 +1,1 @@
+"""Starting: launcher, supervisor, bootstrap, settings, guard and the explaining commands."""

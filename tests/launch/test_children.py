@@ -1,0 +1,118 @@
+"""Children of the program: shells, helpers, installers, archives come out as before."""
+
+from __future__ import annotations
+
+import os
+import sys
+import zipapp
+from pathlib import Path
+
+import pytest
+
+from tests.launch.oracle import ENV, RUN, run, same
+
+ADOPTED = "import sys; print('monagent.agent' in sys.modules)"
+
+
+def test_a_shell_in_between_hands_monagent_on() -> None:
+    """The environment goes through any program that keeps it."""
+    for mode in (RUN, ENV):
+        found = run(mode, ["sh", "-c", f"'{sys.executable}' -c \"{ADOPTED}\"; exit 3"])
+        assert (found.code, found.stdout, found.stderr) == (3, b"True\n", b"")
+
+
+def test_an_emptied_environment_is_a_program_of_its_own() -> None:
+    """Behind `env -i` nothing of monagent is left, and nothing breaks."""
+    same(["env", "-i", sys.executable, "-c", ADOPTED])
+
+
+def test_a_zipapp_runs_as_before(tmp_path: Path) -> None:
+    """Imports from an archive take other ways than files."""
+    (tmp_path / "app" / "inner").mkdir(parents=True)
+    (tmp_path / "app" / "inner" / "__init__.py").write_text("value = __loader__.__class__.__name__")
+    (tmp_path / "app" / "__main__.py").write_text("import inner; print(inner.value, __name__)")
+    archive = tmp_path / "app.pyz"
+    zipapp.create_archive(tmp_path / "app", archive, sys.executable)
+
+    assert same([str(archive)]).stdout == b"zipimporter __main__\n"
+    same([sys.executable, str(archive)])
+
+
+def test_pip_and_venv_work_as_before(tmp_path: Path) -> None:
+    """They start Pythons of their own, isolated ones too."""
+    same([sys.executable, "-m", "pip", "--version"])
+    for mode in ("bare", RUN, ENV):
+        home = tmp_path / mode.replace(" ", "-")
+        found = run(mode, [sys.executable, "-m", "venv", "--without-pip", str(home)])
+        assert (found.code, found.stdout, found.stderr) == (0, b"", b"")
+        inside = run(mode, [str(home / "bin" / "python"), "-c", "import sys; print(sys.prefix)"])
+        assert inside.stdout == f"{home}\n".encode()
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_works_and_its_workers_are_adopted(method: str, tmp_path: Path) -> None:
+    """Workers record whichever way they start; what they print is unchanged."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import multiprocessing, sys\n"
+        "def adopted(_):\n    return 'monagent.agent' in sys.modules\n"
+        "if __name__ == '__main__':\n"
+        f"    context = multiprocessing.get_context({method!r})\n"
+        "    with context.Pool(2) as pool:\n        print(pool.map(adopted, range(4)))\n"
+    )
+
+    for mode in (RUN, ENV):
+        found = run(mode, [sys.executable, str(script)])
+        assert (found.code, found.stderr) == (0, b"")
+        assert found.stdout == b"[True, True, True, True]\n"
+
+
+def test_helpers_of_multiprocessing_are_left_alone(tmp_path: Path) -> None:
+    """The resource tracker has no state file; only programs have."""
+    code = (
+        "import os, time\n"
+        "from multiprocessing import resource_tracker, shared_memory\n"
+        "block = shared_memory.SharedMemory(create=True, size=10)\n"
+        "tracker = resource_tracker._resource_tracker._pid\n"
+        "while b'resource_tracker' not in open(f'/proc/{tracker}/cmdline', 'rb').read(): pass\n"
+        "block.close(); block.unlink()\n"
+        "maps = open(f'/proc/{tracker}/maps').read()\n"
+        "resource_tracker._resource_tracker._stop()\n"
+        "print('.shard' in maps, '.shard' in open('/proc/self/maps').read())\n"
+    )
+
+    assert run(RUN, [sys.executable, "-c", code]).stdout == b"False True\n"
+
+
+def test_a_module_called_monagent_of_the_program_is_its_own(tmp_path: Path) -> None:
+    """monagent then switches itself off, in one line that names the module."""
+    (tmp_path / "monagent.py").write_text("value = 42\n")
+    (tmp_path / "main.py").write_text("import monagent; print(monagent.value)\n")
+
+    for mode in (RUN, ENV):
+        for command in (["-c", "import monagent; print(monagent.value)"], ["main.py"]):
+            found = run(mode, [sys.executable, *command], cwd=tmp_path)
+            assert (found.code, found.stdout) == (0, b"42\n")
+            assert found.stderr.startswith(b"monagent: found another module of this name, ")
+            assert found.stderr.count(b"\n") == 1
+
+
+def test_modules_named_like_ours_in_the_working_directory_are_the_programs(tmp_path: Path) -> None:
+    """`guard`, `settings`, `store` are common names, and a program's own wrapt comes first."""
+    for name in ("guard", "settings", "store", "metrics", "agent", "tree", "wrapt"):
+        (tmp_path / f"{name}.py").write_text(f"print({name!r})\n")
+    code = "import guard, settings, store, metrics, agent, tree, wrapt; print(wrapt.__file__)"
+
+    same([sys.executable, "-c", code], cwd=tmp_path)
+
+
+def test_a_nested_launcher_joins_the_outer_tree() -> None:
+    """One endpoint, one start line, one directory, whatever options the inner one has."""
+    show = "import os; print(os.environ['MONAGENT_DIR'])"
+    inner = [sys.executable, "-m", "monagent", "run", "--port", "0", sys.executable, "-c", show]
+    found = run(RUN, ["sh", "-c", 'echo $MONAGENT_DIR; "$@"', "sh", *inner])
+
+    outer, nested = found.stdout.split()
+    assert outer == nested
+    assert found.stderr == b""
+    assert os.fsdecode(outer)

@@ -1,0 +1,117 @@
+"""Any Python below `monagent run` works as before: isolated, other versions, far too old ones."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from monagent import where
+from tests.launch.oracle import ENV, RUN, python, run, same
+
+SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
+TOO_OLD = ("2.7", "3.6", "3.7", "3.8", "3.9")
+
+STATE = (
+    "from __future__ import print_function; import sys, os;"
+    "print(sys.version_info[:2], sys.path, sorted(os.environ.get('PYTHONPATH', 'x'))[:0],"
+    "'sitecustomize' in sys.modules)"
+)
+
+
+@pytest.mark.parametrize("version", [*SUPPORTED, *TOO_OLD])
+def test_another_python_starts_as_before(version: str) -> None:
+    """Same sys.path, same output; too old ones only step aside."""
+    found = python(version)
+    if found is None:
+        pytest.skip(f"no Python {version} on this machine")
+
+    same([found, "-c", STATE])
+
+
+@pytest.mark.parametrize("version", SUPPORTED)
+def test_every_supported_python_is_adopted(version: str) -> None:
+    """The agent is there although the launcher runs on another minor version."""
+    found = python(version)
+    if found is None:
+        pytest.skip(f"no Python {version} on this machine")
+    code = "import sys; print('monagent.agent' in sys.modules)"
+
+    for mode in (RUN, ENV):
+        assert run(mode, [found, "-W", "error", "-c", code]).stdout == b"True\n"
+        assert run(mode, [found, "-W", "error", "-X", "dev", "-c", code]).stderr == b""
+
+
+@pytest.mark.parametrize("flags", ["-I", "-E", "-s", "-B", "-O", "-OO", "-u", "-IS", "-q"])
+def test_flags_of_the_interpreter_keep_their_meaning(flags: str) -> None:
+    """Those that shut out PYTHONPATH or site shut us out as well, silently."""
+    same([sys.executable, flags, "-c", STATE])
+
+
+def test_without_site_only_the_folder_on_the_path_remains() -> None:
+    """`python -S` runs no sitecustomize, which leaves ours where PYTHONPATH put it."""
+    bare = run("bare", [sys.executable, "-S", "-c", STATE])
+
+    for mode in (RUN, ENV):
+        found = run(mode, [sys.executable, "-S", "-c", STATE])
+        ours = f"{where.bootstrap()!r}, ".encode()
+        assert found == replace(bare, stdout=bare.stdout.replace(b"['', ", b"['', " + ours))
+
+
+@pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C"}, {"LANG": "C.UTF-8"}, {"LC_CTYPE": "C"}])
+def test_the_locale_of_the_program_is_untouched(locale: dict[str, str]) -> None:
+    """Python sets LC_CTYPE under the C locale; the launcher's own must not leak to the command."""
+    clean = ["env", "-u", "LANG", "-u", "LC_ALL", "-u", "LC_CTYPE"]
+    given = [f"{name}={value}" for name, value in locale.items()]
+    bare = run("bare", [*clean, *given, "sh", "-c", "env | grep -E '^(LC_|LANG)'"])
+    words = [sys.executable, "-m", "monagent", "run", "--port", "0"]
+    found = run("bare", [*clean, *given, *words, "sh", "-c", "env | grep -E '^(LC_|LANG)'"])
+
+    assert found.stdout == bare.stdout
+
+
+def test_the_environment_differs_in_documented_entries_only() -> None:
+    """PYTHONPATH, and MONAGENT_*; nothing else is added, dropped or changed."""
+    code = (
+        "import os\n"
+        "for name in sorted(os.environ):\n"
+        "    if not name.startswith(('MONAGENT_', 'PYTHONPATH')):\n"
+        "        print(name, os.environ[name])\n"
+    )
+
+    same([sys.executable, "-c", code], environ={"ODD": "a=b\nc", "EMPTY": ""})
+
+
+def test_pythonpath_of_the_user_stays_behind_ours(tmp_path: Path) -> None:
+    """And an empty one adds no working directory."""
+    show = [sys.executable, "-c", "import sys; print(sys.path)"]
+
+    same(show, environ={"PYTHONPATH": f"{tmp_path}{os.pathsep}/nowhere"})
+    same(show, environ={"PYTHONPATH": ""}, modes=[RUN])
+
+
+def test_nothing_is_loaded_that_the_program_could_want_to_patch_first() -> None:
+    """Of the modules that networking and threading consist of, none that a bare start lacks."""
+    code = "import sys; print('\\n'.join(sys.modules))"
+    bare = set(run("bare", [sys.executable, "-c", code]).stdout.split())
+
+    for mode in (RUN, ENV):
+        more = set(run(mode, [sys.executable, "-c", code]).stdout.split()) - bare
+        ours = {name for name in more if name.partition(b".")[0] == b"monagent"}
+        assert ours
+        assert more - ours <= {
+            b"mmap",
+            b"fcntl",
+            b"_struct",
+            b"struct",
+            b"binascii",
+            b"_bisect",
+            b"bisect",
+            b"__future__",
+            b"zlib",
+            b"time",
+            b"errno",
+        }

@@ -1,0 +1,216 @@
+"""Connection pools: what each adds to the series of its name, written at the pool's own events.
+
+Several pools may go by one name (an engine's old and new one, all beyond the hundredth name), so
+each adds and takes back its own part. A pool that is collected takes everything back.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from weakref import ref
+
+from monagent import guard
+from monagent.conventions import database
+from monagent.conventions._sql import OTHER
+from monagent.metrics import cache, recording
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Read = Callable[[Any, int], tuple[int, int, int, int]]
+    """Used, idle, overflow and most connections (0: no limit), of a pool with so many given."""
+
+MOST_NAMES = 100
+"""Names of pools in one process; pools beyond share one."""
+
+
+class Name:
+    """A pool's name, taken as long as a pool goes by it."""
+
+    __slots__ = ("text", "users")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.users = 0
+
+
+class Cells:
+    """The recorders of one name."""
+
+    __slots__ = ("idle", "most", "overflow", "pending", "shard", "timeouts", "use", "used", "wait")
+
+    def __init__(self, name: str) -> None:
+        self.shard = recording().shard
+        self.used = database.CONNECTIONS.bind(name, "used")
+        self.idle = database.CONNECTIONS.bind(name, "idle")
+        self.overflow = database.OVERFLOW.bind(name)
+        self.pending = database.PENDING.bind(name)
+        self.timeouts = database.TIMEOUTS.bind(name)
+        self.wait = database.WAIT.bind(name)
+        self.use = database.USE.bind(name)
+
+
+class Pool:
+    """What is recorded of one pool; made by `watched`."""
+
+    __slots__ = (
+        "_cells",
+        "_idle",
+        "_most",
+        "_overflow",
+        "_pid",
+        "_used",
+        "connections",
+        "given_at",
+        "name",
+        "out",
+        "read",
+        "system",
+    )
+
+    def __init__(self, pool: Any, system: str, name: Name, read: Read) -> None:
+        self.system = system
+        self.name = name
+        self.read = read
+        self.out = 0
+        self.given_at: dict[int, float] = {}
+        key = id(pool)
+        self.connections = ref(pool, lambda _: _collected(key))
+        self._cells: Cells | None = None
+        self._used = self._idle = self._overflow = self._most = 0
+        self._pid = -1
+        name.users += 1
+
+    def asked(self) -> float:
+        """Somebody asks for a connection; returns the time, for the three that follow."""
+        self._now().pending(1.0)
+        return perf_counter()
+
+    def given(self, asked: float, connection: int) -> None:
+        """They got it; `connection` is an identity to know it by when it returns."""
+        now = perf_counter()
+        cells = self._now()
+        cells.pending(-1.0)
+        cells.wait(now - asked)
+        if connection not in self.given_at:
+            self.out += 1
+        self.given_at[connection] = now
+        self._write(cells)
+
+    def timed_out(self) -> None:
+        """They got none in time."""
+        cells = self._now()
+        cells.pending(-1.0)
+        cells.timeouts(1.0)
+        self._write(cells)
+
+    def refused(self, error: BaseException) -> None:
+        """They got an error."""
+        cells = self._now()
+        cells.pending(-1.0)
+        database.refused(self.system, error)
+        self._write(cells)
+
+    def returned(self, connection: int) -> None:
+        """A connection came back, or left the pool for good."""
+        cells = self._now()
+        given = self.given_at.pop(connection, None)
+        if given is not None:
+            self.out -= 1
+            cells.use(perf_counter() - given)
+        self._write(cells)
+
+    def changed(self) -> None:
+        """The pool has opened or closed connections by itself."""
+        self._write(self._now())
+
+    def dropped(self) -> None:
+        """The pool is no more."""
+        cells = self._cells
+        if cells is not None and cells.shard.pid == self._pid:  # not inherited by a fork
+            self._write(self._now())
+        self.name.users -= 1
+        if not self.name.users:
+            _names.pop(self.name.text, None)
+
+    def _now(self) -> Cells:
+        """The recorders. After a fork they are at 0, and so is what was written."""
+        text = self.name.text
+        cells = _cells.get(text)
+        if cells is None:
+            cells = _cells[text] = Cells(text)
+        pid = cells.shard.pid
+        if cells is not self._cells or pid != self._pid:
+            self._cells = cells
+            self._pid = pid
+            self._used = self._idle = self._overflow = self._most = 0
+        return cells
+
+    def _write(self, cells: Cells) -> None:
+        """Writes what the pool says of itself, until it says what is written.
+
+        Threads take turns at calls only, so each difference is added once; one that was held up
+        behind its reading comes round and reads again.
+        """
+        while True:
+            pool = self.connections()
+            used, idle, overflow, most = (0, 0, 0, 0) if pool is None else self.read(pool, self.out)
+            used_more, self._used = used - self._used, used
+            idle_more, self._idle = idle - self._idle, idle
+            overflow_more, self._overflow = overflow - self._overflow, overflow
+            most_more, self._most = most - self._most, most
+            if used_more:
+                cells.used(used_more)
+            if idle_more:
+                cells.idle(idle_more)
+            if overflow_more:
+                cells.overflow(overflow_more)
+            if most_more:
+                database.MOST.bind(self.name.text)(most_more)
+            if not (used_more or idle_more or overflow_more or most_more):
+                return
+
+
+def watched(pool: Any, system: str, name: Name, read: Read) -> Pool:
+    """Begin to record a pool; what is known of it already is written at once."""
+    made = _pools[id(pool)] = Pool(pool, system, name, read)
+    made.changed()
+    return made
+
+
+def of(pool: Any) -> Pool | None:
+    """What is recorded of a pool, None when nobody has begun."""
+    return _pools.get(id(pool))
+
+
+def take_name(base: str) -> Name:
+    """`base` for the first pool, `base#2` for another while the first lives, and so on."""
+    for ordinal in range(1, MOST_NAMES + 1):
+        text = base if ordinal == 1 else f"{base}#{ordinal}"
+        if text in _names:
+            continue
+        if text not in _texts and len(_texts) >= MOST_NAMES:
+            break
+        _texts.add(text)
+        name = Name(text)
+        if _names.setdefault(text, name) is name:
+            return name
+    return _shared
+
+
+def _collected(key: int) -> None:
+    try:
+        pool = _pools.pop(key, None)
+        if pool is not None:
+            pool.dropped()
+    except BaseException as error:
+        guard.failed("database", error)
+
+
+_pools: dict[int, Pool] = {}
+_names: dict[str, Name] = {}
+_texts: set[str] = set()
+_shared = Name(OTHER)
+_cells: dict[str, Cells] = cache()

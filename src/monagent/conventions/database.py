@@ -1,0 +1,275 @@
+"""Databases: every operation once, whoever of several layers sees it, and connection pools.
+
+What sits on top of other libraries (an ORM on a driver) begins its operation with `covers`; the
+drivers below ask `covered()` and leave it to them. Pools are in `_pools`.
+https://opentelemetry.io/docs/specs/semconv/db/database-metrics/
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from time import perf_counter
+
+from monagent.conventions._sql import OTHER, verb
+from monagent.metrics import Counter, Histogram, UpDownCounter, cache
+from monagent.metrics.pulse import due, pulse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any
+
+    Labels = tuple[str, str | None, str | None, str | None]
+    """System, namespace, operation, collection."""
+
+__all__ = [
+    "OTHER",
+    "Connecting",
+    "Cover",
+    "Operation",
+    "covered",
+    "covering",
+    "error_type",
+    "expect_refusals",
+    "file_name",
+    "namespace",
+    "refused",
+    "verb",
+]
+
+EDGES = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0)
+"""Seconds."""
+
+DURATION = Histogram(
+    "db.client.operation.duration",
+    unit="s",
+    help="Time until the database has answered an operation.",
+    labels=(
+        "db.system.name",
+        "db.namespace",
+        "db.operation.name",
+        "db.collection.name",
+        "db.response.status_code",
+        "error.type",
+    ),
+    buckets=EDGES,
+)
+
+_POOL = "db.client.connection.pool.name"
+
+CONNECTIONS = UpDownCounter(
+    "db.client.connection.count",
+    unit="{connection}",
+    help="Connections of a pool that are in use and idle now.",
+    labels=(_POOL, "db.client.connection.state"),
+)
+MOST = UpDownCounter(
+    "db.client.connection.max",
+    unit="{connection}",
+    help="Connections that a pool may open at most.",
+    labels=(_POOL,),
+)
+OVERFLOW = UpDownCounter(
+    "db.client.connection.overflow",
+    unit="{connection}",
+    help="Connections that a pool has open beyond the number it keeps.",
+    labels=(_POOL,),
+)
+PENDING = UpDownCounter(
+    "db.client.connection.pending_requests",
+    unit="{request}",
+    help="Callers that are waiting for a connection of a pool now.",
+    labels=(_POOL,),
+)
+TIMEOUTS = Counter(
+    "db.client.connection.timeouts",
+    unit="{timeout}",
+    help="Callers that waited for a connection of a pool in vain.",
+    labels=(_POOL,),
+)
+WAIT = Histogram(
+    "db.client.connection.wait_time",
+    unit="s",
+    help="Time until a pool has given an open connection.",
+    labels=(_POOL,),
+    buckets=EDGES,
+)
+USE = Histogram(
+    "db.client.connection.use_time",
+    unit="s",
+    help="Time between taking a connection from a pool and giving it back.",
+    labels=(_POOL,),
+    buckets=(*EDGES, 10.0, 30.0, 60.0),
+)
+ERRORS = Counter(
+    "db.client.connection.errors",
+    unit="{error}",
+    help="Connections that could not be opened or given.",
+    labels=("db.system.name", "error.type"),
+)
+
+_covers: ContextVar[list[bool]] = ContextVar("monagent_database", default=[])  # noqa: B039
+"""Not empty while an operation goes on that is recorded above.
+
+Lists, not flags: a task or callback that is started meanwhile inherits the context for good, and
+must not stay silent for good."""
+
+_recorders: dict[Labels, Callable[[float], None]] = cache()
+_MOST_RECORDERS = 10_000
+_namespaces: set[str] = set()
+_MOST_NAMESPACES = 100
+
+
+def covered() -> bool:
+    """Whether a library above records what is going on."""
+    return bool(_covers.get())
+
+
+def covering(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` as covered, wherever it will run: for what hands work to another thread."""
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        cover = Cover()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            cover.end()
+
+    return run
+
+
+class Cover:
+    """Until it ends, libraries below record nothing."""
+
+    __slots__ = ("mark",)
+
+    def __init__(self) -> None:
+        self.mark: list[bool] = []
+        if not _covers.get():
+            self.mark.append(True)
+            _covers.set(self.mark)
+
+    def end(self) -> None:
+        self.mark.clear()
+
+
+class Operation:
+    """One operation from its making to `finished`, or as a context.
+
+    Args:
+        labels: system, namespace, operation and collection.
+        covers: True for a library on top of others that record operations.
+    """
+
+    __slots__ = ("labels", "mark", "start")
+
+    def __init__(self, labels: Labels, covers: bool = False) -> None:
+        self.labels = labels
+        if covers:
+            self.mark = mark = [True]
+            _covers.set(mark)
+        else:
+            self.mark = []
+        self.start = perf_counter()
+
+    def finished(self, error: BaseException | None = None) -> None:
+        """It has ended, with this error or well."""
+        end = perf_counter()
+        self.mark.clear()
+        record(self.labels, end - self.start, error)
+        if end > due[0]:
+            pulse(end)
+
+    def __enter__(self) -> Operation:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        _: TracebackType | None,
+    ) -> None:
+        self.finished(None if kind is GeneratorExit else error)  # A stream left early is no error.
+
+
+class Connecting:
+    """A context in which a connection is opened: counts it if it fails."""
+
+    __slots__ = ("system",)
+
+    def __init__(self, system: str) -> None:
+        self.system = system
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> None:
+        if error is not None:
+            refused(self.system, error)
+
+
+def record(labels: Labels, seconds: float, error: BaseException | None = None) -> None:
+    """Add one operation to the numbers."""
+    if error is not None:
+        DURATION.bind(*labels, _status(error), error_type(error))(seconds)
+        return
+    recorder = _recorders.get(labels)
+    if recorder is None:
+        recorder = DURATION.bind(*labels, None, None)
+        if len(_recorders) < _MOST_RECORDERS:
+            _recorders[labels] = recorder
+    recorder(seconds)
+
+
+def refused(system: str, error: BaseException) -> None:
+    """A connection could not be had."""
+    if isinstance(error, Exception):  # Cancelled and interrupted ones say nothing of the database.
+        ERRORS.bind(system, error_type(error))(1)
+
+
+def expect_refusals(system: str, error: str) -> None:
+    """Begin that count at 0, so that the first refused connection shows as an increase."""
+    ERRORS.bind(system, error)(0)
+
+
+def error_type(error: BaseException) -> str:
+    """`ValueError`, `psycopg.errors.UniqueViolation`: the driver's own if an adapter wraps it."""
+    found = type(error)
+    module: str = found.__module__
+    cause = error.__cause__
+    if cause is not None and module.startswith("sqlalchemy."):
+        return error_type(cause)
+    return found.__qualname__ if module == "builtins" else f"{module}.{found.__qualname__}"
+
+
+def namespace(name: str | None) -> str | None:
+    """The name of a database as a label: the first hundred of them, then one for the rest."""
+    if not name or name in _namespaces:
+        return name or None
+    if len(_namespaces) >= _MOST_NAMESPACES:
+        return OTHER
+    _namespaces.add(name)
+    return name
+
+
+def file_name(path: object) -> str:
+    """The name of a database that is a file: `app.db`, `:memory:`."""
+    if isinstance(path, bytes):
+        path = path.decode("utf-8", "replace")
+    text = str(path or ":memory:")
+    if text.startswith("file:"):
+        text, _, options = text[5:].partition("?")
+        if "mode=memory" in options:
+            return ":memory:"
+    return text.rpartition("/")[2] or ":memory:"
+
+
+def _status(error: BaseException) -> str | None:
+    """SQLSTATE, or SQLite's name for it (from Python 3.11 on)."""
+    for attribute in ("sqlstate", "pgcode", "sqlite_errorname"):
+        code = getattr(error, attribute, None)
+        if isinstance(code, str):
+            return code[:40]
+    return None

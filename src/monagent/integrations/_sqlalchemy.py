@@ -1,0 +1,162 @@
+"""What is known of SQLAlchemy's engines, statements and pools, in versions 1.4 to 2.1."""
+
+from __future__ import annotations
+
+import sys
+from weakref import WeakKeyDictionary
+
+from monagent.conventions import _pools, database
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db", "db2": "ibm.db2"}
+"""Names of the convention where they differ from the dialect's."""
+
+_urls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # of engines, by dialect
+_names: WeakKeyDictionary[Any, _pools.Name] = WeakKeyDictionary()  # of pools, by dialect
+
+
+def met(dialect: Any, url: Any) -> None:
+    """An engine has been made of these."""
+    _urls[dialect] = url
+
+
+def labels(dialect: Any, statement: Any, context: Any) -> database.Labels:
+    """System, namespace, operation and table of a statement; kept on what it was compiled to."""
+    compiled = context.compiled if context is not None else None
+    if compiled is None or (statement is not context.statement and not _many_values(context)):
+        return (*_database(dialect), database.verb(statement), None)
+    try:
+        found: database.Labels = compiled._monagent_labels
+    except AttributeError:
+        operation = database.verb(statement)
+        found = (*_database(dialect), operation, _table(compiled))
+        compiled._monagent_labels = found
+    return found
+
+
+def _many_values(context: Any) -> bool:
+    """Whether batches of one INSERT are sent, with texts other than the context's (from 2.0 on)."""
+    style = getattr(context, "execute_style", None)
+    return getattr(style, "name", "") == "INSERTMANYVALUES"
+
+
+def _database(dialect: Any) -> tuple[str, str | None]:
+    url = _urls.get(dialect)
+    name = url.database if url is not None else None
+    if dialect.name == "sqlite":
+        name = database.file_name(name)
+    return _system(dialect), database.namespace(name)
+
+
+def _system(dialect: Any) -> str:
+    if getattr(dialect, "is_mariadb", False):
+        return "mariadb"
+    name: str = dialect.name
+    return SYSTEMS.get(name, name)
+
+
+def _table(compiled: Any) -> str | None:
+    """The table, if it is one and known from compiling."""
+    statement = compiled.statement
+    table = getattr(statement, "table", None)  # INSERT, UPDATE, DELETE
+    if table is None:
+        froms = getattr(getattr(compiled, "compile_state", None), "froms", None)  # SELECT
+        if froms is None or len(froms) != 1:
+            table = getattr(statement, "element", None)  # CREATE TABLE
+        else:
+            table = froms[0]
+    if getattr(table, "__visit_name__", None) != "table":
+        return None
+    name = getattr(table, "name", None)
+    return str(name) if isinstance(name, str) else None
+
+
+def watched(pool: Any) -> _pools.Pool:
+    """Begin to record a pool that an engine has, or that somebody uses without one."""
+    dialect = pool._dialect
+    url = _urls.get(dialect)
+    name = _names.get(dialect)
+    if name is None or not name.users:
+        name = _pools.take_name(_name(pool, dialect, url))
+        if url is not None:
+            _names[dialect] = name
+    system = _system(dialect) if url is not None else "other_sql"
+    return _pools.watched(pool, system, name, _reader(pool))
+
+
+def succeeded(before: Any, after: Any) -> None:
+    """An engine's pool was disposed of, and another has taken its place and name."""
+    if after is not before and _pools.of(after) is None:
+        watched(after)
+
+
+def is_timeout(error: BaseException) -> bool:
+    """Whether it says that the pool had no connection to give in time."""
+    exceptions = sys.modules.get("sqlalchemy.exc")
+    return exceptions is not None and isinstance(error, exceptions.TimeoutError)
+
+
+def _name(pool: Any, dialect: Any, url: Any) -> str:
+    given = pool._orig_logging_name
+    if given:
+        return str(given)
+    if url is None:
+        return type(pool).__name__
+    if dialect.name == "sqlite":
+        return f"sqlite:///{database.file_name(url.database)}"
+    port = f":{url.port}" if url.port else ""
+    return f"{dialect.name}://{url.host or ''}{port}/{url.database or ''}"
+
+
+def _reader(pool: Any) -> _pools.Read:
+    impl: Any = sys.modules["sqlalchemy.pool.impl"]
+    for kind, read in (
+        ("QueuePool", _queue_pool),
+        ("SingletonThreadPool", _singleton_thread_pool),
+        ("StaticPool", _static_pool),
+        ("AssertionPool", _assertion_pool),
+    ):
+        if isinstance(pool, getattr(impl, kind)):
+            return read
+    return _other_pool
+
+
+def _queue_pool(pool: Any, _: int) -> tuple[int, int, int, int]:
+    # As in checkedin(), checkedout() and overflow(), which cost four calls. An engine that is
+    # disposed of while connections are out goes below zero by them; nobody else may.
+    idle = pool._pool.qsize()
+    size = pool._pool.maxsize
+    overflow = pool._overflow
+    most = pool._max_overflow
+    used = size - idle + overflow
+    return (
+        used if used > 0 else 0,
+        idle,
+        overflow if size and overflow > 0 else 0,
+        size + most if most >= 0 else 0,
+    )
+
+
+def _singleton_thread_pool(pool: Any, out: int) -> tuple[int, int, int, int]:
+    opened = len(pool._all_conns)
+    used = min(out, opened)
+    return used, opened - used, 0, pool.size
+
+
+def _static_pool(pool: Any, out: int) -> tuple[int, int, int, int]:
+    record = vars(pool).get("connection")
+    opened = int(record is not None and record.dbapi_connection is not None)
+    used = min(out, opened)
+    return used, opened - used, 0, 1
+
+
+def _assertion_pool(pool: Any, _: int) -> tuple[int, int, int, int]:
+    used = int(pool._checked_out)
+    return used, int(bool(pool._conn)) - used, 0, 1
+
+
+def _other_pool(_: Any, out: int) -> tuple[int, int, int, int]:
+    return out, 0, 0, 0

@@ -1,0 +1,121 @@
+"""psycopg 3: every statement, stream and COPY of every kind of cursor, sync and asyncio.
+
+A server-side cursor counts when it is declared, not at each fetch; in a pipeline a statement takes
+the time of sending it. Streams and COPY last until their last row.
+"""
+
+from __future__ import annotations
+
+from monagent import guard
+from monagent.conventions import database
+from monagent.instrument import Call, Library, Observed, replace, watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from typing import Any
+
+LIBRARY = Library(
+    "psycopg",
+    versions=">=3.1",
+    records=("database",),
+    covers="statements, streams, COPY and failed connections, sync and asyncio",
+)
+
+SYSTEM = "postgresql"
+
+database.expect_refusals(SYSTEM, "psycopg.OperationalError")
+
+
+@watch("psycopg.cursor", "Cursor.execute")
+@watch("psycopg.cursor", "Cursor.executemany")
+@watch("psycopg.cursor", "Cursor.stream")
+@watch("psycopg.cursor_async", "AsyncCursor.execute")
+@watch("psycopg.cursor_async", "AsyncCursor.executemany")
+@watch("psycopg.cursor_async", "AsyncCursor.stream")
+@watch("psycopg._server_cursor", "ServerCursor.execute")
+@watch("psycopg._server_cursor_async", "AsyncServerCursor.execute")
+@watch("psycopg.server_cursor", "ServerCursor.execute")  # where both are until 3.2
+@watch("psycopg.server_cursor", "AsyncServerCursor.execute")
+def statement(call: Call) -> Observed:
+    if database.covered():
+        return
+    verb = database.verb(call.argument(0, "query"))
+    with database.Operation((SYSTEM, name_of_database(call.instance), verb, None)):
+        yield
+
+
+@replace("psycopg.cursor", "Cursor.copy")
+def copy(original: Any) -> Any:
+    from contextlib import contextmanager
+
+    @contextmanager
+    def copy(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        with Copying(self), original(self, *args, **kwargs) as opened:
+            yield opened
+
+    return copy
+
+
+@replace("psycopg.cursor_async", "AsyncCursor.copy")
+def copy_async(original: Any) -> Any:
+    from contextlib import asynccontextmanager
+
+    @asynccontextmanager
+    async def copy(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
+        with Copying(self):
+            async with original(self, *args, **kwargs) as opened:
+                yield opened
+
+    return copy
+
+
+@watch("psycopg.connection", "Connection.connect")
+@watch("psycopg.connection_async", "AsyncConnection.connect")
+def connect(_: Call) -> Observed:
+    if database.covered():
+        return
+    with database.Connecting(SYSTEM):
+        yield
+
+
+class Copying:
+    """A COPY operation as a context that never raises."""
+
+    __slots__ = ("cursor", "operation")
+
+    def __init__(self, cursor: Any) -> None:
+        self.cursor = cursor
+        self.operation: database.Operation | None = None
+
+    def __enter__(self) -> None:
+        try:
+            if not database.covered():
+                labels = (SYSTEM, name_of_database(self.cursor), "COPY", None)
+                self.operation = database.Operation(labels)
+        except BaseException as error:
+            guard.failed("psycopg", error)
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        try:
+            if self.operation is not None:
+                self.operation.__exit__(kind, error, traceback)
+        except BaseException as other:
+            guard.failed("psycopg", other)
+
+
+def name_of_database(cursor: Any) -> str | None:
+    """Name of the database that the cursor's connection is to."""
+    try:
+        name: bytes = cursor._conn.pgconn.db
+    except Exception:  # a closed connection
+        return None
+    found = _names.get(name)
+    if found is None:
+        found = database.namespace(name.decode("utf-8", "replace"))
+        if found is not None and found != database.OTHER:
+            _names[name] = found
+    return found
+
+
+_names: dict[bytes, str] = {}

@@ -1,0 +1,111 @@
+"""psycopg_pool: all pools, sync, asyncio and null, as their own figures have it.
+
+Used connections are those that callers hold, idle ones those that the pool has ready; what it is
+about to open is neither.
+"""
+
+from __future__ import annotations
+
+from monagent.conventions import _pools
+from monagent.instrument import Call, Library, Observed, watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LIBRARY = Library(
+    "psycopg_pool",
+    versions=">=3.1",
+    records=("database",),
+    covers="connection pools, sync, asyncio and null",
+    distribution="psycopg-pool",
+)
+
+SYSTEM = "postgresql"
+
+
+@watch("psycopg_pool.pool", "ConnectionPool.__init__")
+@watch("psycopg_pool.pool_async", "AsyncConnectionPool.__init__")
+def made(call: Call) -> Observed:
+    yield
+    pool = call.instance
+    if _pools.of(pool) is None:  # Null pools call their base's.
+        _pools.watched(pool, SYSTEM, _pools.take_name(name_of(pool)), read)
+
+
+@watch("psycopg_pool.pool", "ConnectionPool.getconn")
+@watch("psycopg_pool.pool_async", "AsyncConnectionPool.getconn")
+def taken(call: Call) -> Observed:
+    pool = _pools.of(call.instance)
+    if pool is None:
+        return
+    asked = pool.asked()
+    try:
+        connection = yield
+    except BaseException as error:
+        if type(error).__name__ == "PoolTimeout":
+            pool.timed_out()
+        else:
+            pool.refused(error)
+        raise
+    pool.given(asked, id(connection))
+
+
+@watch("psycopg_pool.pool", "ConnectionPool.putconn")
+@watch("psycopg_pool.pool_async", "AsyncConnectionPool.putconn")
+def returned(call: Call) -> Observed:
+    pool = _pools.of(call.instance)
+    if pool is None:
+        return
+    # Before the call: at its end another caller may have the same connection.
+    connection = call.argument(0, "conn")
+    if getattr(connection, "_pool", None) is call.instance:
+        pool.returned(id(connection))
+    try:
+        yield
+    finally:
+        pool.changed()
+
+
+@watch("psycopg_pool.pool", "ConnectionPool._add_to_pool")
+@watch("psycopg_pool.pool", "ConnectionPool._shrink_pool")
+@watch("psycopg_pool.pool", "ConnectionPool.check")
+@watch("psycopg_pool.pool", "ConnectionPool.close")
+@watch("psycopg_pool.pool", "ConnectionPool.drain", optional=True)
+@watch("psycopg_pool.pool", "ConnectionPool.resize")
+@watch("psycopg_pool.pool_async", "AsyncConnectionPool._add_to_pool")
+@watch("psycopg_pool.pool_async", "AsyncConnectionPool._shrink_pool")
+@watch("psycopg_pool.pool_async", "AsyncConnectionPool.check")
+@watch("psycopg_pool.pool_async", "AsyncConnectionPool.close")
+@watch("psycopg_pool.pool_async", "AsyncConnectionPool.drain", optional=True)
+@watch("psycopg_pool.pool_async", "AsyncConnectionPool.resize")
+@watch("psycopg_pool.null_pool", "NullConnectionPool.resize")
+@watch("psycopg_pool.null_pool_async", "AsyncNullConnectionPool.resize")
+def changed(call: Call) -> Observed:
+    try:
+        yield
+    finally:
+        pool = _pools.of(call.instance)
+        if pool is not None:
+            pool.changed()
+
+
+def read(pool: Any, out: int) -> tuple[int, int, int, int]:
+    """Used, idle, overflow and most connections."""
+    return out, len(pool._pool), 0, 0 if pool.closed and pool._opened else pool.max_size or 0
+
+
+def name_of(pool: Any) -> str:
+    """The name it was given, else where it connects to: `pool-3` would be another at each start."""
+    name: str = pool.name
+    if name.rpartition("-")[0] != "pool" or not name.rpartition("-")[2].isdigit():
+        return name
+    from psycopg.conninfo import conninfo_to_dict  # The pool has imported it.
+
+    try:
+        kwargs = pool.kwargs if isinstance(pool.kwargs, dict) else {}
+        found = conninfo_to_dict(pool.conninfo, **kwargs)
+    except Exception:  # a function, or an error that the pool itself will tell of
+        return "postgresql://"
+    port = f":{found['port']}" if found.get("port") else ""
+    return f"postgresql://{found.get('host') or ''}{port}/{found.get('dbname') or ''}"

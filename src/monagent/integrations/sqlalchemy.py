@@ -1,0 +1,200 @@
+"""SQLAlchemy: every statement that an engine sends, by operation and table, and every pool.
+
+Covers sync and asyncio engines, Core and ORM, on any dialect. Wraps what dialects call with a
+cursor, not event listeners: those cost 5 µs a statement. What a pool sends to open or to check a
+connection is part of getting one, no operation.
+"""
+
+from __future__ import annotations
+
+from monagent import guard
+from monagent.conventions import _pools, database
+from monagent.instrument import Library, adopt, replace, replace_override
+from monagent.integrations import _sqlalchemy as facts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LIBRARY = Library(
+    "sqlalchemy",
+    versions=">=1.4",
+    records=("database",),
+    covers="statements and connection pools of engines, sync and asyncio, Core and ORM",
+)
+
+
+@adopt("sqlalchemy.engine.base", "Engine.__init__")
+def through_opentelemetry(original: Any) -> Any:
+    from monagent.integrations import _otel_sqlalchemy  # Only who asks for it pays for it.
+
+    return _otel_sqlalchemy.engine(original)
+
+
+@replace("sqlalchemy.engine.default", "DefaultDialect.do_execute")
+@replace("sqlalchemy.engine.default", "DefaultDialect.do_executemany")
+def with_parameters(original: Any) -> Any:
+    def execute(
+        self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None
+    ) -> Any:
+        operation = None
+        try:
+            if not database.covered():
+                labels = facts.labels(self, statement, context)
+                operation = database.Operation(labels, covers=True)
+        except BaseException as error:
+            failed(error)
+        if operation is None:
+            return original(self, cursor, statement, parameters, context)
+        try:
+            result = original(self, cursor, statement, parameters, context)
+        except BaseException as error:
+            ended(operation, error)
+            raise
+        ended(operation)
+        return result
+
+    return execute
+
+
+@replace("sqlalchemy.engine.default", "DefaultDialect.do_execute_no_params")
+def without_parameters(original: Any) -> Any:
+    execute = with_parameters(
+        lambda self, cursor, statement, _, context: original(self, cursor, statement, context)
+    )
+
+    def execute_no_params(self: Any, cursor: Any, statement: Any, context: Any = None) -> Any:
+        return execute(self, cursor, statement, None, context)
+
+    return execute_no_params
+
+
+@replace("sqlalchemy.engine.base", "Engine.__init__")
+def engine(original: Any) -> Any:
+    def __init__(self: Any, pool: Any, dialect: Any, url: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, pool, dialect, url, *args, **kwargs)
+        try:
+            facts.met(dialect, url)
+            facts.watched(pool)
+            for cls in type(dialect).__mro__:
+                if cls.__module__ not in (
+                    "sqlalchemy.engine.default",
+                    "sqlalchemy.engine.interfaces",
+                ):
+                    replace_override(cls, "do_execute", with_parameters)
+                    replace_override(cls, "do_executemany", with_parameters)
+                    replace_override(cls, "do_execute_no_params", without_parameters)
+        except BaseException as error:
+            failed(error)
+
+    return __init__
+
+
+@replace("sqlalchemy.engine.base", "Engine.dispose")
+def dispose(original: Any) -> Any:
+    def dispose(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = self.pool
+        result = original(self, *args, **kwargs)
+        try:
+            facts.succeeded(before, self.pool)
+        except BaseException as error:
+            failed(error)
+        return result
+
+    return dispose
+
+
+@replace("sqlalchemy.pool.base", "_ConnectionFairy._checkout")
+def checkout(original: Any) -> Any:
+    def _checkout(cls: Any, pool: Any, threadconns: Any = None, fairy: Any = None) -> Any:
+        if fairy is not None:  # a thread's connection, checked out once more
+            return original(cls, pool, threadconns, fairy)
+        try:
+            watched = _pools.of(pool) or facts.watched(pool)
+            cover = database.Cover()
+            asked = watched.asked()
+        except BaseException as error:
+            failed(error)
+            return original(cls, pool, threadconns, fairy)
+        try:
+            fairy = original(cls, pool, threadconns, fairy)
+        except BaseException as error:
+            try:
+                cover.end()
+                if facts.is_timeout(error):
+                    watched.timed_out()
+                else:
+                    watched.refused(error)
+            except BaseException as other:
+                failed(other)
+            raise
+        try:
+            cover.end()
+            watched.given(asked, id(fairy._connection_record))
+        except BaseException as error:
+            failed(error)
+        return fairy
+
+    return _checkout
+
+
+@replace("sqlalchemy.pool.base", "_ConnectionRecord.checkin")
+def checkin(original: Any) -> Any:
+    def checkin(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            returned(self._ConnectionRecord__pool, self)
+
+    return checkin
+
+
+@replace("sqlalchemy.pool.base", "_ConnectionFairy.detach")
+def detach(original: Any) -> Any:
+    def detach(self: Any) -> Any:
+        record = self._connection_record
+        try:
+            return original(self)
+        finally:
+            if record is not None:
+                returned(self._pool, record)
+
+    return detach
+
+
+@replace("sqlalchemy.pool.impl", "QueuePool.dispose")
+@replace("sqlalchemy.pool.impl", "SingletonThreadPool.dispose")
+@replace("sqlalchemy.pool.impl", "StaticPool.dispose")
+@replace("sqlalchemy.pool.impl", "AssertionPool.dispose")
+def emptied(original: Any) -> Any:
+    def dispose(self: Any) -> Any:
+        result = original(self)
+        try:
+            watched = _pools.of(self)
+            if watched is not None:
+                watched.changed()
+        except BaseException as error:
+            failed(error)
+        return result
+
+    return dispose
+
+
+def returned(pool: Any, record: Any) -> None:
+    try:
+        watched = _pools.of(pool)
+        if watched is not None:
+            watched.returned(id(record))
+    except BaseException as error:
+        failed(error)
+
+
+def ended(operation: database.Operation, error: BaseException | None = None) -> None:
+    try:
+        operation.finished(error)
+    except BaseException as other:
+        failed(other)
+
+
+def failed(error: BaseException) -> None:
+    guard.failed("sqlalchemy", error)

@@ -1,1 +1,95 @@
-"""The exporter: a process of its own that reads the shards of a tree and serves their total."""
+"""The exporter: a process of its own that reads the shards of a tree and serves their total.
+
+Where a second process is impossible it runs as a thread of the program (`serve_in_thread`).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from monagent.exporter.lock import Lock
+    from monagent.settings import Settings
+
+
+def run(
+    path: str, settings: Settings, lock: Lock, fd: int | None = None, told: bool = False
+) -> int:
+    """Runs the exporter of directory `path` in this process until the tree has ended."""
+    _offer_dependencies(settings)
+    if not settings.web_config:
+        _import_asyncio_without_tls()
+    import asyncio
+
+    async def live() -> None:
+        from monagent.exporter.life import Life
+
+        await Life(path, settings, lock, fd, told).run()
+
+    asyncio.run(live())
+    return 0
+
+
+def serve_in_thread(path: str, settings: Settings) -> Callable[[], None] | None:
+    """Serves directory `path` from a daemon thread of this process, for those who may not fork.
+
+    Returns what ends it (with last deliveries; also done at exit), or None when the directory has
+    an exporter already.
+    """
+    import atexit
+    import threading
+
+    from monagent.exporter.lock import Lock
+
+    lock = Lock(path)
+    if not lock.take():
+        return None
+    import asyncio
+
+    from monagent.exporter.life import Life
+
+    loop = asyncio.new_event_loop()
+    lives: list[Life] = []
+    pid = os.getpid()
+
+    async def live() -> None:
+        life = Life(path, settings, lock, guest=True)
+        lives.append(life)
+        await life.run()
+
+    thread = threading.Thread(
+        target=lambda: loop.run_until_complete(live()), name="monagent-exporter", daemon=True
+    )
+    thread.start()
+
+    def stop() -> None:
+        if os.getpid() == pid and thread.is_alive():
+            for life in lives:
+                loop.call_soon_threadsafe(life.stop)
+            thread.join(10.0)
+
+    atexit.register(stop)
+    return stop
+
+
+def _offer_dependencies(settings: Settings) -> None:
+    """Puts the folder with our dependencies last on the path, where a feature needs some."""
+    from monagent import where
+
+    if settings.otlp_endpoint or settings.web_config:
+        sys.path.append(where.site(os.environ))
+
+
+def _import_asyncio_without_tls() -> None:
+    """OpenSSL is a fifth of our memory, and a plain endpoint has no use for it."""
+    if "ssl" not in sys.modules and "asyncio" not in sys.modules:
+        blocked: dict[str, Any] = {"ssl": None}
+        sys.modules.update(blocked)
+        try:
+            import asyncio  # noqa: F401
+        finally:
+            del sys.modules["ssl"]

@@ -7,7 +7,7 @@ numbers; the formats differ in the metadata, in the info metric, and in `# EOF`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from monagent.exporter import naming
@@ -37,9 +37,8 @@ class Exposition:
         cells: Sequence[float],
         resource: dict[str, Any],
         openmetrics: bool,
-        breathe: Callable[[], None] = lambda: None,
     ) -> bytes:
-        """The whole text; `breathe` is called between families."""
+        """The whole text."""
         self.learn()
         # One test for all instead of one for each: a single inf or nan makes the sum one.
         ordinary = math.isfinite(sum(cells))
@@ -49,7 +48,6 @@ class Exposition:
             if body:
                 head = _openmetrics_head(family) if openmetrics else _text_head(family)
                 pieces.append((head + body).encode("utf-8", "replace"))
-            breathe()
         if openmetrics:
             pieces.append(b"# EOF\n")
         return b"".join(pieces)

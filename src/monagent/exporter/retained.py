@@ -106,6 +106,18 @@ class Archive:
         """These shards lie in the directory no more; the next writing leaves their ids out."""
         self.ids.difference_update(ids)
 
+    def move(self, table: Table) -> None:
+        """Goes on in another table."""
+        total = Retained(table)
+        for target in self.total.targets:
+            there = table.target(target.instrument, target.attributes)
+            total.grow()
+            total.targets[there] = None
+            _put(total, there, _get(self.total, target))
+        for there in total.targets:
+            there.feeds += 1
+        self.total = total
+
     def save(self) -> None:
         """Writes the file anew, after somebody removed it."""
         self._write(self.total, self.ids, self.folded)

@@ -168,6 +168,16 @@ class Roster:
             member.known = len(file.series)
         member.values = values
 
+    def move(self, table: Table) -> None:
+        """Goes on in another table."""
+        self._table = table
+        for member in self.members.values():
+            member.feed = Feed()
+            labels: dict[str, Any] = member.file.info.get("labels") or {}
+            member.feed.extend(table, member.file.series[: member.known], labels)
+            if member.dead:
+                member.feed.bury()
+
     def snapshots(self) -> Iterator[tuple[Feed, Sequence[float]]]:
         """What `merge` wants."""
         for member in self.members.values():

@@ -73,6 +73,12 @@ class Table:
             known[key] = found
         return found
 
+    @property
+    def crowded(self) -> bool:
+        """Whether most places belong to series of processes long gone, and a new table is due."""
+        idle = sum(not target.feeds for target in self.targets)
+        return idle > 1000 and idle > len(self.targets) // 2
+
     def _add(self, instrument: Instrument, attributes: dict[str, Any], key: str) -> Target:
         real = -1
         if instrument.kind != "gauge":

@@ -1,0 +1,138 @@
+"""Deliveries to those who do not come and scrape: OTLP, a Pushgateway, a file.
+
+A failed delivery is tried again a few times, counted, and told in one line.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Callable
+from typing import Protocol
+
+from monagent.exporter.disk import Disk, replace
+from monagent.exporter.engine import Total
+from monagent.exporter.exposition import TEXT
+from monagent.settings import Settings
+
+ATTEMPTS = 3
+PAUSE = 0.5
+"""Seconds before the second attempt; twice as long before each further one."""
+TIMEOUT = 5.0
+
+
+class Failed(Exception):
+    """The goal did not take the delivery; the message says why, and `final` that it never will."""
+
+    def __init__(self, text: str, final: bool = False) -> None:
+        super().__init__(text)
+        self.final = final
+
+
+class Delivery(Protocol):
+    """A goal."""
+
+    name: str
+
+    def send(self, total: Total, text: bytes) -> None:
+        """Delivers the numbers, as data or as Prometheus text; raises Failed."""
+
+
+class Textfile:
+    """A file, for the node exporter's textfile collector; readers see the old or the new one."""
+
+    name = "textfile"
+
+    def __init__(self, path: str, disk: Disk | None = None) -> None:
+        self._path = path
+        self._disk = disk or Disk()
+
+    def send(self, total: Total, text: bytes) -> None:  # noqa: ARG002 - the text alone
+        """Puts the text in the file's place."""
+        try:
+            replace(self._disk, self._path, text, 0o644)
+            # The mode above has lost what our umask takes away.
+            os.chmod(self._path, 0o644)
+        except OSError as error:
+            raise Failed(f"{self._path}: {error.strerror}") from None
+
+
+class Pushgateway:
+    """A Prometheus Pushgateway: replaces the group of this job."""
+
+    name = "pushgateway"
+
+    def __init__(self, url: str, job: str) -> None:
+        self.url = group_url(url, job)
+
+    def send(self, total: Total, text: bytes) -> None:  # noqa: ARG002 - the text alone
+        """Puts the group."""
+        # Here and not above: it brings OpenSSL along, which few exporters need.
+        import urllib.error
+        import urllib.parse
+        import urllib.request
+
+        request = urllib.request.Request(
+            self.url, data=text, method="PUT", headers={"Content-Type": TEXT}
+        )
+        parts = urllib.parse.urlsplit(self.url)
+        if parts.username:
+            user = f"{parts.username}:{parts.password or ''}"
+            user = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
+            request.add_header("Authorization", f"Basic {user}")
+            request.full_url = self.url.replace(parts.netloc, parts.netloc.rpartition("@")[2], 1)
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT):
+                pass
+        except urllib.error.HTTPError as error:
+            reason = error.read(200).decode("utf-8", "replace").strip()
+            final = 400 <= error.code < 500
+            raise Failed(f"{request.full_url}: {error.code} {reason}", final) from None
+        except OSError as error:
+            raise Failed(f"{request.full_url}: {error}") from None
+
+
+def group_url(url: str, job: str) -> str:
+    """Where a job's group lies; a URL that names a group already is taken as it is."""
+    if "/metrics/job" in url:
+        return url
+    if "/" in job or not job:
+        encoded = base64.urlsafe_b64encode(job.encode()).decode() or "="
+        return f"{url}/metrics/job@base64/{encoded}"
+    from urllib.parse import quote
+
+    return f"{url}/metrics/job/{quote(job, safe='')}"
+
+
+def at_the_end(settings: Settings, job: str) -> list[Delivery]:
+    """Who gets the last numbers besides OTLP."""
+    goals: list[Delivery] = []
+    if settings.pushgateway:
+        goals.append(Pushgateway(settings.pushgateway, job))
+    if settings.textfile:
+        goals.append(Textfile(settings.textfile))
+    return goals
+
+
+def deliver(
+    goal: Delivery,
+    total: Total,
+    text: bytes,
+    wait: Callable[[float], object],
+    attempts: int = ATTEMPTS,
+) -> str | None:
+    """Sends, a few times if need be; the reason of the last failure, or None after success."""
+    reason: str | None = None
+    for attempt in range(attempts):
+        if attempt:
+            wait(PAUSE * 2 ** (attempt - 1))
+        try:
+            goal.send(total, text)
+            return None
+        except Failed as failure:
+            reason = str(failure)
+            if failure.final:
+                break
+        except Exception as error:
+            reason = repr(error)
+    return reason

@@ -1,0 +1,304 @@
+"""The exporter's life: serve while the tree lives, then fold, deliver, clean up, and end.
+
+All work on the numbers happens in one worker thread, so that the loop is free to accept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import os
+import resource
+import signal
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, TypeVar
+
+from monagent.exporter import delivery, selfmetrics
+from monagent.exporter.engine import LEDGER, Engine
+from monagent.exporter.exposition import OPENMETRICS
+from monagent.exporter.http import Server
+from monagent.exporter.listener import Listener
+from monagent.exporter.lock import Lock
+from monagent.exporter.resource import program, service_name
+from monagent.exporter.voice import Voice
+from monagent.settings import Settings
+from monagent.store import directory, process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+T = TypeVar("T")
+
+ROUND = 0.5
+"""Seconds between two looks at the directory and the processes."""
+NOBODY = 10.0
+"""Seconds that a tree has to show its first process."""
+GRACE = 3.0
+"""Seconds that a tree gets to end after the exporter was told to, if last numbers are awaited."""
+LAST = 15.0
+"""Seconds for all last deliveries together."""
+
+
+def budget() -> tuple[int, int]:
+    """How many connections and how many open shards the limit on descriptors allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            soft = wanted
+        except (OSError, ValueError):
+            pass
+    if soft == resource.RLIM_INFINITY or soft > 4096:
+        soft = 4096
+    spare = max(8, soft - 32)
+    connections = min(128, spare // 2)
+    return connections, min(512, spare - connections)
+
+
+class Life:
+    """One exporter; `lock` is held.
+
+    Args:
+        path: the state directory.
+        fd: a listening socket to take over.
+        told: whether somebody has said already that the port is taken.
+        guest: whether it lives in a program's own process and ends with that.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        settings: Settings,
+        lock: Lock,
+        fd: int | None = None,
+        told: bool = False,
+        guest: bool = False,
+    ) -> None:
+        self.path = path
+        self.settings = settings
+        self.lock = lock
+        self.guest = guest
+        self.voice = Voice(path, settings.log_level)
+        self.listener = Listener(path, settings, self.voice, fd, told)
+        self._connections, shards = budget()
+        self.engine = Engine(path, settings, self.voice.log, shards)
+        self._worker = ThreadPoolExecutor(1, "monagent-exporter")
+        self._begun = time.monotonic()
+        self._somebody = False
+        self._root = directory.read_root(path)
+        self._stop = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._sock: socket.socket | None = None
+        self._otlp: delivery.Delivery | None = None
+
+    async def run(self) -> None:
+        """Until the tree has ended or we are told to."""
+        loop = asyncio.get_running_loop()
+        if not self.guest:
+            loop.add_signal_handler(signal.SIGTERM, self.stop)
+        self._watch_root(loop)
+        tasks = [asyncio.ensure_future(one) for one in self._services()]
+        try:
+            ended = await self._rounds()
+            while not await self._finish(ended):
+                ended = await self._rounds()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            if self._sock is not None:
+                self._sock.close()
+            self._worker.shutdown(wait=True)
+        if ended:
+            self._clean()
+        self.lock.release()
+
+    def stop(self) -> None:
+        """Asks for the end, with last deliveries."""
+        self._stop.set()
+        self._wake.set()
+
+    def _services(self) -> list[Coroutine[None, None, None]]:
+        return [self._serve(), self._push()]
+
+    async def _work(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+
+    # -- the tree --------------------------------------------------------------------------------
+
+    def _watch_root(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wakes us when the root ends; without pidfd (before Linux 5.3) the next round sees it."""
+        if self._root is None or self.guest:
+            return
+        try:
+            fd = os.pidfd_open(self._root[0])
+        except (OSError, AttributeError):
+            return
+
+        def ended() -> None:
+            loop.remove_reader(fd)
+            os.close(fd)
+            self._wake.set()
+
+        loop.add_reader(fd, ended)
+
+    async def _rounds(self) -> bool:
+        """Looks around until the tree has ended (True) or we are told to stop (False)."""
+        turn = 0
+        while True:
+            if self._stop.is_set() and not await self._linger():
+                return False
+            if not await self._work(self._look):
+                return True
+            turn += 1
+            if turn % 4 == 0:
+                await self._work(self.engine.sample)
+            self._wake.clear()
+            try:
+                await asyncio.wait_for(self._wake.wait(), ROUND)
+            except asyncio.TimeoutError:
+                pass
+
+    async def _linger(self) -> bool:
+        """Told to stop: a service manager stops all at once, and the program may still be counting.
+
+        False when it is time to go, True when the tree has ended meanwhile.
+        """
+        if self.guest or not self.settings.delivers_at_the_end:
+            return False
+        ends = time.monotonic() + GRACE
+        while time.monotonic() < ends:
+            if not await self._work(self._look):
+                return True
+            await asyncio.sleep(ROUND / 5)
+        return False
+
+    def _look(self) -> bool:
+        """One round; False when nobody is left."""
+        self._hold()
+        living = self.engine.look()
+        self.engine.keep()
+        self._root = directory.read_root(self.path) or self._root
+        root, ticks = self._root or (0, 0)
+        if root and process.start_ticks(root) == ticks:
+            living = True
+        if self.guest:
+            return True
+        self._somebody = self._somebody or living
+        return living or (not self._somebody and time.monotonic() - self._begun < NOBODY)
+
+    def _hold(self) -> None:
+        """Takes the lock anew where somebody wiped the directory."""
+        if self.lock.lies_there():
+            return
+        try:
+            os.makedirs(self.path, 0o700, exist_ok=True)
+            if self.lock.take():
+                self.voice.log("the state directory was wiped; going on with what we had read")
+                if self._root is not None:
+                    directory.write_root(self.path, self._root)
+                if self._sock is not None:
+                    self.listener.announce(self._sock)
+        except OSError:
+            pass
+
+    # -- services --------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        web = await self.listener.web_config()
+        self._sock = await self.listener.listen(self._missed)
+        self.listener.announce(self._sock)
+        server = Server(self._render, self.settings.path, web, self._connections)
+        server.on_shed = lambda: self.engine.own.add(selfmetrics.SHED)
+        await server.serve(self._sock)
+
+    def _missed(self) -> None:
+        self.engine.own.add(selfmetrics.BINDS)
+
+    async def _render(self, kind: str, compressed: bool) -> bytes:
+        def work() -> bytes:
+            text = self.engine.scrape(kind == OPENMETRICS)
+            return gzip.compress(text, 1) if compressed else text
+
+        return await self._work(work)
+
+    async def _push(self) -> None:
+        """Pushes over OTLP at the interval; at the end `_finish` does."""
+        if not self.settings.otlp_endpoint:
+            return
+        try:
+            # Imported here: the SDK and protobuf cost 30 MB, and few push.
+            from monagent.exporter.otlp import Otlp
+
+            self._otlp = Otlp(self.settings)
+        except Exception as error:
+            self.voice.say(f"cannot push to {self.settings.otlp_endpoint}: {error!r}")
+            return
+        failing = False
+        while True:
+            await asyncio.sleep(self.settings.otlp_interval / 1000)
+            reason = await self._deliver(self._otlp, attempts=1)
+            if reason and not failing:
+                self.voice.say(f"cannot push to {reason}; trying again at every interval")
+            failing = bool(reason)
+
+    async def _deliver(
+        self, goal: delivery.Delivery, attempts: int = delivery.ATTEMPTS
+    ) -> str | None:
+        loop = asyncio.get_running_loop()
+        # As Prometheus text and as data, of one moment; rendering is cheap beside any delivery.
+        text = await self._work(lambda: self.engine.scrape(False))
+        total = await self._work(self.engine.total)
+        reason = await loop.run_in_executor(
+            None, lambda: delivery.deliver(goal, total, text, time.sleep, attempts)
+        )
+        outcome = "failure" if reason else "success"
+        self.engine.own.add(selfmetrics.DELIVERIES, goal=goal.name, outcome=outcome)
+        return reason
+
+    # -- the end ---------------------------------------------------------------------------------
+
+    async def _finish(self, ended: bool) -> bool:
+        """Last fold and deliveries; False when somebody new has come meanwhile."""
+        await self._work(self.engine.fold)
+        info = self.engine.info
+        job = service_name(self.settings, info) or program(info)
+        goals = delivery.at_the_end(self.settings, job)
+        if self._otlp is not None:
+            goals.append(self._otlp)
+        try:
+            reasons = await asyncio.wait_for(
+                asyncio.gather(*(self._deliver(goal) for goal in goals)), LAST
+            )
+        except asyncio.TimeoutError:
+            reasons = [f"{', '.join(goal.name for goal in goals)}: no answer in {LAST:.0f} s"]
+        for reason in filter(None, reasons):
+            self.voice.say(f"the last numbers were not delivered to {reason}")
+        return not ended or not await self._work(self._look)
+
+    def _clean(self) -> None:
+        """Removes what is ours; a shard that somebody has just made keeps the directory."""
+        names = [directory.RETAINED, LEDGER, directory.ENDPOINT, directory.LOG]
+        if directory.read_root(self.path) == self._root:
+            names.append(directory.ROOT)
+        for name in names:
+            for path in (f"{self.path}/{name}", f"{self.path}/{name}.new"):
+                _remove(path)
+        for path in [*self.engine.leftovers()]:
+            _remove(path)
+        _remove(self.lock.path)
+        if self.settings.dir is None:
+            try:
+                os.rmdir(self.path)
+            except OSError:
+                pass
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

@@ -1,0 +1,85 @@
+"""The listening socket: inherited, or bound here and tried again until the port is free."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import urllib.parse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monagent import listening
+from monagent.exporter.disk import Disk, replace
+from monagent.exporter.voice import Voice
+from monagent.exporter.webconfig import WebConfig, Wrong
+from monagent.settings import Settings
+from monagent.store import directory
+
+AGAIN = 1.0
+"""Seconds between two attempts."""
+
+
+@dataclass
+class Listener:
+    """Where the endpoint is to be: the settings, and a descriptor if somebody has bound it."""
+
+    path: str
+    settings: Settings
+    voice: Voice
+    fd: int | None = None
+    told: bool = False
+
+    async def listen(self, failed: Callable[[], None]) -> socket.socket:
+        """A listening socket, however long it takes; `failed` is called at every failure."""
+        if self.fd is not None:
+            sock = socket.socket(fileno=self.fd)
+            sock.set_inheritable(False)
+            return sock
+        while True:
+            try:
+                found = listening.listen(self.settings.host, self._port())
+            except OSError as error:
+                failed()
+                self._tell(listening.problem(self.settings, error))
+                await asyncio.sleep(AGAIN)
+                continue
+            sock = socket.socket(fileno=found.detach())
+            if self.settings.port == 0:
+                self.voice.say(f"metrics on {listening.url(sock, self.settings)}", "info")
+            return sock
+
+    def _port(self) -> int:
+        """The port a predecessor chose, where any will do: who scrapes it goes on scraping it."""
+        if self.settings.port:
+            return self.settings.port
+        try:
+            with open(f"{self.path}/{directory.ENDPOINT}") as file:
+                return urllib.parse.urlsplit(file.read().strip()).port or 0
+        except (OSError, ValueError):
+            return 0
+
+    async def web_config(self) -> WebConfig:
+        """The web-config file in force; a wrong one keeps the endpoint closed, not open to all."""
+        if not self.settings.web_config:
+            return WebConfig()
+        while True:
+            try:
+                return WebConfig.load(self.settings.web_config)
+            except Wrong as error:
+                self._tell(f"{error}; the endpoint stays closed until that is right")
+                await asyncio.sleep(5 * AGAIN)
+
+    def announce(self, sock: socket.socket) -> None:
+        """Leaves the endpoint's URL in the directory."""
+        try:
+            url = listening.url(sock, self.settings)
+            replace(Disk(), f"{self.path}/{directory.ENDPOINT}", f"{url}\n".encode())
+        except OSError as error:
+            self.voice.log(f"cannot write {directory.ENDPOINT}: {error}")
+
+    def _tell(self, line: str) -> None:
+        """The first trouble is said, every further kind goes to the log."""
+        if self.told:
+            return
+        self.told = True
+        self.voice.say(line)

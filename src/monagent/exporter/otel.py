@@ -1,0 +1,110 @@
+"""OpenTelemetry SDK data made of cells: what OTLP pushes, and what any SDK reader is given.
+
+    metrics_data(resource, [(scope(instrument), metric(instrument, points, now)), …])
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from opentelemetry.sdk.metrics.export import (
+    AggregationTemporality,
+    Gauge,
+    Histogram,
+    HistogramDataPoint,
+    Metric,
+    MetricsData,
+    NumberDataPoint,
+    ResourceMetrics,
+    ScopeMetrics,
+    Sum,
+)
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+
+from monagent.store.reader import Instrument
+
+CUMULATIVE = AggregationTemporality.CUMULATIVE
+
+
+class Point(NamedTuple):
+    """One series: its cells as `layout` has them, and since when they count (unix nanoseconds)."""
+
+    attributes: Mapping[str, Any]
+    cells: Sequence[float]
+    start: int
+
+
+def metric(
+    instrument: Instrument,
+    points: Iterable[Point],
+    now: int,
+    temporality: AggregationTemporality = CUMULATIVE,
+    unknown: tuple[Any, Any] = (None, None),
+) -> Metric | None:
+    """The metric of these series, or None when there is nothing to tell.
+
+    Args:
+        now: when the cells were read, unix nanoseconds.
+        unknown: what to say of the smallest and largest value where they are not kept.
+    """
+    data: Sum | Gauge | Histogram
+    if instrument.kind == "histogram":
+        histograms = [_histogram(instrument, point, now, unknown) for point in points]
+        data = Histogram(histograms, temporality)
+    elif instrument.kind == "gauge":
+        # The second cell is the time of the last change: 0 is for one that was never set.
+        data = Gauge([_number(point, now) for point in points if point.cells[1]])
+    else:
+        numbers = [_number(point, now) for point in points]
+        data = Sum(numbers, temporality, is_monotonic=instrument.kind == "counter")
+    if not data.data_points:
+        return None
+    return Metric(instrument.name, instrument.help, instrument.unit, data)
+
+
+def scope(instrument: Instrument) -> InstrumentationScope:
+    """Who recorded it."""
+    name, version, schema_url = instrument.scope
+    return InstrumentationScope(name, version or None, schema_url or None)
+
+
+def metrics_data(
+    resource: Resource, metrics: Iterable[tuple[InstrumentationScope, Metric | None]]
+) -> MetricsData | None:
+    """All these metrics of one resource, those of a scope together; None when there are none."""
+    by_scope: dict[InstrumentationScope, list[Metric]] = {}
+    for scope, one in metrics:
+        if one is not None:
+            by_scope.setdefault(scope, []).append(one)
+    if not by_scope:
+        return None
+    scopes = [ScopeMetrics(scope, found, scope.schema_url or "") for scope, found in by_scope.items()]
+    return MetricsData([ResourceMetrics(resource, scopes, resource.schema_url)])
+
+
+def _number(point: Point, now: int) -> NumberDataPoint:
+    return NumberDataPoint(point.attributes, point.start, now, point.cells[0])
+
+
+def _histogram(
+    instrument: Instrument, point: Point, now: int, unknown: tuple[Any, Any]
+) -> HistogramDataPoint:
+    behind = len(instrument.bounds) + 2
+    buckets = [int(count) for count in point.cells[1:behind]]
+    count = sum(buckets)
+    low, high = unknown
+    if instrument.minmax and count:
+        low, high = point.cells[behind], point.cells[behind + 1]
+    return HistogramDataPoint(
+        attributes=point.attributes,
+        start_time_unix_nano=point.start,
+        time_unix_nano=now,
+        count=count,
+        sum=point.cells[0],
+        bucket_counts=buckets,
+        explicit_bounds=instrument.bounds,
+        min=low,
+        max=high,
+    )

@@ -1,0 +1,191 @@
+"""One attempt to run a Celery task, as the worker's main process sees it, and what it is called.
+
+The first state that is decided counts: a task that is called off while it runs is revoked, whatever
+its child still tells.
+"""
+
+from __future__ import annotations
+
+from time import monotonic, time
+
+from monagent import guard
+from monagent.conventions import _sent, jobs
+from monagent.integrations import _celery_queues as queues
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+STATES = {
+    "Retry": jobs.RETRIED,
+    "Ignore": jobs.IGNORED,
+    "Reject": jobs.REJECTED,
+    "SoftTimeLimitExceeded": jobs.TIMED_OUT,
+    "TimeLimitExceeded": jobs.TIMED_OUT,
+    "Terminated": jobs.REVOKED,
+}
+"""By the name of an exception of celery or billiard; any other one is a failure."""
+
+REMOTE_TYPES = 200
+"""Names of tasks that a program sends without knowing the task: more fold into one."""
+
+ZERO_STARTS = 200
+"""Tasks for which all counters exist from the start; a program with more gets the main two."""
+
+IDLE = 1.0
+"""Seconds without work after which a message that comes cannot have waited for this worker."""
+
+_clock = _sent.Clock()
+_remote: set[str] = set()
+_running = [0]
+_last = [float("inf")]  # monotonic time when the worker had work last
+
+
+class Attempt:
+    """From the arrival of a message to its first decided state."""
+
+    __slots__ = ("_began", "_ended", "_eta", "_lane", "_sent", "status")
+
+    def __init__(self, request: Any) -> None:
+        delivery = request._delivery_info
+        queue = queues.name_of(request._app, delivery["exchange"], delivery["routing_key"])
+        self.status = jobs.FAILED
+        self._lane = jobs.lane(queue, request._type)
+        self._began = 0.0
+        self._ended = False
+        self._eta = request._eta
+        self._sent = sent = _sent.read(request._request_dict["properties"].get("message_id"))
+        if sent is not None:
+            queues.received(queue, sent[0])
+            if delivery["redelivered"]:
+                self._sent = None  # What it did since it was sent was not waiting alone.
+
+    def begin(self, accepted: float) -> None:
+        """The pool has taken it up; `accepted` is of the monotonic clock, which children share."""
+        if self._ended:
+            return
+        self._began = accepted
+        self._lane.begin()
+        if self._sent is not None:
+            idle = not _running[0] and self._eta is None and monotonic() - _last[0] > IDLE
+            waited = _clock.age(self._sent, idle)
+            if self._eta is not None:
+                waited = min(waited, max(0.0, time() - self._eta.timestamp()))
+            self._lane.waited(waited)
+        _running[0] += 1
+
+    def end(self, status: str, seconds: float | None = None) -> None:
+        """It is decided. `seconds`: its running time, where the child has told it."""
+        if self._ended:
+            return
+        self._ended = True
+        if not self._began:
+            self._lane.never_began(status)
+            return
+        now = monotonic()
+        _running[0] -= 1
+        _last[0] = now
+        self._lane.end(status, now - self._began if seconds is None else seconds)
+
+    def settle(self) -> None:
+        """The worker is through with a failure; `status` is what it made of it."""
+        self.end(self.status)
+
+
+def status_of(error: Any) -> str:
+    """The state that an exception of a task stands for."""
+    if type(error).__name__ == "ExceptionWithTraceback":  # billiard's, around one from a child
+        error = error.exc
+    for kind in type(error).__mro__:
+        if kind.__name__ in STATES and kind.__module__.partition(".")[0] in ("celery", "billiard"):
+            return STATES[kind.__name__]
+    return jobs.FAILED
+
+
+def destination(amqp: Any, options: dict[str, Any]) -> str:
+    """The queue that a task is sent to, from the options of the sender."""
+    queue, exchange = options.get("queue"), options.get("exchange")
+    if queue is None and exchange is None:
+        queue = amqp.default_queue
+    if queue is None:
+        return queues.name_of(amqp.app, exchange, options.get("routing_key"))
+    return queue if isinstance(queue, str) else queues.label_of(queue)
+
+
+def sent_type(amqp: Any, name: Any) -> str:
+    """A task's name as a label; without finalizing the application."""
+    name = str(name)
+    if name in amqp.app._tasks or name in _remote:
+        return name
+    if len(_remote) < REMOTE_TYPES:
+        _remote.add(name)
+        return name
+    return jobs.OTHER
+
+
+def refused(app: Any, message: Any) -> None:
+    """A message whose task is not known, or was called in a wrong way."""
+    delivery = message.delivery_info or {}
+    queue = queues.name_of(app, delivery.get("exchange"), delivery.get("routing_key"))
+    name = (message.headers or {}).get("task")
+    known = isinstance(name, str) and name in app._tasks
+    jobs.lane(queue, name if known else jobs.OTHER).never_began(jobs.REJECTED)
+
+
+def waiting_since(now: float) -> None:
+    """The worker begins to take messages: what is there already has waited."""
+    _last[0] = now
+
+
+def exist(app: Any) -> None:
+    """Let the counters of the application's own tasks exist on the queues that they go to."""
+    consumed = {queues.label_of(queue): queue for queue in app.amqp.queues.consume_from.values()}
+    own = [name for name in app.tasks if not name.startswith("celery.")]
+    few = len(own) <= ZERO_STARTS
+    for name in own:
+        for queue in _expected(app, name, list(consumed)):
+            jobs.exist(queue, name, jobs.STATUSES if few else (jobs.SUCCESS, jobs.FAILED))
+
+
+def _expected(app: Any, name: str, consumed: list[str]) -> list[str]:
+    """Queues of this worker where a task may come: by routes that are data; none else is called."""
+    if len(consumed) == 1:
+        return consumed
+    for route in app.amqp.router.routes:
+        if type(route).__name__ != "MapRoute":
+            return []
+        found = route(name)
+        if found:
+            queue = found.get("queue")
+            queue = queue if isinstance(queue, str) or queue is None else queues.label_of(queue)
+            return [queue] if queue in consumed else []
+    default = app.conf.task_default_queue
+    return [default] if default in consumed else []
+
+
+def eager(trace: Any, name: str) -> Any:
+    """A tracer that counts what it runs."""
+
+    def trace_task(*args: Any, **kwargs: Any) -> Any:
+        began, status = monotonic(), jobs.SUCCESS
+        try:
+            lane = jobs.lane(None, name)
+            lane.begin()
+        except BaseException as error:
+            guard.failed("celery", error)
+            return trace(*args, **kwargs)
+        try:
+            traced = trace(*args, **kwargs)
+            if traced[1] is not None:
+                status = status_of(traced[1].retval)
+            return traced
+        except BaseException as error:
+            status = status_of(error)
+            raise
+        finally:
+            try:
+                lane.end(status, monotonic() - began)
+            except BaseException as error:
+                guard.failed("celery", error)
+
+    return trace_task

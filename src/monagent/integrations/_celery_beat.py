@@ -1,0 +1,29 @@
+"""How many runs of a scheduled task were missed: beat was down, or busy, while they were due."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from datetime import datetime
+    from typing import Any
+
+MOST = 1_000
+"""Runs counted at most: a schedule of every second after a week of absence."""
+
+
+def missed(schedule: Any, last_run: datetime, now: datetime) -> int:
+    """Runs that were due between the last one and now, beside the one that is made now.
+
+    Args:
+        schedule: a `celery.schedules` object, whose `remaining_estimate(since)` is the time from
+            now to the first run after `since`, negative when that has passed.
+    """
+    due, since = 0, last_run
+    while due < MOST:
+        remaining = schedule.remaining_estimate(since)
+        following = now + remaining
+        if remaining.total_seconds() > 0 or following <= since:
+            break
+        due += 1
+        since = following
+    return max(0, due - 1)

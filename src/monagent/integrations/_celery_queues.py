@@ -1,0 +1,193 @@
+"""Queues of a Celery application: their names as labels, and how full they are at the broker.
+
+Only a worker's main process reads the broker, every five seconds on the worker's own timer, over a
+connection of its own: the worker's must not be used from another thread.
+"""
+
+from __future__ import annotations
+
+from time import monotonic, time
+
+from monagent import guard
+from monagent.conventions import _sent, jobs
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+EVERY = 5.0
+SOON = 0.2
+PAUSE = 60.0
+"""Seconds without reading after the broker could not be reached."""
+
+PATIENCE = 2.0
+"""Seconds to wait for a connection: a worker's event loop stands still meanwhile."""
+
+READABLE = ("redis", "amqp", "memory")
+"""Transports that tell a size cheaply; asking SQS costs money."""
+
+_MOST = 1_000
+
+_names: dict[tuple[int, Any, Any], str] = {}
+_current: list[Watch] = []  # of the worker in this process
+
+
+def name_of(app: Any, exchange: Any, routing_key: Any) -> str:
+    """The queue that a message with this exchange and routing key goes to."""
+    key = id(app), exchange, routing_key
+    try:
+        return _names[key]
+    except KeyError:
+        found = _find(app, exchange, routing_key)
+        if len(_names) < _MOST:
+            _names[key] = found
+        return found
+
+
+def label_of(queue: Any) -> str:
+    """The name of a queue; a broadcast's queues have random ones, and share an alias."""
+    return str(getattr(queue, "alias", None) or queue.name)
+
+
+def _find(app: Any, exchange: Any, routing_key: Any) -> str:
+    queues = list(app.amqp.queues.consume_from.values())
+    exchange = getattr(exchange, "name", exchange) or ""
+    routing_key = str(routing_key or "")
+    if not exchange:
+        known = len(_names) < _MOST or any(routing_key == queue.name for queue in queues)
+        return routing_key if known and routing_key else jobs.OTHER
+    if exchange.startswith("celery_delayed"):
+        # Quorum queues: 28 binary digits of the delay stand before the key.
+        exchange, routing_key = "", routing_key.split(".", 28)[-1]
+    bound = [queue for queue in queues if not exchange or queue.exchange.name == exchange]
+    for queue in bound:
+        if queue.routing_key == routing_key:
+            return label_of(queue)
+    return label_of(bound[0]) if len(bound) == 1 else jobs.OTHER
+
+
+class Watch:
+    """Reads the sizes of the queues that a worker consumes."""
+
+    def __init__(self, consumer: Any) -> None:
+        self._consumer = consumer
+        self._connection: Any = None
+        self._channel: Any = None
+        self._not_before = 0.0
+        self.timer_entry: Any = None
+        self.received: dict[str, float] = {}  # when the message last received was sent, by queue
+        self._empty: dict[str, float] = {}  # when the queue was last seen empty
+
+    def count_workers(self) -> None:
+        """How many jobs the pool can do at a time: autoscaling changes it."""
+        pool = self._consumer.pool
+        jobs.workers(id(pool), pool.num_processes)
+
+    def tick(self) -> None:
+        """Read once; what goes wrong on the way to the broker is for the worker to tell."""
+        try:
+            self.count_workers()
+            if monotonic() >= self._not_before:
+                self._read()
+        except BaseException as error:
+            self._close()
+            self._not_before = monotonic() + PAUSE
+            if guard.not_ours(error):
+                raise
+            if not isinstance(error, (OSError, *self._errors())):
+                guard.failed("celery", error)
+
+    def stop(self) -> None:
+        """No more reading."""
+        if self.timer_entry is not None:
+            self.timer_entry.cancel()
+        self._close()
+
+    def _read(self) -> None:
+        app = self._consumer.app
+        if self._connection is None:
+            self._connection = app.connection_for_read(connect_timeout=PATIENCE)
+        if self._connection.transport.driver_type not in READABLE:
+            self._not_before = float("inf")
+            return
+        if self._channel is None:
+            self._connection.connect()
+            self._channel = self._connection.channel()
+        for queue in list(app.amqp.queues.consume_from.values()):
+            self._read_queue(queue)
+
+    def _read_queue(self, queue: Any) -> None:
+        label, now = label_of(queue), time()
+        try:
+            size = int(self._channel.queue_declare(queue.name, passive=True).message_count)
+        except self._connection.channel_errors as error:
+            if getattr(error, "reply_code", getattr(error, "code", None)) not in (404, "404"):
+                raise
+            size = 0  # Redis has no empty lists.
+            if self._connection.transport.driver_type == "amqp":
+                self._channel = self._connection.channel()  # The broker has closed the old one.
+        if not size:
+            self._empty[label] = now
+            jobs.queue_read(label, 0, 0.0)
+            return
+        jobs.queue_read(label, size, self._oldest(queue.name, label, now))
+
+    def _oldest(self, name: str, label: str, now: float) -> float | None:
+        """Age of the queue's head: read on Redis, elsewhere the most it can be.
+
+        Other brokers would mark a message as redelivered that somebody has looked at. What waits
+        there was sent after the last message received, and after the queue was last empty.
+        """
+        if hasattr(self._channel, "_q_for_pri"):
+            return self._head(name, now)
+        since = max(self.received.get(label, 0.0), self._empty.get(label, 0.0))
+        return max(0.0, now - since) if since else None
+
+    def _head(self, name: str, now: float) -> float | None:
+        import json  # Celery has imported it.
+
+        channel = self._channel
+        ages = []
+        for priority in channel.priority_steps:
+            text = channel.client.lindex(channel._q_for_pri(name, priority), -1)
+            sent = _sent.read(json.loads(text)["properties"].get("message_id")) if text else None
+            if sent is not None:
+                ages.append(max(0.0, now - sent[0]))
+        return max(ages, default=None)
+
+    def _errors(self) -> tuple[type[BaseException], ...]:
+        connection = self._connection
+        if connection is None:
+            return ()
+        try:
+            return (*connection.connection_errors, *connection.channel_errors)
+        except Exception:
+            return ()
+
+    def _close(self) -> None:
+        connection, self._connection, self._channel = self._connection, None, None
+        if connection is not None:
+            try:
+                connection.collapse()
+            except Exception:
+                pass  # It was broken; that is why it is closed.
+
+
+def watch(consumer: Any) -> None:
+    """Begin to read the queues of a consumer that is ready, again after each new connection."""
+    made = Watch(consumer)
+    while _current:
+        old = _current.pop()
+        old.stop()
+        made.received = old.received
+    _current.append(made)
+    made.count_workers()
+    timer = consumer.timer
+    timer.call_after(SOON, made.tick)
+    made.timer_entry = timer.call_repeatedly(EVERY, made.tick)
+
+
+def received(queue: str, sent: float) -> None:
+    """A message that was sent then has left the queue."""
+    if _current:
+        _current[0].received[queue] = sent

@@ -1,0 +1,243 @@
+"""celery: tasks sent, every attempt by how it ended, waiting and running time, queues, beat.
+
+Attempts are counted in the worker's main process, at the few methods of its `Request` that decide
+about a message once: it sees what a killed child can no longer tell, so recycled and SIGKILLed
+children lose nothing. No signal is connected and no option of a task is read.
+
+Senders add one AMQP property, `message_id` (unless the program sets it): a stamp with the time,
+from which the worker tells how long the task waited. Headers stay as they are, since Celery shows
+unknown ones to tasks as `self.request.headers` and sends them on with a retry.
+"""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from monagent import guard
+from monagent.conventions import _sent, jobs
+from monagent.instrument import Call, Library, Observed, replace, watch
+from monagent.instrument.identity import pass_for
+from monagent.instrument.targets import undo
+from monagent.integrations import _celery_attempts as attempts
+from monagent.integrations import _celery_beat as beat
+from monagent.integrations import _celery_queues as queues
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LIBRARY = Library(
+    "celery",
+    versions=">=5.2",
+    records=("jobs",),
+    covers="tasks sent and run (prefork, threads, solo, gevent, eventlet, eager), queues, beat",
+)
+
+
+@replace("celery.app.amqp", "AMQP._create_task_sender")
+def task_sender(original: Any) -> Any:
+    def _create_task_sender(self: Any) -> Any:
+        send = original(self)
+
+        def send_task_message(
+            producer: Any, name: Any, message: Any, *args: Any, **options: Any
+        ) -> Any:
+            try:
+                options.setdefault("message_id", _sent.stamp())
+            except BaseException as error:
+                failed(error)
+            sent = send(producer, name, message, *args, **options)
+            try:
+                jobs.enqueued(attempts.destination(self, options), attempts.sent_type(self, name))
+            except BaseException as error:
+                failed(error)
+            return sent
+
+        return pass_for(send_task_message, send)
+
+    return _create_task_sender
+
+
+@replace("celery.worker.request", "Request.__init__")
+def received(original: Any) -> Any:
+    def __init__(self: Any, message: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, message, *args, **kwargs)
+        try:
+            self._monagent = attempts.Attempt(self)
+        except BaseException as error:
+            failed(error)
+
+    return __init__
+
+
+@replace("celery.worker.request", "Request.on_accepted")
+def accepted(original: Any) -> Any:
+    def on_accepted(self: Any, pid: Any, time_accepted: Any) -> Any:
+        try:
+            self._monagent.begin(time_accepted)
+        except BaseException as error:
+            failed(error)
+        return original(self, pid, time_accepted)
+
+    return on_accepted
+
+
+@replace("celery.worker.request", "create_request_cls")
+def request_class(original: Any) -> Any:
+    """Workers make a subclass for each task; it has an `on_success` of its own."""
+
+    def create_request_cls(*args: Any, **kwargs: Any) -> Any:
+        made = original(*args, **kwargs)
+        try:
+            if "on_success" in vars(made):
+                made.on_success = success(made.on_success)
+        except BaseException as error:
+            failed(error)
+        return made
+
+    return create_request_cls
+
+
+@replace("celery.worker.request", "Request.on_success")
+def success(original: Any) -> Any:
+    def on_success(self: Any, failed__retval__runtime: Any, **kwargs: Any) -> Any:
+        failed, _, runtime = failed__retval__runtime
+        if not failed:
+            try:
+                # A message delivered twice, its task done before, comes without a running time.
+                self._monagent.end(jobs.IGNORED if runtime is None else jobs.SUCCESS, runtime)
+            except BaseException as error:
+                failed(error)
+        return original(self, failed__retval__runtime, **kwargs)
+
+    return on_success
+
+
+@replace("celery.worker.request", "Request.on_failure")
+def failure(original: Any) -> Any:
+    def on_failure(self: Any, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            self._monagent.status = attempts.status_of(exc_info.exception)
+        except BaseException as error:
+            failed(error)
+        try:
+            return original(self, exc_info, *args, **kwargs)
+        finally:
+            try:
+                self._monagent.settle()
+            except BaseException as error:
+                failed(error)
+
+    return on_failure
+
+
+@watch("celery.worker.request", "Request.reject")
+def rejected(call: Call) -> Observed:
+    yield
+    attempt = call.instance._monagent
+    if attempt.status == jobs.FAILED and call.argument(0, "requeue", False):
+        attempt.status = jobs.REJECTED
+
+
+@watch("celery.worker.request", "Request._success_was_stored", optional=True)  # from 5.7 on
+def lost_after_success(call: Call) -> Observed:
+    if (yield):
+        call.instance._monagent.status = jobs.SUCCESS
+
+
+@watch("celery.worker.request", "Request._retry_worker_lost", optional=True)  # from 5.7 on
+def lost_and_retried(call: Call) -> Observed:
+    if (yield):
+        call.instance._monagent.status = jobs.RETRIED
+
+
+@watch("celery.worker.request", "Request.on_timeout")
+def timed_out(call: Call) -> Observed:
+    if not call.argument(0, "soft"):
+        call.instance._monagent.end(jobs.TIMED_OUT)
+    yield
+
+
+@watch("celery.worker.request", "Request._announce_revoked")
+def revoked(call: Call) -> Observed:
+    call.instance._monagent.end(jobs.REVOKED)
+    yield
+
+
+@watch("celery.worker.request", "Request._announce_cancelled", optional=True)  # from 5.1 on
+def cancelled(call: Call) -> Observed:
+    """The connection was lost, or the worker stops: the message is delivered once more."""
+    retried = call.argument(0, "emit_retry", True)
+    call.instance._monagent.end(jobs.RETRIED if retried else jobs.REJECTED)
+    yield
+
+
+@watch("celery.worker.consumer.consumer", "Consumer.on_unknown_task")
+def unknown_task(call: Call) -> Observed:
+    jobs.unreadable("unknown_task")
+    attempts.refused(call.instance.app, call.argument(1, "message"))
+    yield
+
+
+@watch("celery.worker.consumer.consumer", "Consumer.on_invalid_task")
+def invalid_task(call: Call) -> Observed:
+    jobs.unreadable("invalid_task")
+    attempts.refused(call.instance.app, call.argument(1, "message"))
+    yield
+
+
+@watch("celery.worker.consumer.consumer", "Consumer.on_unknown_message")
+def unknown_message(_: Call) -> Observed:
+    jobs.unreadable("unknown_message")
+    yield
+
+
+@watch("celery.worker.consumer.consumer", "Consumer.on_decode_error")
+def undecodable(_: Call) -> Observed:
+    jobs.unreadable("decode_error")
+    yield
+
+
+@watch("celery.worker.consumer.consumer", "Consumer.on_ready")
+def ready(call: Call) -> Observed:
+    yield
+    attempts.waiting_since(monotonic())
+    attempts.exist(call.instance.app)
+    queues.watch(call.instance)
+
+
+@replace("celery.app.trace", "build_tracer")
+def tracer(original: Any) -> Any:
+    """Tasks that run in place, by `apply()` or `task_always_eager`: no worker sees them."""
+
+    def build_tracer(name: Any, task: Any, *args: Any, **kwargs: Any) -> Any:
+        made = original(name, task, *args, **kwargs)
+        return attempts.eager(made, str(name)) if kwargs.get("eager") else made
+
+    return build_tracer
+
+
+@watch("celery.beat", "Scheduler.apply_async")
+def scheduled(call: Call) -> Observed:
+    entry = call.argument(0, "entry")
+    late = beat.missed(entry.schedule, entry.last_run_at, entry.default_now())
+    jobs.missed(str(entry.name), late)
+    try:
+        yield
+    except Exception:
+        jobs.missed(str(entry.name), 1)
+        raise
+
+
+@watch("celery.beat", "Scheduler.populate_heap")
+def planned(call: Call) -> Observed:
+    yield
+    for entry in list(call.instance.schedule.values()):
+        jobs.missed(str(entry.name), 0)
+        jobs.never_yet(str(entry.task))
+
+
+def failed(error: BaseException) -> None:
+    guard.failed("celery", error)
+    if guard.off("celery"):
+        undo("celery")

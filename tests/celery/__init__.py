@@ -1,0 +1,1 @@
+"""Celery with real workers on real brokers."""

@@ -1,0 +1,114 @@
+"""A Celery application without a line of monitoring: tasks that end in every way there is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from typing import Any
+
+from celery import Celery
+from celery.exceptions import Ignore, Reject
+
+app = Celery("shop", broker=os.environ["BROKER"], backend=os.environ["BACKEND"])
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    task_default_queue="shop",
+    worker_prefetch_multiplier=int(os.environ.get("PREFETCH", "4")),
+    task_routes={"jobs_app.slow": {"queue": os.environ.get("SLOW_QUEUE", "shop")}},
+    beat_schedule={
+        "every-second": {"task": "jobs_app.add", "schedule": 1.0, "args": (1, 1)},
+    },
+)
+
+
+@app.task
+def add(a: int, b: int) -> int:
+    return a + b
+
+
+@app.task
+def fail(text: str = "no") -> None:
+    raise ValueError(text)
+
+
+@app.task(bind=True, max_retries=2)
+def flaky(self: Any, successes_at: int = 1, countdown: float = 0.1) -> int:
+    if self.request.retries < successes_at:
+        raise self.retry(countdown=countdown)
+    retries: int = self.request.retries
+    return retries
+
+
+@app.task(bind=True)
+def ignore(self: Any) -> None:
+    self.update_state(state="IGNORED")
+    raise Ignore
+
+
+@app.task(bind=True, acks_late=True)
+def reject(self: Any) -> None:
+    self.update_state(state="REJECTED")
+    raise Reject("not here", requeue=False)
+
+
+@app.task
+def slow(seconds: float = 1.0) -> str:
+    time.sleep(seconds)
+    return "slept"
+
+
+@app.task(soft_time_limit=1)
+def soft(caught: bool = False) -> str:
+    from celery.exceptions import SoftTimeLimitExceeded
+
+    try:
+        time.sleep(30)
+    except SoftTimeLimitExceeded:
+        if not caught:
+            raise
+    return "cleaned up"
+
+
+@app.task(time_limit=1)
+def hard() -> None:
+    time.sleep(30)
+
+
+@app.task
+def killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(acks_late=True, reject_on_worker_lost=True)
+def killed_once(mark: str) -> str:
+    """Its child is killed at the first attempt; the message goes back and is done by another."""
+    if os.path.exists(mark):
+        return "at last"
+    with open(mark, "w"):
+        pass
+    os.kill(os.getpid(), signal.SIGKILL)
+    return "never"
+
+
+@app.task
+def sends(count: int) -> int:
+    for number in range(count):
+        add.delay(number, number)
+    return count
+
+
+@app.task
+def total(numbers: list[int]) -> int:
+    return sum(numbers)
+
+
+@app.task(rate_limit="10/s")
+def limited() -> None:
+    return None
+
+
+@app.task(bind=True)
+def seen(self: Any) -> dict[str, Any]:
+    """What a task sees of its message."""
+    return {"headers": self.request.headers, "properties": sorted(self.request.properties)}

@@ -1,0 +1,25 @@
+"""A Redis server without persistence."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Iterator
+
+from tests.services import _started
+
+
+@contextlib.contextmanager
+def server() -> Iterator[int]:
+    """Port of a Redis server that runs until the block ends."""
+    path = _started.program("redis-server", "redis-server")
+    port = _started.free_port()
+    process = subprocess.Popen(
+        [path, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        _started.until(lambda: _started.listening(port), process, 10)
+        yield port
+    finally:
+        _started.stop(process)

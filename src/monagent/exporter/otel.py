@@ -1,11 +1,12 @@
-"""OpenTelemetry SDK data made of cells: what OTLP pushes, and what any SDK reader is given.
-
-    metrics_data(resource, [(scope(instrument), metric(instrument, points, now)), …])
+"""OpenTelemetry SDK data made of cells: of the merged total for OTLP (`metrics_data`), and of one
+process's own for any SDK reader, which `monagent.embedding` puts together with `metric` and
+`gather`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from time import time_ns
 from typing import Any, NamedTuple
 
 from opentelemetry.sdk.metrics.export import (
@@ -23,6 +24,7 @@ from opentelemetry.sdk.metrics.export import (
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
+from monagent.exporter.table import Target
 from monagent.store.reader import Instrument
 
 CUMULATIVE = AggregationTemporality.CUMULATIVE
@@ -34,6 +36,23 @@ class Point(NamedTuple):
     attributes: Mapping[str, Any]
     cells: Sequence[float]
     start: int
+
+
+def metrics_data(
+    targets: Iterable[Target], cells: Sequence[float], resource: Mapping[str, Any], start: float
+) -> MetricsData:
+    """The merged total: `cells` laid out by `targets`, counted since `start` (unix seconds)."""
+    since = int(start * 1e9)
+    by_instrument: dict[Instrument, list[Point]] = {}
+    for target in targets:
+        if target.feeds:
+            own = cells[target.index : target.index + target.width]
+            by_instrument.setdefault(target.instrument, []).append(
+                Point(target.attributes, own, since)
+            )
+    now = time_ns()
+    metrics = [(scope(one), metric(one, points, now)) for one, points in by_instrument.items()]
+    return gather(Resource(dict(resource)), metrics)
 
 
 def metric(
@@ -70,17 +89,15 @@ def scope(instrument: Instrument) -> InstrumentationScope:
     return InstrumentationScope(name, version or None, schema_url or None)
 
 
-def metrics_data(
+def gather(
     resource: Resource, metrics: Iterable[tuple[InstrumentationScope, Metric | None]]
-) -> MetricsData | None:
-    """All these metrics of one resource, those of a scope together; None when there are none."""
+) -> MetricsData:
+    """All these metrics of one resource, those of a scope together."""
     by_scope: dict[InstrumentationScope, list[Metric]] = {}
-    for scope, one in metrics:
+    for by, one in metrics:
         if one is not None:
-            by_scope.setdefault(scope, []).append(one)
-    if not by_scope:
-        return None
-    scopes = [ScopeMetrics(scope, found, scope.schema_url or "") for scope, found in by_scope.items()]
+            by_scope.setdefault(by, []).append(one)
+    scopes = [ScopeMetrics(by, found, by.schema_url or "") for by, found in by_scope.items()]
     return MetricsData([ResourceMetrics(resource, scopes, resource.schema_url)])
 
 

@@ -143,18 +143,20 @@ def exporter(
     *arguments: str,
     python: str = sys.executable,
     stderr: int | None = None,
-    before: Callable[[], None] | None = None,
+    descriptors: int | None = None,
     keep: tuple[int, ...] = (),
     **environ: str,
 ) -> Iterator[Exporter]:
     """Runs an exporter on `directory`, on a port of its own choice unless told otherwise."""
     directory.chmod(0o700)
     clean = {k: v for k, v in os.environ.items() if not k.startswith(("MONAGENT_", "OTEL_"))}
+    command = [python, "-I", str(MAIN), "--dir", str(directory), *arguments]
+    if descriptors is not None:
+        command = ["sh", "-c", f'ulimit -n {descriptors}; exec "$@"', "sh", *command]
     child = subprocess.Popen(
-        [python, "-I", str(MAIN), "--dir", str(directory), *arguments],
+        command,
         env={**clean, "MONAGENT_PORT": "0", **environ},
         stderr=stderr,
-        preexec_fn=before,
         pass_fds=keep,
     )
     try:

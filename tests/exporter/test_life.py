@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import resource
 import shutil
 import signal
 import socket
@@ -201,10 +200,10 @@ def test_a_wiped_directory_costs_no_number_and_is_taken_again(tmp_path: Path) ->
             port = running.port
             worker.kill()
             worker.wait()
-            until(lambda: (path / "retained").exists(), "the fold")
+            until((path / "retained").exists, "the fold")
             shutil.rmtree(path)
-            until(lambda: (path / "exporter.lock").exists(), "the lock")
-            until(lambda: (path / "retained").exists(), "the total")
+            until((path / "exporter.lock").exists, "the lock")
+            until((path / "retained").exists, "the total")
             found = text_samples(fetch(port, "/metrics").text)
             with exporter(path) as second:
                 assert second.process.wait(10) == 0
@@ -314,7 +313,7 @@ def test_detached_it_is_nobodys_child_and_holds_nothing(tmp_path: Path) -> None:
         assert os.read(read, 1) == b""
         os.close(read)
         assert started.stdout == b""
-        until(lambda: (tmp_path / "endpoint").exists(), "the endpoint")
+        until((tmp_path / "endpoint").exists, "the endpoint")
         pid = _holder(tmp_path)
         assert process.parent(pid) != os.getpid()
         assert os.getsid(pid) != os.getsid(0)
@@ -336,10 +335,7 @@ def test_sixty_four_descriptors_are_enough(tmp_path: Path) -> None:
     for _ in range(100):
         Forged(str(tmp_path), [(REQUESTS, {"route": "/"}, [1.0])])
 
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-
-    with exporter(tmp_path, before=limit) as running:
+    with exporter(tmp_path, descriptors=64) as running:
         idle = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(100)]
         try:
             assert running.samples()[TOTAL] == 100.0

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from monagent import guard
-from monagent.metrics.recorders import extremes_at, recorder
+from monagent.metrics.recorders import INFINITY, extremes_at, recorder
 from monagent.store import layout
 from monagent.store.attributes import all_to_json
 from monagent.store.shard import Full, encode
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 # https://opentelemetry.io/docs/specs/otel/metrics/sdk/#overflow-attribute
 OVERFLOW = {"otel.metric.overflow": True}
-
-INFINITY = float("inf")
 
 
 class Spec:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     Recorder = Callable[[float], None]
 
+INFINITY = float("inf")
+
 
 def adder(mem: list[View], index: int) -> Recorder:
     """For counters and up/down counters."""
@@ -29,6 +31,18 @@ def adder(mem: list[View], index: int) -> Recorder:
         mem[0][index] += value
 
     return add
+
+
+def placer(mem: list[View], index: int) -> Recorder:
+    """For counters whose total is known: it takes the place of what the cell held."""
+
+    def place(value: float) -> None:
+        view = mem[0]
+        if view.__class__ is Asleep:
+            view = view.shard.awake()
+        view[index] = value
+
+    return place
 
 
 def setter(mem: list[View], index: int) -> Recorder:
@@ -68,10 +82,16 @@ def extremes_at(index: int, bounds: tuple[float, ...]) -> tuple[int, int]:
     return smallest, smallest + 1
 
 
-def observer_of_extremes(mem: list[View], index: int, bounds: tuple[float, ...]) -> Recorder:
-    """For histograms that also tell their smallest and largest value, as the SDK's do."""
+def observer_of_extremes(
+    mem: list[View], index: int, bounds: tuple[float, ...], since: list[float] | None = None
+) -> Recorder:
+    """For histograms that also tell their smallest and largest value, as the SDK's do.
+
+    `since` holds both once more, for a reader that takes them and begins anew.
+    """
     first = index + 1
     smallest, largest = extremes_at(index, bounds)
+    since = since or [-INFINITY, INFINITY]
 
     def record(value: float) -> None:
         bucket = first + bisect_left(bounds, value)
@@ -82,10 +102,62 @@ def observer_of_extremes(mem: list[View], index: int, bounds: tuple[float, ...])
             view[smallest] = value
         if value > view[largest]:
             view[largest] = value
+        if value < since[0]:
+            since[0] = value
+        if value > since[1]:
+            since[1] = value
         view[index] += value
         view[bucket] += 1.0
 
     return record
+
+
+def together(*observers: Recorder) -> Callable[..., None]:
+    """One recorder for several histograms that are always recorded at once, a value for each.
+
+    It costs half of what they do one by one. Made of what `observer` returned; of anything else
+    (a series still to be made) it just calls each.
+    """
+    parts = [_parts(observe) for observe in observers]
+    if len(parts) != 4 or any(part is None for part in parts):
+
+        def record_each(*values: float) -> None:
+            for observe, value in zip(observers, values, strict=True):
+                observe(value)
+
+        return record_each
+
+    (mem, i, edges_i), (_, j, edges_j), (_, k, edges_k), (_, n, edges_n) = parts  # type: ignore[misc]
+    i1, j1, k1, n1 = i + 1, j + 1, k + 1, n + 1
+
+    def record(a: float, b: float, c: float, d: float) -> None:
+        bucket_i = i1 + bisect_left(edges_i, a)
+        bucket_j = j1 + bisect_left(edges_j, b)
+        bucket_k = k1 + bisect_left(edges_k, c)
+        bucket_n = n1 + bisect_left(edges_n, d)
+        view = mem[0]
+        view[i] += a
+        view[bucket_i] += 1.0
+        view[j] += b
+        view[bucket_j] += 1.0
+        view[k] += c
+        view[bucket_k] += 1.0
+        view[n] += d
+        view[bucket_n] += 1.0
+
+    return record
+
+
+def _parts(observe: Recorder) -> tuple[list[View], int, tuple[float, ...]] | None:
+    code = getattr(observe, "__code__", None)
+    if code is not _OBSERVER:
+        return None
+    names = zip(code.co_freevars, observe.__closure__ or (), strict=True)
+    held = {name: cell.cell_contents for name, cell in names}
+    return held["mem"], held["index"], held["bounds"]
+
+
+_OBSERVER = observer([], 0, ()).__code__
 
 
 def recorder(

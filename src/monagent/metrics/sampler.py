@@ -1,0 +1,155 @@
+"""One daemon thread per process that asks for what nobody tells: values that only a callback knows.
+
+It is a bare thread (importing `threading` for the application could break its gevent), begun when
+the first callback is registered and ended around every fork: no lock that a callback takes is held
+in a child, and Python 3.12 does not warn of a fork with threads.  A child has none before it
+records something.
+"""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import os
+from time import monotonic
+
+from monagent import guard
+from monagent.store import shard
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Look = Callable[[], None]
+
+SECONDS = 4.0
+"""From one round to the next, so that what a callback told is 5 seconds old at most."""
+
+PATIENCE = 0.1
+"""Seconds that a fork waits for a callback to come to its end."""
+
+_start = _thread.start_new_thread
+_lock = _thread.allocate_lock
+
+
+class _Thread:
+    """A running sampler: releasing `end` ends it, `life` is held as long as it lives."""
+
+    __slots__ = ("end", "ident", "life")
+
+    def __init__(self) -> None:
+        self.end = _lock()
+        self.end.acquire()
+        self.life = _lock()
+        self.life.acquire()
+        self.ident = 0
+
+
+_looks: list[Look] = []
+_turn = _thread.RLock()
+_thread_now: _Thread | None = None
+_due = 0.0
+_over = False
+_hooked = False
+
+
+def watch(look: Look) -> None:
+    """Calls `look` now and then from here on."""
+    global _due
+    _looks.append(look)
+    _due = 0.0
+    _hook()
+    _begin()
+
+
+def unwatch(look: Look) -> None:
+    """Ends what `watch` began."""
+    if look in _looks:
+        _looks.remove(look)
+
+
+def turn() -> _thread.RLock:
+    """The lock that whoever calls callbacks holds: a generator among them must not be run twice at
+    a time."""
+    return _turn
+
+
+def over() -> bool:
+    """Whether the interpreter is ending, and what fails is nobody's fault."""
+    return _over
+
+
+def _begin() -> None:
+    global _thread_now
+    if _thread_now is None and _looks and not _over:
+        thread = _Thread()
+        if _thread_now is not None:  # Another thread was faster.
+            return
+        _thread_now = thread
+        try:
+            _start(_run, (thread,))
+        except RuntimeError as error:  # No more threads for this process.
+            _thread_now = None
+            guard.failed("sampler", error)
+
+
+def _run(thread: _Thread) -> None:
+    global _due
+    thread.ident = _thread.get_ident()
+    try:
+        while not thread.end.acquire(True, max(0.0, _due - monotonic())):
+            _due = monotonic() + SECONDS
+            for look in list(_looks):
+                try:
+                    look()
+                except BaseException as error:
+                    _failed(error)
+    finally:
+        thread.life.release()
+
+
+def _failed(error: BaseException) -> None:
+    try:
+        if not _over:
+            guard.failed("sampler", error)
+    except BaseException:  # An exit that a callback asked for, in a thread of ours.
+        pass
+
+
+def _hook() -> None:
+    global _hooked
+    if not _hooked:
+        _hooked = True
+        os.register_at_fork(before=_pause, after_in_parent=_resume, after_in_child=_forked)
+        shard.woken.append(_begin)
+        atexit.register(_finish)
+
+
+def _pause() -> None:
+    """Before a fork: ends the thread, or at least waits a little for its callback."""
+    global _thread_now
+    thread = _thread_now
+    if thread is None or thread.ident == _thread.get_ident():
+        return
+    thread.end.release()
+    if thread.life.acquire(True, PATIENCE):
+        _thread_now = None
+    elif not thread.end.acquire(False):
+        # It saw the end and is about to leave.
+        _thread_now = None
+
+
+def _resume() -> None:
+    _begin()
+
+
+def _forked() -> None:
+    global _thread_now, _due, _turn
+    _thread_now = None
+    _due = 0.0
+    _turn = _thread.RLock()
+
+
+def _finish() -> None:
+    global _over
+    _over = True

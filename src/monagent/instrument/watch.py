@@ -46,12 +46,21 @@ class Call:
         return self.kwargs.get(name, default)
 
 
-def watch(module: str, path: str, *, optional: bool = False) -> Callable[[Body], Body]:
-    """Declare a target that the decorated generator watches. May be stacked for several."""
+def watch(
+    module: str,
+    path: str,
+    *,
+    optional: bool = False,
+    unless: Callable[[], bool] | None = None,
+) -> Callable[[Body], Body]:
+    """Declare a target that the decorated generator watches. May be stacked for several.
+
+    `unless` is asked first, and saves making the generator where there is nothing to watch.
+    """
 
     def declare(body: Body) -> Body:
         library = targets.library_of(body)
-        watcher = Watcher(library, body, is_method="." in path)
+        watcher = Watcher(library, body, "." in path, unless)
         name = body.__qualname__
         targets.add(targets.Target(library, module, path, watcher.wrapper_of, name, optional))
         return body
@@ -62,16 +71,25 @@ def watch(module: str, path: str, *, optional: bool = False) -> Callable[[Body],
 class Watcher:
     """Drives one body around calls; whatever fails in the body never reaches the application."""
 
-    __slots__ = ("body", "is_method", "library")
+    __slots__ = ("body", "is_method", "library", "unless")
 
-    def __init__(self, library: str, body: Body, is_method: bool) -> None:
+    def __init__(
+        self,
+        library: str,
+        body: Body,
+        is_method: bool,
+        unless: Callable[[], bool] | None = None,
+    ) -> None:
         self.library = library
         self.body = body
         self.is_method = is_method
+        self.unless = unless
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed | None:
         """Run the part before the `yield`. None: the body has declined or failed."""
         try:
+            if self.unless is not None and self.unless():
+                return None
             if self.is_method and args:
                 observed = self.body(Call(args[0], args[1:], kwargs))
             else:

@@ -61,6 +61,7 @@ class Pool:
         "_most",
         "_overflow",
         "_pid",
+        "_turn",
         "_used",
         "connections",
         "given_at",
@@ -81,6 +82,7 @@ class Pool:
         self._cells: Cells | None = None
         self._used = self._idle = self._overflow = self._most = 0
         self._pid = -1
+        self._turn = 0
         name.users += 1
 
     def asked(self) -> float:
@@ -91,7 +93,8 @@ class Pool:
     def given(self, asked: float, connection: int) -> None:
         """They got it; `connection` is an identity to know it by when it returns."""
         now = perf_counter()
-        cells = self._now()
+        cells = self._cells
+        assert cells is not None
         cells.pending(-1.0)
         cells.wait(now - asked)
         if connection not in self.given_at:
@@ -149,28 +152,30 @@ class Pool:
         return cells
 
     def _write(self, cells: Cells) -> None:
-        """Writes what the pool says of itself, until it says what is written.
+        """Writes what the pool says of itself.
 
-        Threads take turns at calls only, so each difference is added once; one that was held up
-        behind its reading comes round and reads again.
+        Threads take turns at calls only, so each difference is added once. Who was held up behind
+        a reading may write old news last; it sees that another came meanwhile, and reads again.
         """
+        turn = self._turn = self._turn + 1
         while True:
             pool = self.connections()
             used, idle, overflow, most = (0, 0, 0, 0) if pool is None else self.read(pool, self.out)
-            used_more, self._used = used - self._used, used
-            idle_more, self._idle = idle - self._idle, idle
-            overflow_more, self._overflow = overflow - self._overflow, overflow
-            most_more, self._most = most - self._most, most
-            if used_more:
-                cells.used(used_more)
-            if idle_more:
-                cells.idle(idle_more)
-            if overflow_more:
-                cells.overflow(overflow_more)
-            if most_more:
-                database.MOST.bind(self.name.text)(most_more)
-            if not (used_more or idle_more or overflow_more or most_more):
+            more, self._used = used - self._used, used
+            if more:
+                cells.used(more)
+            more, self._idle = idle - self._idle, idle
+            if more:
+                cells.idle(more)
+            more, self._overflow = overflow - self._overflow, overflow
+            if more:
+                cells.overflow(more)
+            more, self._most = most - self._most, most
+            if more:
+                database.MOST.bind(self.name.text)(more)
+            if turn == self._turn:
                 return
+            turn = self._turn
 
 
 def watched(pool: Any, system: str, name: Name, read: Read) -> Pool:

@@ -125,17 +125,21 @@ def _reader(pool: Any) -> _pools.Read:
 
 
 def _queue_pool(pool: Any, _: int) -> tuple[int, int, int, int]:
-    # As in checkedin(), checkedout() and overflow(), which cost four calls. An engine that is
+    # As in checkedin(), checkedout() and overflow(), without their calls. An engine that is
     # disposed of while connections are out goes below zero by them; nobody else may.
-    idle = pool._pool.qsize()
-    size = pool._pool.maxsize
+    queue = pool._pool
+    try:
+        idle = len(queue.queue)
+    except AttributeError:  # that of an asyncio pool
+        idle = queue.qsize()
+    size = queue.maxsize
     overflow = pool._overflow
     most = pool._max_overflow
     used = size - idle + overflow
     return (
         used if used > 0 else 0,
         idle,
-        overflow if size and overflow > 0 else 0,
+        overflow if overflow > 0 and size else 0,
         size + most if most >= 0 else 0,
     )
 

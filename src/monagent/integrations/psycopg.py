@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from monagent import guard
 from monagent.conventions import database
+from monagent.conventions.database import covered
 from monagent.instrument import Call, Library, Observed, replace, watch
 
 TYPE_CHECKING = False
@@ -27,19 +28,17 @@ SYSTEM = "postgresql"
 database.expect_refusals(SYSTEM, "psycopg.OperationalError")
 
 
-@watch("psycopg.cursor", "Cursor.execute")
-@watch("psycopg.cursor", "Cursor.executemany")
-@watch("psycopg.cursor", "Cursor.stream")
-@watch("psycopg.cursor_async", "AsyncCursor.execute")
-@watch("psycopg.cursor_async", "AsyncCursor.executemany")
-@watch("psycopg.cursor_async", "AsyncCursor.stream")
-@watch("psycopg._server_cursor", "ServerCursor.execute")
-@watch("psycopg._server_cursor_async", "AsyncServerCursor.execute")
-@watch("psycopg.server_cursor", "ServerCursor.execute")  # where both are until 3.2
-@watch("psycopg.server_cursor", "AsyncServerCursor.execute")
+@watch("psycopg.cursor", "Cursor.execute", unless=covered)
+@watch("psycopg.cursor", "Cursor.executemany", unless=covered)
+@watch("psycopg.cursor", "Cursor.stream", unless=covered)
+@watch("psycopg.cursor_async", "AsyncCursor.execute", unless=covered)
+@watch("psycopg.cursor_async", "AsyncCursor.executemany", unless=covered)
+@watch("psycopg.cursor_async", "AsyncCursor.stream", unless=covered)
+@watch("psycopg._server_cursor", "ServerCursor.execute", unless=covered)
+@watch("psycopg._server_cursor_async", "AsyncServerCursor.execute", unless=covered)
+@watch("psycopg.server_cursor", "ServerCursor.execute", unless=covered)  # where both are until 3.2
+@watch("psycopg.server_cursor", "AsyncServerCursor.execute", unless=covered)
 def statement(call: Call) -> Observed:
-    if database.covered():
-        return
     verb = database.verb(call.argument(0, "query"))
     with database.Operation((SYSTEM, name_of_database(call.instance), verb, None)):
         yield
@@ -70,11 +69,9 @@ def copy_async(original: Any) -> Any:
     return copy
 
 
-@watch("psycopg.connection", "Connection.connect")
-@watch("psycopg.connection_async", "AsyncConnection.connect")
+@watch("psycopg.connection", "Connection.connect", unless=covered)
+@watch("psycopg.connection_async", "AsyncConnection.connect", unless=covered)
 def connect(_: Call) -> Observed:
-    if database.covered():
-        return
     with database.Connecting(SYSTEM):
         yield
 
@@ -90,7 +87,7 @@ class Copying:
 
     def __enter__(self) -> None:
         try:
-            if not database.covered():
+            if not covered():
                 labels = (SYSTEM, name_of_database(self.cursor), "COPY", None)
                 self.operation = database.Operation(labels)
         except BaseException as error:

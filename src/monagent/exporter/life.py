@@ -188,6 +188,8 @@ class Life:
         if self.guest:
             return True
         self._somebody = self._somebody or living
+        if self._root is not None:  # Known and ended: a program of a moment.
+            return living
         return living or (not self._somebody and time.monotonic() - self._begun < NOBODY)
 
     def _hold(self) -> None:

@@ -37,10 +37,19 @@ def start(environ: MutableMapping[str, str]) -> None:
 
 
 def ensure_exporter() -> None:
-    """Replace a dead exporter; called every few seconds of recorded work."""
-    if _state and not tree.exporter_runs(_state[0]):
-        paths = settings.absolute(settings.current(), os.environ)
-        spawn.late(_state[0], {**os.environ, **paths})
+    """Replace a dead exporter, or begin the one inside; called every few seconds of recorded work.
+
+    The latter not earlier, since it brings threads and asyncio into the program.
+    """
+    if not _state or tree.exporter_runs(_state[0]):
+        return
+    found = settings.current()
+    if found.exporter == "thread":
+        from monagent import exporter
+
+        exporter.serve_in_thread(_state[0], found)
+    else:
+        spawn.late(_state[0], {**os.environ, **settings.absolute(found)})
 
 
 def _start(environ: MutableMapping[str, str]) -> None:
@@ -52,7 +61,8 @@ def _start(environ: MutableMapping[str, str]) -> None:
     directory, reason = None, ""
     begun = False
     try:
-        directory, begun = tree.find(found, environ, where.bootstrap())
+        if found.kept:
+            directory, begun = tree.find(found, environ, where.bootstrap())
     except Exception as error:
         reason = f"{error}; metrics of process {os.getpid()} are not served"
     _explain(found, begun)
@@ -83,11 +93,11 @@ def _explain(found: Settings, first: bool) -> None:
 
 def _export(found: Settings, directory: str | None, environ: MutableMapping[str, str]) -> None:
     """Before our own shard and hooks: at this moment a fork still copies next to nothing."""
-    if directory is None or found.exporter != "process":
+    if directory is None or found.exporter == "off":
         return
     _state[:] = [directory]
-    if not tree.exporter_runs(directory):
-        spawn.early(directory, {**environ, **settings.absolute(found, environ)})
+    if found.exporter == "process" and not tree.exporter_runs(directory):
+        spawn.early(directory, {**environ, **settings.absolute(found)})
 
 
 def _record(found: Settings, directory: str | None) -> None:
@@ -97,7 +107,7 @@ def _record(found: Settings, directory: str | None) -> None:
 
     shard = Shard(directory, info(found))
     metrics.use(metrics.Recording(shard, found.series_limit, found.buckets))
-    if directory is not None and found.exporter == "process":
+    if _state:
         checks.append(ensure_exporter)
     guard.on_failure = _count_failure
 

@@ -65,7 +65,7 @@ def main(arguments: list[str]) -> int:
         return code
     plan = Plan(path, argv, environ, found)
     if found.enabled:
-        environ.update(settings.absolute(found, environ))
+        environ.update(settings.absolute(found))
         adopt(environ)
     if found.enabled and _supervised(found):
         from monagent import supervisor
@@ -89,6 +89,8 @@ def adopt(environ: MutableMapping[str, str]) -> None:
 
 def prepare(plan: Plan) -> None:
     """Join the tree this process belongs to, or begin one: directory, exporter, start line."""
+    if not plan.settings.kept:
+        return
     try:
         directory, _ = tree.find(plan.settings, plan.environ, where.bootstrap())
         plan.directory = plan.environ["MONAGENT_DIR"] = directory
@@ -147,8 +149,10 @@ def _start_exporter(plan: Plan, directory: str) -> None:
     except OSError as error:
         # The exporter tries again until it succeeds.
         guard.say(f"{listening.problem(found, error)}")
-    spawn.early(directory, plan.environ, sock.fileno() if sock is not None else None)
-    if sock is not None:
+    if sock is None:
+        spawn.early(directory, plan.environ, told=True)
+    else:
+        spawn.early(directory, plan.environ, sock.fileno())
         sock.close()
 
 

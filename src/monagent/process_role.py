@@ -30,7 +30,7 @@ def started(arguments: list[str]) -> tuple[str, str]:
     for argument in arguments[1:]:
         if previous in ("-c", "-m"):
             return previous, argument
-        if not argument.startswith("-") and previous not in ("-W", "-X"):
+        if (argument == "-" or not argument.startswith("-")) and previous not in ("-W", "-X"):
             return "", argument
         # Switches may be joined, as in `-Im module`; with a value joined they are rare and long.
         joined = argument[:1] == "-" and argument[1:2] != "-" and argument[-1] in "cm"

@@ -50,6 +50,7 @@ class Settings:
     labels: dict[str, str]
     recommended_attributes: bool
     peer_services: tuple[tuple[str, str], ...]
+    peer_limit: int
     service_name: str | None
     resource_attributes: dict[str, str]
     strict: bool
@@ -86,6 +87,11 @@ class Settings:
         return self.edges.get(metric.replace(".", "_").upper()) if self.edges else None
 
     @property
+    def kept(self) -> bool:
+        """Whether numbers go to files: without an exporter only if somebody named a place."""
+        return self.exporter != "off" or self.dir is not None
+
+    @property
     def delivers_at_the_end(self) -> bool:
         """Whether somebody is to get the last numbers after the program has ended."""
         return bool(self.otlp_endpoint or self.pushgateway or self.textfile)
@@ -105,10 +111,10 @@ def load(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def absolute(settings: Settings, environ: Mapping[str, str]) -> dict[str, str]:
+def absolute(settings: Settings) -> dict[str, str]:
     """The variables that name paths, as they hold in any working directory."""
     return {
-        setting.name: os.path.abspath(environ[setting.name])
+        setting.name: os.path.abspath(getattr(settings, setting.attribute))
         for setting in TABLE
         if setting.kind in (FILE, PATH) and settings.origins[setting.attribute] == setting.name
     }

@@ -151,6 +151,13 @@ TABLE = (
         "Names for the hosts a program calls, like *.payments.example=payments.",
     ),
     Setting(
+        "peer_limit",
+        "MONAGENT_PEER_LIMIT",
+        whole(0, 100_000),
+        100,
+        "Most hosts without such a name that outgoing calls are told apart by; the rest is other.",
+    ),
+    Setting(
         "service_name",
         "MONAGENT_SERVICE_NAME",
         TEXT,

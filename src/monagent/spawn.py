@@ -19,12 +19,9 @@ _waitpid = os.waitpid
 _start_thread = __import__("_thread").start_new_thread
 
 
-def command(directory: str, fd: int | None = None, detach: bool = False) -> list[str]:
-    """The exporter's command line; `fd` is a listening socket that it takes over."""
-    made = [interpreter(), "-I", where.EXPORTER, "--dir", directory]
-    if fd is not None:
-        made += ["--fd", str(fd)]
-    return [*made, "--detach"] if detach else made
+def command(directory: str, *options: str) -> list[str]:
+    """The exporter's command line."""
+    return [interpreter(), "-I", where.EXPORTER, "--dir", directory, *options]
 
 
 def interpreter() -> str:
@@ -39,15 +36,21 @@ def interpreter() -> str:
     return sys.executable or "python3"
 
 
-def early(directory: str, environ: Mapping[str, str], fd: int | None = None) -> None:
-    """Start it from a small process with one thread: the launcher, or a program's first moment."""
+def early(
+    directory: str, environ: Mapping[str, str], fd: int | None = None, told: bool = False
+) -> None:
+    """Start it from a small process with one thread: the launcher, or a program's first moment.
+
+    `fd` is a listening socket that it takes over; `told` says that the operator knows why there
+    is none.
+    """
     tree.announce_exporter(directory)
     child = os.fork()
     if child == 0:
         try:
             os.setsid()
             if os.fork() == 0:
-                _become_exporter(directory, environ, fd)
+                _become_exporter(directory, environ, fd, told)
         finally:
             os._exit(1)
     _waitpid(child, 0)
@@ -56,7 +59,7 @@ def early(directory: str, environ: Mapping[str, str], fd: int | None = None) -> 
 def late(directory: str, environ: Mapping[str, str]) -> None:
     """Start it from a program at work, which may hold threads and locks that do not bear a fork."""
     tree.announce_exporter(directory)
-    argv = command(directory, detach=True)
+    argv = command(directory, "--detach")
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
         (os.POSIX_SPAWN_CLOSE, fd) for fd in _open_descriptors() if fd > 2
     ]
@@ -65,7 +68,7 @@ def late(directory: str, environ: Mapping[str, str]) -> None:
     child = os.posix_spawn(
         argv[0],
         argv,
-        environ,
+        _environment(directory, environ),
         file_actions=actions,
         setsid=True,
         setsigmask=(),
@@ -83,7 +86,9 @@ def _reap(child: int) -> None:
         guard.failed("agent", error)
 
 
-def _become_exporter(directory: str, environ: Mapping[str, str], fd: int | None) -> None:
+def _become_exporter(
+    directory: str, environ: Mapping[str, str], fd: int | None, told: bool
+) -> None:
     if fd is not None and fd <= 2:
         # The program was started with a standard descriptor closed, and the socket took its place.
         import fcntl
@@ -98,10 +103,21 @@ def _become_exporter(directory: str, environ: Mapping[str, str], fd: int | None)
                 os.close(other)
             except OSError:
                 pass
+    options = ["--told"] if told else []
     if fd is not None:
         os.set_inheritable(fd, True)
-    argv = command(directory, fd)
-    os.execve(argv[0], argv, environ)
+        options += ["--fd", str(fd)]
+    argv = command(directory, *options)
+    os.execve(argv[0], argv, _environment(directory, environ))
+
+
+def _environment(directory: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """MONAGENT_DIR is there for the program's children; the exporter reads it as the operator's
+    choice, whose directory stays when the tree has ended."""
+    made = dict(environ)
+    if os.path.basename(os.path.dirname(directory)) == f"monagent-{os.geteuid()}":
+        made.pop("MONAGENT_DIR", None)
+    return made
 
 
 def _open_descriptors() -> list[int]:

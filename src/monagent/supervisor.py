@@ -18,11 +18,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from monagent.launcher import Plan
 
-PATIENCE = 15.0
-"""Seconds that the last delivery may take after the command has ended."""
+LINGER = 2.0
+"""Seconds that processes which outlive the command get before the exporter is told to end."""
 
-INSISTENCE = 3.0
-"""Seconds that the exporter has after it was told to end at once."""
+PATIENCE = 25.0
+"""Seconds after which the last delivery is given up; the exporter itself gives up before."""
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -85,23 +85,24 @@ class Job:
                 self._forward(info.si_signo)
 
     def await_delivery(self, directory: str) -> None:
-        """Wait until the exporter has ended, at most PATIENCE seconds; signals cut that short."""
-        deadline = time.monotonic() + PATIENCE
-        impatient = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP}
-        ended = False
+        """Wait until the exporter has ended by itself, or told to, but not for ever."""
+        ended = time.monotonic()
+        told = met = False
         while tree.exporter_runs(directory):
-            left = deadline - time.monotonic()
-            if left <= 0 and ended:
+            there = tree.exporter_pid(directory) > 0
+            if met and not there:
+                return
+            met = met or there
+            waited = time.monotonic() - ended
+            if waited > PATIENCE:
                 guard.say("the exporter did not end in time; last numbers may be missing")
                 return
-            if left <= 0:
-                ended = True
-                deadline = time.monotonic() + INSISTENCE
+            if waited > LINGER and not told:
+                told = True
                 self._end_exporter(directory)
-            info = signal.sigtimedwait(impatient | {signal.SIGCHLD}, 0.02)
+            # Its end is a SIGCHLD, since orphans are ours; the timeout is for other systems.
+            signal.sigtimedwait({signal.SIGCHLD}, 0.1)
             self._reap()
-            if info is not None and info.si_signo in impatient:
-                deadline = min(deadline, time.monotonic())
 
     def take_terminal(self) -> None:
         if self.terminal is not None:

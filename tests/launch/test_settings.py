@@ -1,0 +1,213 @@
+"""Settings: declared once, checked in one sentence, read from our variables before their twins."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, get_type_hints
+
+import pytest
+
+from monagent import options, settings
+from monagent.settings import load
+
+WRONG = {
+    "MONAGENT_PORT": ("abc", "a number from 0 to 65535; using 9464"),
+    "MONAGENT_ENABLED": ("maybe", "on or off; using on"),
+    "MONAGENT_EXPORTER": ("daemon", "process, thread or off; using process"),
+    "MONAGENT_PATH": ("metrics", "a path that begins with /; using /metrics"),
+    "MONAGENT_SERIES_LIMIT": ("0", "a number from 1 to 10000000; using 10000"),
+    "MONAGENT_LABELS": ("a=1,b", "pairs like label=value separated by commas; using none"),
+    "MONAGENT_PUSHGATEWAY": (
+        "gateway:9091",
+        "a URL that begins with http:// or https://; using none",
+    ),
+    "MONAGENT_CONFIG": ("/no/such/file", "the path of a file that exists; using none"),
+    "MONAGENT_LOG_LEVEL": ("loud", "debug, info, warning, error or off; using info"),
+    "MONAGENT_BUCKETS_X": ("1,1", "rising numbers separated by commas; using the metric's own"),
+    "OTEL_EXPORTER_PROMETHEUS_PORT": ("70000", "a number from 0 to 65535; using 9464"),
+    "OTEL_RESOURCE_ATTRIBUTES": ("a=%zz", "pairs like key=value separated by commas; using none"),
+}
+
+RIGHT: dict[str, tuple[dict[str, str], Any]] = {
+    "enabled": ({"OTEL_SDK_DISABLED": "TRUE"}, False),
+    "host": ({"MONAGENT_HOST": "[::1]", "OTEL_EXPORTER_PROMETHEUS_HOST": "x"}, "::1"),
+    "port": ({"OTEL_EXPORTER_PROMETHEUS_PORT": "9000"}, 9000),
+    "exporter": ({"MONAGENT_EXPORTER": "Thread"}, "thread"),
+    "disable": (
+        {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "aiohttp-client, x"},
+        ("aiohttp_client", "x"),
+    ),
+    "excluded_urls": ({"OTEL_PYTHON_EXCLUDED_URLS": "healthz,^x/"}, ("healthz", "^x/")),
+    "labels": ({"MONAGENT_LABELS": "team=core, tier=a=b"}, {"team": "core", "tier": "a=b"}),
+    "resource_attributes": (
+        {"OTEL_RESOURCE_ATTRIBUTES": "a=b%20c,d=%C3%A9%2C"},
+        {"a": "b c", "d": "é,"},
+    ),
+    "service_name": ({"OTEL_SERVICE_NAME": "shop", "MONAGENT_SERVICE_NAME": " "}, "shop"),
+    "peer_services": ({"MONAGENT_PEER_SERVICES": "*.x.com=x,y=z"}, (("*.x.com", "x"), ("y", "z"))),
+    "otlp_endpoint": (
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318/"},
+        "http://c:4318/v1/metrics",
+    ),
+    "otlp_interval": ({"OTEL_METRIC_EXPORT_INTERVAL": "1000"}, 1000),
+    "dir": ({"MONAGENT_DIR": "state"}, os.path.abspath("state")),
+}
+
+
+def test_every_setting_of_the_table_is_an_attribute_and_nothing_else() -> None:
+    """The class says types to the checker, the table says everything else."""
+    declared = [setting.attribute for setting in settings.TABLE]
+
+    assert sorted(get_type_hints(settings.Settings)) == sorted(declared)
+    assert len(set(declared)) == len(declared)
+
+
+def test_every_setting_says_a_sentence() -> None:
+    """They are the help of options and the table of the README."""
+    for setting in settings.TABLE:
+        assert setting.sentence[0].isupper() and setting.sentence.endswith(".")
+        assert setting.name.startswith(("MONAGENT_", "OTEL_"))
+
+
+def test_nothing_set_means_the_defaults() -> None:
+    """And no problem, and every origin is the default."""
+    found = load({})
+
+    assert {s.attribute: getattr(found, s.attribute) for s in settings.TABLE} == {
+        s.attribute: s.default for s in settings.TABLE
+    }
+    assert found.problems == []
+    assert set(found.origins.values()) == {"default"}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_value_is_one_sentence_and_the_default(name: str) -> None:
+    """It names the variable, what was found, what was expected and what is used."""
+    value, expected = WRONG[name]
+
+    assert load({name: value}).problems == [f"{name}: found {value!r}, expected {expected}"]
+
+
+@pytest.mark.parametrize("attribute", RIGHT)
+def test_a_right_value_is_read(attribute: str) -> None:
+    """From our variable first, else from OpenTelemetry's; empty ones count as unset."""
+    environ, expected = RIGHT[attribute]
+    found = load(environ)
+
+    assert getattr(found, attribute) == expected
+    assert found.origins[attribute] in environ
+    assert found.problems == []
+
+
+def test_ours_comes_before_the_twin() -> None:
+    """Whatever the twin says, even if it is wrong."""
+    found = load({"MONAGENT_PORT": "1", "OTEL_EXPORTER_PROMETHEUS_PORT": "x"})
+
+    assert (found.port, found.origins["port"], found.problems) == (1, "MONAGENT_PORT", [])
+
+
+def test_a_misspelt_variable_is_named_with_the_one_that_was_meant() -> None:
+    """Silence about a typo is the worst answer."""
+    typo = load({"MONAGENT_PROT": "1"})
+    unlike = load({"MONAGENT_WHATEVER_THIS_IS": "1"})
+
+    assert " ".join(typo.problems) == (
+        "MONAGENT_PROT: found this variable, expected a known name;"
+        " did you mean MONAGENT_PORT?; it is ignored"
+    )
+    assert " ".join(unlike.problems) == (
+        "MONAGENT_WHATEVER_THIS_IS: found this variable, which nobody knows; it is ignored"
+    )
+
+
+def test_what_kubernetes_sets_for_a_service_called_monagent_is_not_ours() -> None:
+    """Every pod beside such a service has these."""
+    found = load(
+        {
+            "MONAGENT_PORT": "tcp://10.0.0.1:9464",
+            "MONAGENT_PORT_9464_TCP": "tcp://10.0.0.1:9464",
+            "MONAGENT_PORT_9464_TCP_ADDR": "10.0.0.1",
+            "MONAGENT_SERVICE_HOST": "10.0.0.1",
+            "MONAGENT_SERVICE_PORT": "9464",
+            "MONAGENT_SERVICE_PORT_METRICS": "9464",
+        }
+    )
+
+    assert (found.port, found.problems) == (9464, [])
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, "on"),
+        ({"MONAGENT_DISABLE": "STARLETTE"}, "off"),
+        ({"MONAGENT_ENABLE_ONLY": "starlette"}, "on"),
+        ({"MONAGENT_ENABLE_ONLY": "http"}, "off"),
+        ({"MONAGENT_DISABLE": "*"}, "off"),
+        ({"MONAGENT_DISABLE": "starlette", "MONAGENT_STARLETTE": "otel"}, "otel"),
+        ({"MONAGENT_STARLETTE": "0"}, "off"),
+    ],
+)
+def test_a_library_is_switched_by_its_own_variable_before_the_lists(
+    environ: dict[str, str], expected: str
+) -> None:
+    """The narrower wish wins."""
+    found = load(environ)
+
+    assert (found.library("starlette"), found.problems) == (expected, [])
+
+
+def test_a_list_names_libraries_that_exist() -> None:
+    """Ours are checked; OpenTelemetry's may hold instrumentations that we lack."""
+    ours = load({"MONAGENT_DISABLE": "starlete"})
+    theirs = load({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "starlete"})
+
+    assert " ".join(ours.problems) == (
+        "MONAGENT_DISABLE: found 'starlete', expected names that `monagent list` shows;"
+        " did you mean 'starlette'?; it is ignored"
+    )
+    assert theirs.problems == []
+
+
+def test_buckets_are_found_by_the_metrics_name() -> None:
+    """Dots and underscores are one."""
+    found = load({"MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION": "0.1, 1,2.5"})
+
+    assert found.buckets("http.server.request.duration") == (0.1, 1.0, 2.5)
+    assert found.buckets("db.client.operation.duration") is None
+
+
+def test_options_mean_variables() -> None:
+    """The command begins at the first word that is no option, or behind `--`."""
+    words = ["--port", "0", "--disable=redis,celery", "--strict", "--host", "::", "app", "--port"]
+
+    assert options.split(words) == (
+        {
+            "MONAGENT_PORT": "0",
+            "MONAGENT_DISABLE": "redis,celery",
+            "MONAGENT_STRICT": "on",
+            "MONAGENT_HOST": "::",
+        },
+        ["app", "--port"],
+    )
+    assert options.split(["--supervise", "--", "--odd"]) == (
+        {"MONAGENT_SUPERVISE": "on"},
+        ["--odd"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--prot", "1"], "found the option --prot, expected a known one; did you mean --port?"),
+        (["--port", "x"], "--port: found 'x', expected a number from 0 to 65535"),
+        (["--port"], "--port: found no value, expected a number from 0 to 65535"),
+        (["--host", "--port"], "--host: found no value, expected a host name or an address"),
+    ],
+)
+def test_a_wrong_option_is_refused_in_one_sentence(words: list[str], message: str) -> None:
+    """Whoever typed it is looking at the terminal."""
+    with pytest.raises(options.Wrong) as caught:
+        options.split(words)
+
+    assert str(caught.value) == message

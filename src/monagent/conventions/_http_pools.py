@@ -1,0 +1,167 @@
+"""Connections of HTTP clients and the pools that keep them, counted at their own events.
+
+A `Connection` is the count of one open connection and lies on the client's connection object: it
+counts as active or idle from there, and no longer once it is closed or nobody holds it.
+"""
+
+from __future__ import annotations
+
+import os
+from time import perf_counter
+
+from monagent import guard
+from monagent.conventions._failures import failure
+from monagent.conventions._peers import Peer
+from monagent.conventions.http import EDGES
+from monagent.metrics import Counter, Histogram, UpDownCounter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from monagent.metrics.recorders import Recorder
+
+_PEER = ("server.address", "server.port", "peer.service")
+
+OPEN = UpDownCounter(
+    "http.client.open_connections",
+    unit="{connection}",
+    help="Open connections, active in a call or idle in a pool.",
+    labels=(*_PEER, "http.connection.state"),
+)
+LIFETIME = Histogram(
+    "http.client.connection.duration",
+    unit="s",
+    help="Time that connections were open; many short ones tell that they are not reused.",
+    labels=_PEER,
+    buckets=(0.01, 0.1, 1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0),
+)
+MOST = UpDownCounter(
+    "http.client.connection.max",
+    unit="{connection}",
+    help="Most connections that the pools allow at once; without an address, to all peers.",
+    labels=_PEER,
+)
+WAITING = UpDownCounter(
+    "http.client.connection.pending_requests",
+    unit="{request}",
+    help="Calls that wait for a pool to have a connection for them.",
+    labels=_PEER,
+)
+WAIT = Histogram(
+    "http.client.connection.wait_time",
+    unit="s",
+    help="Time that calls waited for a connection of a full pool.",
+    labels=_PEER,
+    buckets=EDGES,
+)
+TIMEOUTS = Counter(
+    "http.client.connection.timeouts",
+    unit="{timeout}",
+    help="Calls that got no connection of a full pool in time.",
+    labels=_PEER,
+)
+
+_CLOSED, _ACTIVE, _IDLE = 0, 1, 2
+
+_forks = [0]
+os.register_at_fork(after_in_child=lambda: _forks.__setitem__(0, _forks[0] + 1))
+
+
+class Connection:
+    """One open connection, active at first. In a forked child those of its parent do not count
+    until the child uses them."""
+
+    __slots__ = ("_begin", "_cells", "_forks", "_state")
+
+    def __init__(self, peer: Peer) -> None:
+        self._cells: tuple[Recorder, Recorder, Recorder] = peer.state.get("open") or _bind(peer)
+        self._forks = _forks[0]
+        self._state = _ACTIVE
+        self._begin = perf_counter()
+        self._cells[_ACTIVE](1.0)
+
+    def busy(self) -> None:
+        """A call has got it."""
+        if self._state == _IDLE:
+            self._become(_ACTIVE)
+
+    def idle(self) -> None:
+        """It waits for the next call."""
+        if self._state == _ACTIVE:
+            self._become(_IDLE)
+
+    def close(self) -> None:
+        """It is no longer open."""
+        if self._state:
+            self._become(_CLOSED)
+
+    def __del__(self) -> None:
+        try:
+            self.close()
+        except BaseException as error:
+            guard.failed("http_client", error)
+
+    def _become(self, state: int) -> None:
+        before, self._state = self._state, state
+        cells = self._cells
+        if self._forks != _forks[0]:
+            self._forks = _forks[0]
+            before = _CLOSED
+        elif before:
+            cells[before](-1.0)
+        if state:
+            cells[state](1.0)
+        elif before:
+            cells[_CLOSED](perf_counter() - self._begin)
+
+
+class Pool:
+    """A pool that allows `most` connections, as long as somebody holds this."""
+
+    __slots__ = ("_add", "_forks", "_most")
+
+    def __init__(self, most: int, peer: Peer | None = None) -> None:
+        self._add = MOST.bind(*(peer.labels if peer else (None, None, None)))
+        self._forks = _forks[0]
+        self._most = most
+        self._add(most)
+
+    def __del__(self) -> None:
+        try:
+            if self._forks == _forks[0]:
+                self._add(-self._most)
+        except BaseException as error:
+            guard.failed("http_client", error)
+
+
+class Wait:
+    """A call that waits for a connection of a pool; `end` says whether it got one."""
+
+    __slots__ = ("_begin", "_cells")
+
+    def __init__(self, peer: Peer) -> None:
+        cells = peer.state.get("wait")
+        if cells is None:
+            labels = peer.labels
+            cells = (WAITING.bind(*labels), WAIT.bind(*labels), TIMEOUTS.bind(*labels))
+            peer.state["wait"] = cells
+        self._cells: Any = cells
+        self._begin = perf_counter()
+        cells[0](1.0)
+
+    def end(self, error: BaseException | None = None) -> None:
+        """It got a connection, or not in time, or gave up for another reason."""
+        waiting, wait, timeouts = self._cells
+        waiting(-1.0)
+        if error is None:
+            wait(perf_counter() - self._begin)
+        elif failure(error) == "pool_timeout":
+            timeouts(1.0)
+
+
+def _bind(peer: Peer) -> Any:
+    labels = peer.labels
+    cells = (LIFETIME.bind(*labels), OPEN.bind(*labels, "active"), OPEN.bind(*labels, "idle"))
+    peer.state["open"] = cells
+    return cells

@@ -1,0 +1,118 @@
+"""The servers that a program calls, as labels show them: bounded, whatever hosts it calls.
+
+A host in the table MONAGENT_PEER_SERVICES counts under its pattern; of the others the first
+MONAGENT_PEER_LIMIT are told apart, and the rest is one peer, `other`, without a port.
+"""
+
+from __future__ import annotations
+
+from monagent import settings
+from monagent.metrics import cache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    Recorders = tuple[Any, Any, Any]
+
+OTHER = "other"
+UNKNOWN = "unknown"
+"""The address of a call whose URL names none."""
+
+PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "http+unix": None}
+_MOST_KEYS = 2_000
+
+
+class Peer:
+    """One server, with the recorders of the calls to it.
+
+    `active`, `answers` and `state` are filled by who records; `look` is the time (perf_counter)
+    from which on the next answer's headers are worth reading.
+    """
+
+    __slots__ = ("active", "address", "answers", "look", "port", "service", "state")
+
+    def __init__(self, address: str, port: int | None, service: str | None) -> None:
+        self.address = address
+        self.port = port
+        self.service = service
+        self.active: dict[str, Any] = {}
+        self.answers: dict[tuple[str, int], Recorders] = {}
+        self.state: dict[str, Any] = {}
+        self.look = 0.0
+
+    @property
+    def labels(self) -> tuple[str, int | None, str | None]:
+        """server.address, server.port, peer.service."""
+        return self.address, self.port, self.service
+
+
+_peers: dict[tuple[str, int | None], Peer] = cache()
+by_origin: dict[Any, Peer] = cache()
+"""What clients look up: by `scheme://authority`, or by a tuple of scheme, host and port."""
+
+
+def of_url(url: str) -> Peer:
+    """The peer of an absolute URL."""
+    end = url.find("/", 8)  # behind https://
+    origin = url if end < 0 else url[:end]
+    try:
+        return by_origin[origin]
+    except KeyError:
+        return _of_origin(origin)
+
+
+def of(scheme: str, host: str, port: int | None) -> Peer:
+    """The peer of a host; without a port the scheme's own."""
+    key = (scheme, host, port)
+    try:
+        return by_origin[key]
+    except KeyError:
+        return _keep(key, peer(host, port or PORTS.get(scheme)))
+
+
+def peer(host: str, port: int | None) -> Peer:
+    """The peer of a host, new or known."""
+    host = host.lower().rstrip(".")
+    service = None
+    if not host:
+        host, port = UNKNOWN, None
+    elif (host, port) not in _peers:
+        pattern, service = _listed(host)
+        if pattern is not None:
+            host = pattern
+        elif len(_peers) >= settings.current().peer_limit:
+            host, port = OTHER, None
+    known = _peers.get((host, port))
+    return known or _peers.setdefault((host, port), Peer(host, port, service))
+
+
+def _listed(host: str) -> tuple[str | None, str | None]:
+    """The first pattern of the table that the host fits, and the service's name."""
+    table = settings.current().peer_services
+    if table:
+        from fnmatch import fnmatchcase  # Only who has a table pays for it.
+
+        for pattern, service in table:
+            if fnmatchcase(host, pattern.lower()):
+                return pattern, service
+    return None, None
+
+
+def _of_origin(origin: str) -> Peer:
+    scheme, _, rest = origin.partition("://")
+    for end in "/?#":
+        rest = rest.partition(end)[0]
+    authority = rest.rpartition("@")[2]
+    host, colon, port = authority.rpartition(":")
+    if not colon or "]" in port:
+        host, port = authority, ""
+    number = int(port) if port.isdigit() else PORTS.get(scheme.lower())
+    return _keep(f"{scheme}://{rest}", peer(host.strip("[]"), number))
+
+
+def _keep(key: Any, found: Peer) -> Peer:
+    if len(by_origin) >= _MOST_KEYS:
+        by_origin.clear()
+    by_origin[key] = found
+    return found

@@ -1,0 +1,99 @@
+"""Bodies of httpx: streams that the application reads or writes at its leisure, counted in passing.
+
+An answer's stream is set into httpx's own (private) holder, so `response.stream` stays what it is.
+"""
+
+from __future__ import annotations
+
+from monagent.conventions.http_client import Outgoing, Streamed
+from monagent.integrations._http_client import KEY, declared, failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from typing import Any
+
+
+class Body:
+    """Stands between httpx and the transport's stream; `Streamed` ends with it."""
+
+    __slots__ = ("_stream", "_streamed", "received")
+
+    def __init__(self, stream: Any, streamed: Streamed) -> None:
+        self._stream = stream
+        self._streamed = streamed
+        self.received = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for chunk in self._stream:
+                self.received += len(chunk)
+                yield chunk
+        except BaseException as error:
+            self.end(error)
+            raise
+
+    def close(self) -> None:
+        self.end(None)
+        self._stream.close()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in self._stream:
+                self.received += len(chunk)
+                yield chunk
+        except BaseException as error:
+            self.end(error)
+            raise
+
+    async def aclose(self) -> None:
+        self.end(None)
+        await self._stream.aclose()
+
+    def end(self, error: BaseException | None) -> None:
+        """It was read, closed or broken."""
+        try:
+            self._streamed.end(self.received, error)
+        except BaseException as ours:
+            failed("httpx", ours)
+
+
+def follow(response: Any, outgoing: Outgoing, status: int, sent: int | None) -> bool:
+    """Count the call when the stream of its answer is over; False when it has none."""
+    holder = response.stream
+    if response.is_closed or "_stream" not in getattr(holder, "__dict__", ()):
+        return False
+    holder._stream = Body(holder._stream, outgoing.streams(status, response.headers, sent))
+    return True
+
+
+def counting(original: Any) -> Any:
+    """Wrapper of the `__iter__` of a request's body that has no length."""
+
+    def __iter__(self: Any) -> Iterator[bytes]:
+        count = 0
+        for part in original(self):
+            count += len(part)
+            vars(self)[KEY] = count
+            yield part
+
+    return __iter__
+
+
+def counting_async(original: Any) -> Any:
+    """The same for `__aiter__`."""
+
+    async def __aiter__(self: Any) -> AsyncIterator[bytes]:
+        count = 0
+        async for part in original(self):
+            count += len(part)
+            vars(self)[KEY] = count
+            yield part
+
+    return __aiter__
+
+
+def uploaded(request: Any) -> int | None:
+    """Bytes of a request's body that is not simply bytes."""
+    count: int | None = getattr(request.stream, KEY, None)
+    return declared(request.headers) if count is None else count

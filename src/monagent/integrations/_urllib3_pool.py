@@ -1,0 +1,118 @@
+"""urllib3's connections and pools: wrappers that keep the count on the connection's own object.
+
+A connection counts from its `connect` to its `close`, whoever calls them; the pool only says
+whether it is idle. Calls wait for a connection in pools with `block=True` alone.
+"""
+
+from __future__ import annotations
+
+from monagent.conventions._http_pools import Connection, Pool, Wait
+from monagent.conventions._peers import Peer, of
+from monagent.integrations._http_client import KEY, failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def connecting(original: Any) -> Any:
+    """Wrapper of `HTTPConnection.connect`."""
+
+    def connect(self: Any) -> Any:
+        result = original(self)
+        try:
+            vars(self)[KEY] = Connection(_peer(self))
+        except BaseException as error:
+            failed("urllib3", error)
+        return result
+
+    return connect
+
+
+def closing(original: Any) -> Any:
+    """Wrapper of `HTTPConnection.close`."""
+
+    def close(self: Any) -> Any:
+        try:
+            counted = vars(self).pop(KEY, None)
+            if counted is not None:
+                counted.close()
+        except BaseException as error:
+            failed("urllib3", error)
+        return original(self)
+
+    return close
+
+
+def taking(original: Any) -> Any:
+    """Wrapper of `HTTPConnectionPool._get_conn`."""
+
+    def _get_conn(self: Any, *args: Any, **kwargs: Any) -> Any:
+        wait = None
+        try:
+            if self.block and self.pool is not None and self.pool.empty():
+                wait = Wait(of(self.scheme, self.host, self.port))
+        except BaseException as error:
+            failed("urllib3", error)
+        try:
+            connection = original(self, *args, **kwargs)
+        except BaseException as error:
+            _waited(wait, error)
+            raise
+        if wait is not None:
+            _waited(wait, None)
+        try:
+            counted = vars(connection).get(KEY)
+            if counted is not None:
+                counted.busy()
+        except BaseException as error:
+            failed("urllib3", error)
+        return connection
+
+    return _get_conn
+
+
+def giving(original: Any) -> Any:
+    """Wrapper of `HTTPConnectionPool._put_conn`."""
+
+    def _put_conn(self: Any, conn: Any) -> Any:
+        # Before the pool has it: from then on it may be another thread's.
+        try:
+            counted = vars(conn).get(KEY) if conn is not None else None
+            if counted is not None:
+                counted.idle()
+        except BaseException as error:
+            failed("urllib3", error)
+        return original(self, conn)
+
+    return _put_conn
+
+
+def making(original: Any) -> Any:
+    """Wrapper of `HTTPConnectionPool.__init__`."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            if self.block:
+                vars(self)[KEY] = Pool(self.pool.maxsize, of(self.scheme, self.host, self.port))
+        except BaseException as error:
+            failed("urllib3", error)
+
+    return __init__
+
+
+def _waited(wait: Wait | None, error: BaseException | None) -> None:
+    try:
+        if wait is not None:
+            wait.end(error)
+    except BaseException as ours:
+        failed("urllib3", ours)
+
+
+def _peer(connection: Any) -> Peer:
+    scheme = "https" if connection.default_port == 443 else "http"
+    tunnel = getattr(connection, "_tunnel_host", None)
+    if tunnel:
+        return of("https", tunnel, getattr(connection, "_tunnel_port", None))
+    return of(scheme, connection.host, connection.port)

@@ -47,28 +47,14 @@ class Forged:
 
     def content(self) -> bytes:
         """The file's bytes."""
-        room = 16 * 1024
-        while True:
-            try:
-                return self._content(room)
-            except ValueError:
-                room *= 2
-
-    def _content(self, room: int) -> bytes:
-        cells_at = layout.HEADER_SIZE + room + layout.CHUNK_HEAD
-        records = _record({"info": self.info})
         cells: list[float] = []
-        numbers: dict[Instrument, int] = {}
-        for instrument, attributes, values in self.series:
-            if instrument not in numbers:
-                numbers[instrument] = len(numbers)
-                records += _record(_described(numbers[instrument], instrument))
-            at = cells_at // 8 + len(cells)
-            series = {"series": numbers[instrument], "at": at, "width": len(values)}
-            records += _record({**series, "attributes": attributes})
+        offsets = []
+        for _, _, values in self.series:
+            offsets.append(len(cells))
             cells += values
-        if len(records) > room - layout.CHUNK_HEAD:
-            raise ValueError("more room")
+        # Descriptors name places behind them: a try with none tells how much room they take.
+        tried = self._records([0] * len(offsets))
+        room = layout.CHUNK_HEAD + sum(map(len, tried)) + 16 * len(tried)
         head = struct.pack(
             layout.HEADER,
             layout.MAGIC,
@@ -81,10 +67,23 @@ class Forged:
             1.0,
             self.nonce,
         )
-        body = struct.pack(layout.CHUNK, layout.DESCRIPTORS, room) + records
+        first = (layout.HEADER_SIZE + room + layout.CHUNK_HEAD) // 8
+        records = self._records([first + offset for offset in offsets])
+        body = struct.pack(layout.CHUNK, layout.DESCRIPTORS, room) + b"".join(records)
         tail = struct.pack(layout.CHUNK, layout.CELLS, len(cells) * 8 + layout.CHUNK_HEAD)
         tail += struct.pack(f"{len(cells)}d", *cells)
         return head.ljust(layout.HEADER_SIZE, b"\0") + body.ljust(room, b"\0") + tail
+
+    def _records(self, places: list[int]) -> list[bytes]:
+        records = [_record({"info": self.info})]
+        numbers: dict[Instrument, int] = {}
+        for (instrument, attributes, values), place in zip(self.series, places, strict=True):
+            if instrument not in numbers:
+                numbers[instrument] = len(numbers)
+                records.append(_record(_described(numbers[instrument], instrument)))
+            series = {"series": numbers[instrument], "at": place, "width": len(values)}
+            records.append(_record({**series, "attributes": attributes}))
+        return records
 
 
 class Deaths:

@@ -1,0 +1,69 @@
+"""Single operations: CPU of a program that repeats one, each block in a fresh process, in turn."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+
+from benchmarks.processes import ROOT, clean, free_port, running, wait_for
+from benchmarks.report import Row, progress
+from benchmarks.scenarios import Operation
+from benchmarks.scraping import scrape
+from benchmarks.variants import MONAGENT, Variant
+from monagent.demo.exposition import histograms, parse
+
+ROUNDS = 9
+
+
+def measure(scenario: Operation, environ: Mapping[str, str]) -> list[Row]:
+    """One row per variant: CPU seconds per operation, median over all blocks."""
+    blocks: dict[str, list[float]] = {variant.name: [] for variant in scenario.rows}
+    for turn in range(ROUNDS):
+        progress(scenario.title, turn + 1, ROUNDS)
+        for variant in scenario.rows:
+            blocks[variant.name].append(_block(scenario, variant, environ))
+    _verify(scenario, environ)
+    return [Row(name, statistics.median(found)) for name, found in blocks.items()]
+
+
+def command(scenario: Operation, times: int) -> tuple[str, ...]:
+    return (sys.executable, "-m", f"benchmarks.apps.{scenario.program}", str(times))
+
+
+def _block(scenario: Operation, variant: Variant, environ: Mapping[str, str]) -> float:
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        own = {k: v.format(port=free_port(), folder=folder) for k, v in variant.environ.items()}
+        done = subprocess.run(
+            [*variant.prefix, *command(scenario, scenario.times)],
+            cwd=ROOT,
+            env={**clean(os.environ), **environ, **own},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if variant.ours:
+            wait_for(lambda: not os.path.exists(f"{folder}/endpoint"), "the exporter's end")
+    if done.returncode:
+        raise RuntimeError(f"{scenario.title}, {variant.name}:\n{done.stderr[-3000:]}")
+    return float(done.stdout.split()[-1])
+
+
+def _verify(scenario: Operation, environ: Mapping[str, str]) -> None:
+    """Raises unless the endpoint counts each operation once."""
+    times = scenario.times // 10
+    expected = times + times // 10
+    shell = ("sh", "-c", '"$@"; sleep 3600', "sh", *command(scenario, times))
+    with running(MONAGENT, shell, environ) as program:
+        url = program.endpoint()
+
+        def counted() -> float:
+            samples = list(parse(scrape(url)[1]))
+            return sum(one.count for one in histograms(samples, scenario.family, ()).values())
+
+        wait_for(lambda: counted() >= expected, f"{expected} operations on the endpoint")
+        if counted() != expected + scenario.beside:
+            raise AssertionError(f"monagent counted {counted():.0f} of {expected} operations")

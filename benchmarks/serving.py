@@ -1,0 +1,58 @@
+"""Servers under load: all variants run, blocks of requests go to them in turn, medians count."""
+
+from __future__ import annotations
+
+import statistics
+import urllib.request
+from collections.abc import Mapping
+from contextlib import ExitStack
+
+from benchmarks.load import Client
+from benchmarks.processes import Program, cpu, listening, running
+from benchmarks.report import Row, progress
+from benchmarks.scenarios import Server
+from monagent.demo.exposition import histograms, parse
+
+STARTS = 3  # Fresh processes, since memory layout alone moves a result by some percent.
+ROUNDS = 7
+CONNECTIONS = 8
+DURATION = "http_server_request_duration_seconds"
+
+
+def measure(scenario: Server, environ: Mapping[str, str]) -> list[Row]:
+    """One row per variant: CPU seconds per request, median over all blocks."""
+    blocks: dict[str, list[float]] = {variant.name: [] for variant in scenario.rows}
+    for start in range(STARTS):
+        with ExitStack() as stack:
+            programs = []
+            for variant in scenario.rows:
+                program = stack.enter_context(running(variant, scenario.command, environ))
+                listening(program.port)
+                _block(program, scenario)  # Warm: caches, specialised bytecode.
+                programs.append(program)
+            for turn in range(ROUNDS):
+                progress(scenario.title, start * ROUNDS + turn + 1, STARTS * ROUNDS)
+                for program in programs:
+                    blocks[program.variant.name].append(_block(program, scenario))
+            for program in programs:
+                if program.variant.ours:
+                    _verify(program, (ROUNDS + 1) * (scenario.requests + CONNECTIONS))
+    return [Row(name, statistics.median(found)) for name, found in blocks.items()]
+
+
+def _block(program: Program, scenario: Server) -> float:
+    """CPU seconds per request over one block of them."""
+    # Connections are new, since servers close idle ones; each has had one request before the clock.
+    with Client(program.port, scenario.path, CONNECTIONS) as client:
+        before = cpu(program.pid)
+        client.send(scenario.requests)
+        return (cpu(program.pid) - before) / scenario.requests
+
+
+def _verify(program: Program, sent: int) -> None:
+    """Raises unless the endpoint counts what was sent: a cheap agent must not be a deaf one."""
+    with urllib.request.urlopen(program.endpoint(), timeout=30) as answer:
+        samples = list(parse(answer.read().decode()))
+    counted = sum(one.count for one in histograms(samples, DURATION, ()).values())
+    if counted != sent:
+        raise AssertionError(f"monagent counted {counted:.0f} of {sent} requests")

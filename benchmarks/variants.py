@@ -1,0 +1,73 @@
+"""The ways to run one program: bare, with monagent, with each peer."""
+
+from __future__ import annotations
+
+import sysconfig
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """A row: its name, what stands before the command, what is added to the environment.
+
+    `{port}` and `{folder}` in environment values become a free port and an own, empty folder.
+    """
+
+    name: str
+    prefix: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ours(self) -> bool:
+        return self.name == "monagent"
+
+
+OTEL = {
+    "OTEL_SERVICE_NAME": "bench",
+    "OTEL_TRACES_EXPORTER": "none",
+    "OTEL_LOGS_EXPORTER": "none",
+    "OTEL_METRICS_EXPORTER": "prometheus",
+    "OTEL_EXPORTER_PROMETHEUS_PORT": "{port}",
+    "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",
+}
+
+BARE = Variant("bare")
+NOISE = Variant("bare again (noise)")
+MONAGENT = Variant(
+    "monagent",
+    (str(SCRIPTS / "monagent"), "run"),
+    {"MONAGENT_PORT": "0", "MONAGENT_DIR": "{folder}", "MONAGENT_LOG_LEVEL": "warning"},
+)
+PROMETHEUS = Variant(
+    "prometheus_client, multiprocess",
+    environ={"BENCH_PEER": "prometheus_client", "PROMETHEUS_MULTIPROC_DIR": "{folder}"},
+)
+INSTRUMENTATOR = Variant(
+    "prometheus-fastapi-instrumentator", environ={"BENCH_PEER": "instrumentator"}
+)
+STARLETTE_EXPORTER = Variant("starlette_exporter", environ={"BENCH_PEER": "starlette_exporter"})
+OPENTELEMETRY = Variant(
+    "opentelemetry-instrument", (str(SCRIPTS / "opentelemetry-instrument"),), OTEL
+)
+OPENTELEMETRY_TUNED = Variant(
+    "opentelemetry-instrument, no span sampled",
+    (str(SCRIPTS / "opentelemetry-instrument"),),
+    {**OTEL, "OTEL_TRACES_SAMPLER": "always_off"},
+)
+
+FASTAPI = (
+    BARE,
+    MONAGENT,
+    INSTRUMENTATOR,
+    NOISE,
+    STARLETTE_EXPORTER,
+    PROMETHEUS,
+    OPENTELEMETRY_TUNED,
+    OPENTELEMETRY,
+)
+WSGI = (BARE, MONAGENT, PROMETHEUS, NOISE, OPENTELEMETRY_TUNED, OPENTELEMETRY)
+LIBRARY = (BARE, MONAGENT, NOISE, OPENTELEMETRY_TUNED, OPENTELEMETRY)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
+from _thread import start_new_thread
 
-from monagent import guard, process_role, settings, spawn, tree, where
+from monagent import awaiting, guard, process_role, settings, tree, where
+from monagent.store.shard import Shard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +24,9 @@ WRONG_USAGE = 2
 
 _state: list[str] = []
 """The tree's state directory once there is one."""
+
+# Taken now: gevent replaces them later, and what we wait for must not run its loop.
+_UNPATCHED = (os.waitpid, start_new_thread)
 
 
 def start(environ: MutableMapping[str, str]) -> None:
@@ -43,13 +48,15 @@ def ensure_exporter() -> None:
     """
     if not _state or tree.exporter_runs(_state[0]):
         return
+    from monagent import spawn
+
     found = settings.current()
     if found.exporter == "thread":
         from monagent import exporter
 
         exporter.serve_in_thread(_state[0], found)
     else:
-        spawn.late(_state[0], {**os.environ, **settings.absolute(found)})
+        spawn.late(_state[0], {**os.environ, **settings.absolute(found)}, *_UNPATCHED)
 
 
 def _start(environ: MutableMapping[str, str]) -> None:
@@ -69,8 +76,8 @@ def _start(environ: MutableMapping[str, str]) -> None:
     if reason:
         guard.say(reason)
     _export(found, directory, environ)
-    _record(found, directory)
-    _watch(found, environ)
+    shard = Shard(directory, info(found))
+    awaiting.wait(lambda: _watch(found, shard, environ))
 
 
 def _start_guarded(environ: MutableMapping[str, str]) -> None:
@@ -97,25 +104,21 @@ def _export(found: Settings, directory: str | None, environ: MutableMapping[str,
         return
     _state[:] = [directory]
     if found.exporter == "process" and not tree.exporter_runs(directory):
+        from monagent import spawn
+
         spawn.early(directory, {**environ, **settings.absolute(found)})
 
 
-def _record(found: Settings, directory: str | None) -> None:
-    from monagent import metrics
+def _watch(found: Settings, shard: Shard, environ: MutableMapping[str, str]) -> None:
+    """The first library that we know is being imported: load what records, and hook imports."""
+    from monagent import dependencies, metrics
+    from monagent.instrument import hooks, status
     from monagent.metrics.pulse import checks
-    from monagent.store.shard import Shard
 
-    shard = Shard(directory, info(found))
     metrics.use(metrics.Recording(shard, found.series_limit, found.buckets))
     if _state:
         checks.append(ensure_exporter)
     guard.on_failure = _count_failure
-
-
-def _watch(found: Settings, environ: MutableMapping[str, str]) -> None:
-    from monagent import dependencies
-    from monagent.instrument import hooks, status
-
     dependencies.offer(where.site(environ))
     status.listeners.append(_tell_status)
     hooks.modes.append(found.library)

@@ -14,8 +14,14 @@ BACKLOG = 128
 
 def listen(host: str, port: int) -> _socket.socket:
     """A socket listening there. Raises OSError when the address is taken or not ours."""
+    # As bytes: text would load the codec for international names, 5 ms.
     family, kind, protocol, _, address = _socket.getaddrinfo(
-        host or None, port, 0, _socket.SOCK_STREAM, 0, _socket.AI_PASSIVE
+        host.encode("ascii" if host.isascii() else "idna"),
+        port,
+        0,
+        _socket.SOCK_STREAM,
+        0,
+        _socket.AI_PASSIVE,
     )[0]
     sock = _socket.socket(family, kind | _socket.SOCK_CLOEXEC, protocol)
     try:

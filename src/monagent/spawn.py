@@ -12,11 +12,7 @@ from monagent import guard, tree, where
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-# Taken now: gevent replaces them later, and what we wait for must not run its loop.
-_waitpid = os.waitpid
-_start_thread = __import__("_thread").start_new_thread
+    from collections.abc import Callable, Mapping
 
 
 def command(directory: str, *options: str) -> list[str]:
@@ -53,11 +49,19 @@ def early(
                 _become_exporter(directory, environ, fd, told)
         finally:
             os._exit(1)
-    _waitpid(child, 0)
+    os.waitpid(child, 0)
 
 
-def late(directory: str, environ: Mapping[str, str]) -> None:
-    """Start it from a program at work, which may hold threads and locks that do not bear a fork."""
+def late(
+    directory: str,
+    environ: Mapping[str, str],
+    waitpid: Callable[[int, int], object],
+    start_thread: Callable[..., object],
+) -> None:
+    """Start it from a program at work, which may hold threads and locks that do not bear a fork.
+
+    `waitpid` and `start_thread` are those of Python, not what gevent has put in their place.
+    """
     tree.announce_exporter(directory)
     argv = command(directory, "--detach")
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
@@ -73,13 +77,13 @@ def late(directory: str, environ: Mapping[str, str]) -> None:
         setsid=True,
         setsigmask=(),
     )
-    _start_thread(_reap, (child,))
+    start_thread(_reap, (waitpid, child))
 
 
-def _reap(child: int) -> None:
+def _reap(waitpid: Callable[[int, int], object], child: int) -> None:
     """The child forks at once and ends; a program that waits for any child may be faster."""
     try:
-        _waitpid(child, 0)
+        waitpid(child, 0)
     except OSError:
         pass
     except BaseException as error:

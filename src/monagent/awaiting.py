@@ -1,0 +1,77 @@
+"""Waits for the first import of a library that monagent knows, and only then loads the rest.
+
+A program that imports none of them (half of all Pythons are short helpers) saves half the cost.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from _thread import RLock
+
+from monagent import guard, where
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+
+class Finder:
+    """Stands first in `sys.meta_path` until a name of interest is asked for."""
+
+    def __init__(self, names: frozenset[str], begin: Callable[[], None]) -> None:
+        self.names = names
+        self.begin: list[Callable[[], None]] = [begin]
+        self.real: list[Any] = []
+        self.lock = RLock()
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """What the real finder finds, which takes our place now."""
+        if name.partition(".")[0] not in self.names:
+            return None
+        # Threads that import at the same time wait for the hooks; a second is an age for that.
+        locked = self.lock.acquire(timeout=1.0)
+        try:
+            if self.begin:
+                self._begin()
+        finally:
+            if locked:
+                self.lock.release()
+        # An import runs through the list as it was: it would pass over what was put first.
+        spec: ModuleSpec | None = None
+        for finder in self.real:
+            spec = finder.find_spec(name, path, target)
+        return spec
+
+    def _begin(self) -> None:
+        before = list(sys.meta_path)
+        try:
+            self.begin.pop()()
+        except BaseException as error:
+            guard.failed("imports", error)
+        self.real = [one for one in sys.meta_path[:1] if one not in before]
+        if self in sys.meta_path:
+            sys.meta_path.remove(self)
+
+
+def wait(begin: Callable[[], None]) -> None:
+    """Call `begin` when the first known library is imported, or now if one has been."""
+    names = known()
+    if any(name in sys.modules for name in names):
+        begin()
+    else:
+        sys.meta_path.insert(0, Finder(names, begin))
+
+
+def known() -> frozenset[str]:
+    """Names of the libraries with an integration."""
+    try:
+        files = os.listdir(os.path.join(where.PACKAGE, "integrations"))
+    except OSError:
+        return frozenset()
+    return frozenset(file[:-3] for file in files if file.endswith(".py") and file[0] != "_")

@@ -1,0 +1,1 @@
+"""Databases: SQLAlchemy, drivers and pools, against real servers and files."""

@@ -1,0 +1,43 @@
+"""Recording into a directory of the test's own, and a PostgreSQL server for all of these tests."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from monagent import metrics
+from monagent.conventions import _pools
+from monagent.instrument import hooks
+from monagent.store.shard import Shard
+from tests.database.numbers import Numbers
+from tests.services import postgres as postgres_service
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    """The state directory."""
+    directory = tmp_path / "state"
+    directory.mkdir(mode=0o700)
+    return directory
+
+
+@pytest.fixture
+def numbers(state: Path) -> Iterator[Numbers]:
+    """What was recorded since the test began; libraries are watched until it ends."""
+    gc.collect()  # Pools of the test before would keep their names.
+    _pools._texts.clear()
+    metrics.use(metrics.Recording(Shard(str(state))))
+    hooks.install()
+    yield Numbers(str(state))
+    hooks.uninstall()
+    metrics.use(metrics.Recording())
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_service.Server]:
+    """A PostgreSQL server; the tests share it, so each uses tables of its own."""
+    with postgres_service.server() as server:
+        yield server

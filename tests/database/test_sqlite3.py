@@ -1,0 +1,180 @@
+"""sqlite3: counts, and types that stay what they were."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+import sqlite3
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.database.numbers import Numbers
+
+
+def test_every_way_to_execute_counts_once(numbers: Numbers, tmp_path: Path) -> None:
+    """On the connection and on its cursor; scripts as one batch."""
+    with sqlite3.connect(tmp_path / "shop.db") as connection:
+        connection.execute("CREATE TABLE t (a)")
+        connection.executemany("INSERT INTO t VALUES (?)", [(1,), (2,)])
+        connection.executescript("DELETE FROM t; DELETE FROM t")
+        cursor = connection.cursor()
+        cursor.execute("SELECT * FROM t").fetchall()
+        cursor.executemany("INSERT INTO t VALUES (?)", [(3,)])
+        cursor.executescript("SELECT 1; SELECT 2")
+    connection.close()
+
+    assert numbers.operations() == {"CREATE": 1, "INSERT": 2, "SELECT": 1, "BATCH": 2}
+    assert numbers.databases() == {("sqlite", "shop.db")}
+
+
+def test_errors_carry_their_type_and_pass_unchanged(numbers: Numbers) -> None:
+    """What sqlite3 raises arrives as it was raised."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE TABLE t (a UNIQUE)")
+    connection.execute("INSERT INTO t VALUES (1)")
+
+    with pytest.raises(sqlite3.IntegrityError, match=r"UNIQUE constraint failed: t\.a") as caught:
+        connection.execute("INSERT INTO t VALUES (1)")
+    with pytest.raises(sqlite3.OperationalError, match="syntax error"):
+        connection.execute("SELEC 1")
+    connection.close()
+
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+    code = getattr(caught.value, "sqlite_errorname", "")  # from 3.11 on
+    failures = {label for label in numbers.operations() if "Error" in label}
+    general = getattr(sqlite3, "SQLITE_ERROR", None) and "SQLITE_ERROR "
+    assert failures == {
+        f"INSERT {code} sqlite3.IntegrityError".replace("  ", " "),
+        f"_OTHER {general or ''}sqlite3.OperationalError",
+    }
+
+
+def test_the_first_refused_connection_is_an_increase(numbers: Numbers) -> None:
+    """The count of failed connections begins at 0 with the library."""
+    with sqlite3.connect(":memory:") as connection:
+        connection.execute("SELECT 1")
+    connection.close()
+
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        sqlite3.connect("/nowhere/at/all.db")
+
+    assert numbers.refusals() == {"sqlite3.OperationalError": 1}
+
+
+def test_types_are_what_the_module_says(numbers: Numbers) -> None:
+    """`type() is`, `isinstance`, `repr`, names and refusals to be pickled hold."""
+    connection = sqlite3.connect(":memory:")
+    cursor = connection.cursor()
+
+    assert type(connection) is sqlite3.Connection
+    assert type(connection) is sqlite3.dbapi2.Connection
+    assert type(cursor) is type(connection.execute("SELECT 1")) is sqlite3.Cursor
+    assert cursor.execute("SELECT 1") is cursor
+    assert cursor.connection is connection
+    assert repr(connection).startswith("<sqlite3.Connection object at")
+    assert (sqlite3.Connection.__module__, sqlite3.Connection.__qualname__) == (
+        "sqlite3",
+        "Connection",
+    )
+    assert pickle.loads(pickle.dumps(sqlite3.Connection)) is sqlite3.Connection
+    assert not hasattr(connection, "__dict__")
+    for attempt in (copy.copy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot pickle"):
+            attempt(connection)
+    connection.close()
+
+
+def test_signatures_and_docs_are_those_of_the_c_functions(numbers: Numbers) -> None:
+    """What can be read of them; some C functions tell no signature at all."""
+    import _sqlite3
+
+    assert inspect.signature(sqlite3.Cursor.execute) == inspect.signature(_sqlite3.Cursor.execute)
+    for name in ("execute", "executemany", "executescript", "cursor"):
+        ours, theirs = getattr(sqlite3.Connection, name), getattr(_sqlite3.Connection, name)
+        assert (ours.__name__, ours.__doc__) == (theirs.__name__, theirs.__doc__)
+    assert sqlite3.connect.__doc__ == _sqlite3.connect.__doc__
+    assert sqlite3.connect.__name__ == "connect"
+
+
+def test_the_applications_own_factories_are_respected(numbers: Numbers) -> None:
+    """Given by name or by position; its subclasses record as well."""
+
+    class Mine(sqlite3.Connection):
+        """An application's connection with a cursor of its own."""
+
+        def cursor(self, factory: type = sqlite3.Cursor) -> sqlite3.Cursor:  # type: ignore[override]
+            return super().cursor(Told)
+
+    class Told(sqlite3.Cursor):
+        """An application's cursor."""
+
+    named = sqlite3.connect(":memory:", factory=Mine)
+    assert type(named) is Mine
+    assert type(named.cursor()) is Told
+    named.cursor().execute("SELECT 1")
+    named.execute("SELECT 2")
+    named.close()
+
+    assert numbers.operations() == {"SELECT": 2}
+
+
+def test_rows_and_attributes_pass_through(numbers: Numbers) -> None:
+    """Row factories, parameters by name, blobs and the context manager work as before."""
+    connection = sqlite3.connect(":memory:")
+    connection.row_factory = sqlite3.Row
+    row = connection.execute("SELECT :a AS a", {"a": b"\xff"}).fetchone()
+    assert (row["a"], row.keys()) == (b"\xff", ["a"])
+    with pytest.raises(AttributeError):
+        connection.anything = 1  # type: ignore[attr-defined]
+    with pytest.raises(TypeError):
+        connection.execute()  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        connection.execute(sql="SELECT 1")  # type: ignore[call-arg]
+    connection.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed database"):
+        connection.execute("SELECT 1")
+
+
+def test_threads_keep_their_own_connections(numbers: Numbers) -> None:
+    """A connection used in another thread is refused as before, and every thread counts."""
+    connection = sqlite3.connect(":memory:")
+    refused: list[BaseException] = []
+
+    def use() -> None:
+        try:
+            connection.execute("SELECT 1")
+        except sqlite3.ProgrammingError as error:
+            refused.append(error)
+        with sqlite3.connect(":memory:") as own:
+            own.execute("SELECT 1")
+        own.close()
+
+    threads = [threading.Thread(target=use) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    connection.close()
+
+    assert len(refused) == 4
+    assert numbers.operations()["SELECT"] == 4
+
+
+def test_everything_is_put_back(state: Path) -> None:
+    """After the hooks are gone the module holds the C types again."""
+    import _sqlite3
+
+    from monagent.instrument import hooks
+
+    hooks.install()
+    during = sqlite3.Connection
+    hooks.uninstall()
+
+    assert during is not _sqlite3.Connection
+    assert sqlite3.Connection is sqlite3.dbapi2.Connection is _sqlite3.Connection
+    assert sqlite3.Cursor is _sqlite3.Cursor
+    assert sqlite3.connect is _sqlite3.connect

@@ -1,0 +1,369 @@
+"""Last numbers reach an OTLP receiver, a Pushgateway and a file, sent by the exporter alone."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.sdk.metrics.export import Gauge
+
+from monagent.exporter.delivery import Failed, Pushgateway, Textfile, deliver, group_url
+from monagent.exporter.disk import Disk
+from monagent.exporter.engine import Total
+from monagent.exporter.otel import metrics_data
+from monagent.exporter.table import Table
+from tests.exporter.forge import ACTIVE, LATENCY, REQUESTS, TEMPERATURE, Forged
+from tests.exporter.running import exporter, fetch, sleeper, text_samples, until, write_root
+
+NOTHING = Total(Table(), [], {}, 0.0)
+
+
+class Receiver:
+    """An OTLP receiver over HTTP, which refuses the first `refusals` requests."""
+
+    def __init__(self, refusals: int = 0) -> None:
+        self.requests: list[ExportMetricsServiceRequest] = []
+        self.headers: list[dict[str, str]] = []
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                nonlocal refusals
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if self.headers.get("content-encoding") == "gzip":
+                    body = gzip.decompress(body)
+                refusals -= 1
+                self.send_response(503 if refusals >= 0 else 200)
+                answer = ExportMetricsServiceResponse().SerializeToString()
+                self.send_header("Content-Length", str(len(answer)))
+                self.end_headers()
+                self.wfile.write(answer)
+                if refusals < 0:
+                    receiver.headers.append(dict(self.headers.items()))
+                    receiver.requests.append(ExportMetricsServiceRequest.FromString(body))
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stops it."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def metrics(self) -> dict[str, Any]:
+        """The metrics of the last request, by name."""
+        [resource] = self.requests[-1].resource_metrics
+        return {m.name: m for scope in resource.scope_metrics for m in scope.metrics}
+
+    def resource(self) -> dict[str, str]:
+        """The resource of the last request."""
+        [found] = self.requests[-1].resource_metrics
+        return {one.key: one.value.string_value for one in found.resource.attributes}
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    """An OTLP receiver."""
+    found = Receiver()
+    yield found
+    found.close()
+
+
+def counted(path: Path, pid: int) -> None:
+    """A process that did a little of everything, as a user's own service."""
+    Forged(
+        str(path),
+        [
+            (REQUESTS, {"route": "/", "ok": True, "n": 5, "tags": ["a"]}, [3.0]),
+            (LATENCY, {}, [0.75, 1.0, 0.0, 2.0, 0.01, 7.5]),
+            (ACTIVE, {}, [1.0]),
+            (TEMPERATURE, {"room": "a"}, [21.5, 1.0]),
+            (TEMPERATURE, {"room": "never"}, [0.0, 0.0]),
+        ],
+        pid=pid,
+        info={"argv0": "job.py", "resource": {"team": "blue"}},
+    )
+
+
+def test_otlp_is_pushed_at_the_interval_and_once_at_the_end(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """With all kinds, attribute types, the resource, and headers from the environment."""
+    with sleeper() as root:
+        write_root(tmp_path, root.pid)
+        counted(tmp_path, root.pid)
+        with exporter(
+            tmp_path,
+            OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url,
+            OTEL_EXPORTER_OTLP_HEADERS="x-token=secret",
+            OTEL_METRIC_EXPORT_INTERVAL="300",
+            OTEL_SERVICE_NAME="billing",
+        ) as running:
+            until(lambda: receiver.requests, "a push")
+            metrics = receiver.metrics()
+            assert receiver.headers[0]["x-token"] == "secret"
+            assert (
+                receiver.resource().items() >= {"service.name": "billing", "team": "blue"}.items()
+            )
+            assert metrics["http.server.active_requests"].sum.data_points[0].as_double == 1
+            root.kill()
+            root.wait()
+            assert running.process.wait(20) == 0
+
+    last = receiver.metrics()
+    assert "http.server.active_requests" not in last
+    [point] = last["http.requests"].sum.data_points
+    assert last["http.requests"].sum.is_monotonic
+    assert (point.as_double, point.start_time_unix_nano) == (3, 1_000_000_000)
+    kinds = {one.key: one.value.WhichOneof("value") for one in point.attributes}
+    assert kinds == {
+        "route": "string_value",
+        "ok": "bool_value",
+        "n": "int_value",
+        "tags": "array_value",
+    }
+    [point] = last["http.server.request.duration"].histogram.data_points
+    assert (point.count, point.sum, list(point.bucket_counts)) == (3, 0.75, [1, 0, 2])
+    assert (point.min, point.max, list(point.explicit_bounds)) == (0.01, 7.5, [0.1, 1.0])
+    assert [p.as_double for p in metrics["room.temperature"].gauge.data_points] == [21.5]
+
+
+def test_a_program_shorter_than_the_interval_is_delivered_at_its_end(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """It has ended before the exporter has even started."""
+    with sleeper() as root:
+        write_root(tmp_path, root.pid)
+        counted(tmp_path, root.pid)
+    with exporter(tmp_path, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=receiver.url + "/x") as running:
+        assert running.process.wait(20) == 0
+
+    assert receiver.metrics()["http.requests"].sum.data_points[0].as_double == 3
+
+
+def test_sigterm_delivers_and_leaves_the_state_to_a_successor(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """The program lives on; its numbers are delivered as they are now."""
+    write_root(tmp_path, os.getpid())
+    counted(tmp_path, os.getpid())
+    with exporter(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
+        assert running.get().status == 200
+        assert running.end() == 0
+
+    assert receiver.metrics()["http.server.active_requests"].sum.data_points[0].as_double == 1
+    assert len(list(tmp_path.glob("*.shard"))) == 1
+
+
+def test_a_receiver_that_refuses_at_first_gets_the_numbers_later(tmp_path: Path) -> None:
+    """The SDK's exporter repeats 503."""
+    receiver = Receiver(refusals=1)
+    try:
+        with sleeper() as root:
+            write_root(tmp_path, root.pid)
+            counted(tmp_path, root.pid)
+        with exporter(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
+            assert running.process.wait(20) == 0
+        assert receiver.metrics()["http.requests"].sum.data_points[0].as_double == 3
+    finally:
+        receiver.close()
+
+
+def test_a_goal_that_is_not_there_is_told_in_one_line_and_delays_the_end_by_little(
+    tmp_path: Path,
+) -> None:
+    """Nobody listens; the line goes to the root's stderr while it lives."""
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    root = subprocess.Popen(["sleep", "1000"], stderr=subprocess.PIPE)
+    assert root.stderr is not None
+    try:
+        write_root(tmp_path, root.pid)
+        counted(tmp_path, root.pid)
+        with exporter(tmp_path, MONAGENT_PUSHGATEWAY=f"http://127.0.0.1:{port}") as running:
+            assert running.get().status == 200
+            assert running.end() == 0
+    finally:
+        root.kill()
+        told = root.stderr.read()
+        root.stderr.close()
+        root.wait()
+
+    assert told.count(b"\n") == 2
+    assert b"the last numbers were not delivered to http://127.0.0.1:" in told
+
+
+@contextmanager
+def pushgateway() -> Iterator[int]:
+    """A real Pushgateway on a free port."""
+    binary = shutil.which("prometheus-pushgateway")
+    if binary is None:
+        pytest.skip("needs the Debian package prometheus-pushgateway")
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    child = subprocess.Popen(
+        [binary, f"--web.listen-address=127.0.0.1:{port}"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        until(lambda: _ready(port), "the Pushgateway")
+        yield port
+    finally:
+        child.terminate()
+        child.wait()
+
+
+def _ready(port: int) -> bool:
+    try:
+        return fetch(port, "/-/ready").status == 200
+    except OSError:
+        return False
+
+
+def test_a_pushgateway_and_a_file_get_the_last_numbers(tmp_path: Path) -> None:
+    """The group is that of the service, or of the program where the service has no name."""
+    state = tmp_path / "state"
+    state.mkdir()
+    with pushgateway() as port:
+        for name, given in (("job.py", ""), ("a/b", "a/b")):
+            with sleeper() as root:
+                write_root(state, root.pid)
+                counted(state, root.pid)
+            with exporter(
+                state,
+                MONAGENT_DIR=str(state),
+                MONAGENT_PUSHGATEWAY=f"http://127.0.0.1:{port}",
+                MONAGENT_TEXTFILE=str(tmp_path / "metrics.prom"),
+                MONAGENT_SERVICE_NAME=given,
+            ) as running:
+                assert running.process.wait(20) == 0
+            pushed = text_samples(fetch(port, "/metrics").text)
+            found = [
+                value
+                for key, value in pushed.items()
+                if key.startswith("http_requests_total{") and f'job="{name}"' in key
+            ]
+            assert found == [3.0], name
+
+    text = (tmp_path / "metrics.prom").read_text()
+    assert text_samples(text)["http_server_request_duration_seconds_count"] == 3.0
+    assert (tmp_path / "metrics.prom").stat().st_mode & 0o777 == 0o644
+    assert not (tmp_path / "metrics.prom.new").exists()
+
+
+@pytest.mark.parametrize(
+    ("url", "job", "expected"),
+    [
+        ("http://gw:9091", "app", "http://gw:9091/metrics/job/app"),
+        ("http://gw/x", "a b", "http://gw/x/metrics/job/a%20b"),
+        ("http://gw", "a/b", "http://gw/metrics/job@base64/YS9i"),
+        ("http://gw/metrics/job/x/instance/y", "app", "http://gw/metrics/job/x/instance/y"),
+    ],
+)
+def test_a_group_is_named_by_the_job_unless_the_url_names_one(
+    url: str, job: str, expected: str
+) -> None:
+    """Slashes need base64, by the Pushgateway's own rule."""
+    assert group_url(url, job) == expected
+
+
+def test_a_failure_is_repeated_a_few_times_unless_it_is_final() -> None:
+    """A Pushgateway that says 400 will say so again."""
+    waited: list[float] = []
+    tries: list[bool] = []
+
+    class Goal:
+        name = "goal"
+
+        def __init__(self, final: bool) -> None:
+            self.final = final
+
+        def send(self, total: Total, text: bytes) -> None:
+            tries.append(self.final)
+            raise Failed("no", self.final)
+
+    assert deliver(Goal(False), NOTHING, b"", waited.append) == "no"
+    assert deliver(Goal(True), NOTHING, b"", waited.append) == "no"
+
+    assert tries == [False] * 3 + [True]
+    assert waited == [0.5, 1.0]
+
+
+def test_a_file_that_cannot_be_written_says_why(tmp_path: Path) -> None:
+    """The old content stays."""
+
+    class Full(Disk):
+        def write(self, fd: int, data: memoryview) -> int:
+            raise OSError(28, "No space left on device")
+
+    path = tmp_path / "m.prom"
+    path.write_text("old")
+
+    with pytest.raises(Failed, match=r"m\.prom: No space left"):
+        Textfile(str(path), Full()).send(NOTHING, b"new")
+    with pytest.raises(Failed, match="No such file"):
+        Textfile("/does/not/exist/m.prom").send(NOTHING, b"new")
+    assert path.read_text() == "old"
+
+
+def test_a_password_in_the_url_is_sent_and_never_shown() -> None:
+    """As basic authentication; the failure's line names the host alone."""
+    with pytest.raises(Failed) as failure:
+        Pushgateway("http://user:secret@127.0.0.1:1", "job").send(NOTHING, b"")
+
+    assert "secret" not in str(failure.value)
+
+
+def test_the_default_mode_imports_no_protobuf_and_no_grpc() -> None:
+    """Nothing of OpenTelemetry either, and no OpenSSL."""
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import monagent.exporter as e;"
+        "e._import_asyncio_without_tls(); import monagent.exporter.life;"
+        "print([m for m in sys.modules if m.split('.')[0] in"
+        " ('google', 'grpc', 'opentelemetry', 'yaml', 'bcrypt', 'ssl', '_ssl', 'http', 'email')])"
+    )
+    root = Path(__file__).parents[2] / "src"
+
+    found = subprocess.run(
+        [sys.executable, "-I", "-c", program, str(root)], capture_output=True, check=True, text=True
+    )
+
+    assert found.stdout == "[]\n"
+
+
+def test_data_of_the_sdk_leave_out_what_nobody_contributes_to() -> None:
+    """A gauge of a dead process, and one that was never set."""
+    table = Table()
+    for attributes, feeds in (({"room": "a"}, 0), ({"room": "b"}, 1), ({"room": "c"}, 1)):
+        table.target(TEMPERATURE, attributes).feeds = feeds
+    cells = [20.0, 1.0, 21.0, 1.0, 0.0, 0.0]
+
+    data = metrics_data(table.targets, cells, {}, 1.0)
+
+    [metric] = data.resource_metrics[0].scope_metrics[0].metrics
+    assert isinstance(metric.data, Gauge)
+    assert [p.attributes for p in metric.data.data_points] == [{"room": "b"}]

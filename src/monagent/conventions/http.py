@@ -12,13 +12,16 @@ from time import perf_counter, time
 from monagent import guard, settings
 from monagent.metrics import Histogram, UpDownCounter, cache
 from monagent.metrics.pulse import due, pulse
+from monagent.metrics.recorders import together
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Any
 
     from monagent.conventions.realtime import EventStream
+    from monagent.metrics.recorders import Recorder
+
+    Labels = tuple[str, str, str, int, str | None]
 
 EDGES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0)
 """Seconds. The convention's, with 0.2 and 2, at which alerts stand."""
@@ -35,6 +38,8 @@ FRAMEWORKS = frozenset(("aiohttp", "django", "fastapi", "flask", "starlette", "t
 OTHER = "_OTHER"
 UNMATCHED = "unmatched"
 """The route of every request that no route took."""
+
+NO_BODY = frozenset((204, 304))
 
 CLIENT_DISCONNECTED = "client_disconnected"
 INCOMPLETE = "incomplete_response"
@@ -93,43 +98,49 @@ QUEUE = Histogram(
     buckets=EDGES,
 )
 
-_recorders: dict[tuple[str, str, str | None, int, str | None], tuple[Any, Any, Any, Any]] = cache()
-_adders: dict[tuple[str, str], Any] = cache()
+broken = False
+"""Measuring requests failed too often and is switched off."""
+
+arrivals: dict[tuple[str, str], tuple[str, str, Recorder]] = cache()
+"""Of known methods and schemes, for `arrived`."""
+
+recorders: dict[Labels, Callable[[float, float, float, float], None]] = cache()
+"""Of label sets that were met, for `recorder`."""
+
 _MOST_RECORDERS = 20_000
 
 
 class Exchange:
     """A request on its way through a server.
 
-    `begin` and one of `sent_all`, `broke` and `left` are called by whoever measures it, `mounted`
-    and `routed` by the routers inside. Attributes are class defaults as long as they can.
+    `begin`, `sent_all` and `over` are called by whoever measures it, `mounted` and `routed` by the
+    routers inside.
+
+    Attributes:
+        active: takes the request off the active ones; None once that is done.
+        arrival: method and scheme as labels, and what adds to the active requests.
+        start, first, end: perf_counter at the arrival, the body's first byte and its last; or 0.
+        gone: the client left before the end.
+        stream: the response is a stream of events, no answer.
+        script: SCRIPT_NAME in front of a WSGI dispatcher, until a route is found.
     """
 
     prefix = ""
-    route: str | None = None
-    status = 0
-    received = 0
-    sent = 0
-    first = 0.0  # perf_counter at the body's first byte
-    end = 0.0  # perf_counter at the last byte
+    route = UNMATCHED
+    script: str | None = None
     error: str | None = None
-    gone = False  # the client left before the end
+    active: Recorder | None = None
     recorded = False
-    active: Any = None
-    script: str | None = None  # SCRIPT_NAME in front of a dispatcher, until a route is found
-    trailers = False  # the body is not the response's end
-    stream: EventStream | None = None  # it has become a stream of events
+    start = first = end = 0.0
+    status = received = sent = 0
+    gone = False
+    stream: EventStream | None = None
 
     def begin(self, method: str, scheme: str) -> None:
         """The request has arrived."""
-        self.method = method = method if method in METHODS else OTHER
-        self.scheme = scheme = scheme if scheme == "http" or scheme == "https" else OTHER
-        try:
-            active = _adders[method, scheme]
-        except KeyError:
-            active = _adders[method, scheme] = ACTIVE.bind(method, scheme)
-        active(1.0)
-        self.active = active
+        self.arrival = arrived(method, scheme)
+        self.active = self.arrival[2]
+        self.active(1.0)
         self.start = perf_counter()
 
     def mounted(self, prefix: str) -> None:
@@ -150,28 +161,23 @@ class Exchange:
     def sent_all(self) -> None:
         """The last byte is gone; what the application does from here on is its own time.
 
-        A 5xx waits for `broke` or `left`, since the exception behind it comes last.
+        A 5xx waits for `over`, since the exception behind it comes last.
         """
         self.end = perf_counter()
         self.inactive()
         if self.status < 500 or self.gone:
             self.record()
 
-    def broke(self, error: BaseException) -> None:
-        """The application has raised."""
-        if not self.gone:
-            self.error = error_type(error)
-        self.left()
-
-    def left(self) -> None:
-        """The application is through with the request, however it ended."""
+    def over(self, error: BaseException | None) -> None:
+        """The application is through with the request, by an exception or without."""
         if self.recorded:
             return
+        if error is not None:
+            self.error = error_type(error)
         if not self.end:
             self.end = perf_counter()
-            self.inactive()
-            if not self.gone and not self.error:
-                self.error = INCOMPLETE
+            self.error = self.error or INCOMPLETE
+        self.inactive()
         self.record()
 
     def inactive(self) -> None:
@@ -188,50 +194,43 @@ class Exchange:
 
     def record(self) -> None:
         """Add it to the numbers."""
-        if self.recorded:
-            return
         self.recorded = True
-        status, error = self.status, self.error
+        status, error, end = self.status, self.error, self.end
+        method, scheme, _ = self.arrival
         if self.gone:
             status, error = status or CLIENT_CLOSED, CLIENT_DISCONNECTED
-        elif not status:
-            status = 500
+        elif status >= 500 or not status:
+            status = status or 500
+            error = error or str(status)
         if self.stream is not None:
             self.stream.ended(error)
             return
-        if error is None and status >= 500:
-            error = str(status)
-        sent = self.sent
-        if self.method == "HEAD" or status == 304 or status == 204:
-            sent = 0  # Servers drop what the application gives.
-        finished(
-            (self.method, self.scheme, self.route or UNMATCHED, status, error),
-            self.end - self.start,
-            self.received,
-            sent,
-            self.first - self.start if self.first else None,
+        record = recorder((method, scheme, self.route, status, error))
+        seconds = end - self.start
+        record(
+            seconds, self.received, self.sent, self.first - self.start if self.first else seconds
         )
-        if self.end > due[0]:
-            pulse(self.end)
+        if end > due[0]:
+            pulse(end)
 
 
-def finished(
-    labels: tuple[str, str, str | None, int, str | None],
-    seconds: float,
-    received: int,
-    sent: int,
-    first: float | None,
-) -> None:
-    """Record one request; `labels` as in `_LABELS`, sizes in bytes, `first` in seconds."""
+def arrived(method: str, scheme: str) -> tuple[str, str, Recorder]:
+    """Method and scheme as labels, and what adds to the active requests of these."""
     try:
-        duration, request, response, to_first = _recorders[labels]
+        return arrivals[method, scheme]
     except KeyError:
-        duration, request, response, to_first = _bind(labels)
-    duration(seconds)
-    request(received)
-    response(sent)
-    if first is not None:
-        to_first(first)
+        return _arrival(method, scheme)
+
+
+def recorder(labels: Labels) -> Callable[[float, float, float, float], None]:
+    """What records a request: seconds, bytes received and sent, seconds to the first byte.
+
+    The last is the first value itself, the same object, where the body came in one piece.
+    """
+    try:
+        return recorders[labels]
+    except KeyError:
+        return _bind(labels)
 
 
 def error_type(error: BaseException) -> str:
@@ -248,6 +247,8 @@ def queued(header: str) -> None:
     except ValueError:
         return
     now = time()
+    if not stamp < 1e20:  # infinite, or none
+        return
     while stamp > now * 100:  # the next smaller unit
         stamp /= 1000
     # The header comes from outside: what claims to have waited for an hour is no measurement.
@@ -285,16 +286,42 @@ def left_alone(app: object) -> bool:
 
 def failed(error: BaseException) -> None:
     """Something of ours broke while a request was measured; the request goes on."""
+    global broken
     guard.failed("http", error)
+    broken = guard.off("http")
 
 
-def _bind(labels: tuple[str, str, str | None, int, str | None]) -> tuple[Any, Any, Any, Any]:
-    bound = (
+def _arrival(method: str, scheme: str) -> tuple[str, str, Recorder]:
+    if method not in METHODS:
+        method = OTHER
+    if scheme not in ("http", "https"):
+        scheme = OTHER
+    key = (method, scheme)
+    if key not in arrivals:
+        arrivals[key] = (method, scheme, ACTIVE.bind(method, scheme))
+    return arrivals[key]
+
+
+def _bind(labels: Labels) -> Callable[[float, float, float, float], None]:
+    record = together(
         DURATION.bind(*labels),
         REQUEST_SIZE.bind(*labels),
         RESPONSE_SIZE.bind(*labels),
         FIRST_BYTE.bind(*labels),
     )
-    if len(_recorders) < _MOST_RECORDERS:
-        _recorders[labels] = bound
-    return bound
+    if labels[0] == "HEAD" or labels[3] in NO_BODY:
+        record = _without_body(record)
+    if len(recorders) < _MOST_RECORDERS:
+        recorders[labels] = record
+    return record
+
+
+def _without_body(
+    record: Callable[[float, float, float, float], None],
+) -> Callable[[float, float, float, float], None]:
+    """Servers drop the body that an application gives for such a request."""
+
+    def record_empty(seconds: float, received: float, _: float, first: float) -> None:
+        record(seconds, received, 0, first)
+
+    return record_empty

@@ -68,9 +68,9 @@ class Socket:
         if self.connection is not None:
             self.connection.ended(None if error is None else error_type(error))
         elif error is not None:
-            self.exchange.broke(error)
+            self.exchange.over(error)
         else:
-            self.exchange.left()
+            self.exchange.over(None)
 
 
 async def around(

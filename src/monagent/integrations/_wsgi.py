@@ -7,7 +7,6 @@ else is handed through item by item and closed once.
 
 from __future__ import annotations
 
-from monagent import guard
 from monagent.conventions import http
 from monagent.conventions.http import KEY, Exchange
 from monagent.conventions.realtime import EventStream
@@ -40,7 +39,7 @@ def measured_method(original: Any) -> Any:
     def __call__(self: Any, environ: Environ, start_response: Any) -> Any:
         exchange = None
         try:
-            if not nested(environ) and not guard.off("http"):
+            if not nested(environ) and not http.broken:
                 if some_off and http.left_alone(self):
                     environ[KEY] = Exchange()
                 else:
@@ -134,4 +133,4 @@ def broke(exchange: Exchange, error: BaseException) -> None:
     """The application has raised; unless it has written already, the server answers 500."""
     if not exchange.first:
         exchange.status = 500
-    exchange.broke(error)
+    exchange.over(error)

@@ -38,7 +38,7 @@ def ended(exchange: Exchange, whole: bool) -> None:
         if not whole:
             exchange.gone = True
         exchange.sent_all()
-        exchange.left()
+        exchange.over(None)
     except BaseException as error:
         http.failed(error)
 
@@ -199,7 +199,7 @@ def _broke(exchange: Exchange, error: BaseException) -> None:
     try:
         if not exchange.first:
             exchange.status = 500  # Nothing was sent, so the server still can.
-        exchange.broke(error)
+        exchange.over(error)
     except BaseException as ours:
         http.failed(ours)
 

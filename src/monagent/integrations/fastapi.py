@@ -25,13 +25,15 @@ LIBRARY = Library(
 
 
 # 0.137 nests included routers: only the route's effective context knows include_router's prefix.
+# A route that was not included goes on to Starlette's `Route.handle`.
 @replace("fastapi.routing", "APIRoute.handle", optional=True)
 def route(original: Any) -> Any:
     async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
-        try:
-            routed(scope, getattr(self, "path", None))
-        except BaseException as error:
-            http.failed(error)
+        if "fastapi" in scope:
+            try:
+                included(scope)
+            except BaseException as error:
+                http.failed(error)
         return await original(self, scope, receive, send)
 
     return handle
@@ -41,7 +43,7 @@ def route(original: Any) -> Any:
 def frontend(original: Any) -> Any:
     async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
         try:
-            routed(scope, "/{path}")
+            static_files(scope)
         except BaseException as error:
             http.failed(error)
         return await original(self, scope, receive, send)
@@ -49,16 +51,21 @@ def frontend(original: Any) -> Any:
     return handle
 
 
-def routed(scope: Scope, path: object) -> None:
-    """A route takes the request, under its path with the prefixes it was included with."""
+def included(scope: Scope) -> None:
+    """A route takes the request; if a router brought it, its path is the context's."""
     exchange = scope.get(KEY)
-    if exchange is None:
-        return
-    context = (scope.get("fastapi") or {}).get("effective_route_context")
-    if context is not None:
-        path = getattr(context, "path", "") or getattr(context, "frontend_prefix", "") + str(path)
-    if type(path) is str:
+    context = scope["fastapi"].get("effective_route_context")
+    path = getattr(context, "path", None)
+    if exchange is not None and path:
         exchange.routed(path)
+
+
+def static_files(scope: Scope) -> None:
+    """A front end's files take the request: one route for all of them."""
+    exchange = scope.get(KEY)
+    context = (scope.get("fastapi") or {}).get("effective_route_context")
+    if exchange is not None:
+        exchange.routed(getattr(context, "frontend_prefix", "") + "/{path}")
 
 
 @adopt("fastapi.applications", "FastAPI.build_middleware_stack")

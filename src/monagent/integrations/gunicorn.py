@@ -13,8 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from monagent.integrations._asgi import Receive, Send
-
 LIBRARY = Library(
     "gunicorn",
     versions=">=20",
@@ -44,13 +42,8 @@ def asgi(original: Any) -> Any:
     def load_wsgi(self: Any) -> None:
         original(self)
         try:
-            self.asgi = _asgi.measured(self.asgi, gone)
+            self.asgi = _asgi.measured(self.asgi)
         except BaseException as error:
             http.failed(error)
 
     return load_wsgi
-
-
-def gone(receive: Receive, _send: Send) -> bool:
-    """Whether the client's connection is closed."""
-    return getattr(getattr(receive, "__self__", None), "_closed", False) is True

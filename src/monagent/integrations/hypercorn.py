@@ -10,8 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from monagent.integrations._asgi import Receive, Send
-
 LIBRARY = Library(
     "hypercorn",
     versions=">=0.14",
@@ -25,7 +23,7 @@ def asgi(original: Any) -> Any:
     def __init__(self: Any, app: Any) -> None:
         original(self, app)
         try:
-            self.app = _asgi.measured(app, gone)
+            self.app = _asgi.measured(app, "closed")
         except BaseException as error:
             http.failed(error)
 
@@ -42,8 +40,3 @@ def wsgi(original: Any) -> Any:
             http.failed(error)
 
     return __init__
-
-
-def gone(_receive: Receive, send: Send) -> bool:
-    """Whether the stream is closed already."""
-    return getattr(getattr(send, "__self__", None), "closed", False) is True

@@ -35,9 +35,10 @@ def application(original: Any) -> Any:
 def route(original: Any) -> Any:
     async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
         try:
-            routed(scope, self)
+            exchange = scope[KEY]
+            exchange.route = exchange.prefix + self.path
         except BaseException as error:
-            http.failed(error)
+            untold(error)
         return await original(self, scope, receive, send)
 
     return handle
@@ -47,9 +48,9 @@ def route(original: Any) -> Any:
 def mount(original: Any) -> Any:
     async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
         try:
-            mounted(scope, self)
+            scope[KEY].mounted(self.path)
         except BaseException as error:
-            http.failed(error)
+            untold(error)
         return await original(self, scope, receive, send)
 
     return handle
@@ -66,17 +67,7 @@ def environ(original: Any) -> Any:
     return build_environ
 
 
-def routed(scope: Scope, route: Any) -> None:
-    """A route takes the request; custom ones may lack a path."""
-    exchange = scope.get(KEY)
-    path = getattr(route, "path", None)
-    if exchange is not None and type(path) is str:
-        exchange.routed(path)
-
-
-def mounted(scope: Scope, mount: Any) -> None:
-    """A mount hands the request on."""
-    exchange = scope.get(KEY)
-    path = getattr(mount, "path", None)
-    if exchange is not None and type(path) is str:
-        exchange.mounted(path)
+def untold(error: BaseException) -> None:
+    """No route was told; quite in order if nobody measures, or if a custom route has no path."""
+    if not isinstance(error, (KeyError, AttributeError, TypeError)):
+        http.failed(error)

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from monagent.integrations._asgi import Receive, Scope, Send
+    from monagent.integrations._asgi import Scope
 
 LIBRARY = Library(
     "uvicorn",
@@ -54,9 +54,4 @@ def wrap(config: Any) -> None:
     owner, name, app = config, "loaded_app", config.loaded_app
     while type(app).__name__ in ("ProxyHeadersMiddleware", "MessageLoggerMiddleware"):
         owner, name, app = app, "app", app.app
-    setattr(owner, name, measured(app, gone))
-
-
-def gone(_receive: Receive, send: Send) -> bool:
-    """Whether the client has left; uvicorn drops what is sent after that."""
-    return getattr(getattr(send, "__self__", None), "disconnected", False) is True
+    setattr(owner, name, measured(app, "disconnected"))

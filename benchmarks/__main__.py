@@ -1,4 +1,4 @@
-"""`python -m benchmarks [PART …]`: runs all parts or those named, and writes RESULTS.md when all ran."""
+"""`python -m benchmarks [PART …]`: runs all parts, or those named; all of them make RESULTS.md."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 PACKAGES = (
     "monagent", "fastapi", "starlette", "uvicorn", "uvloop", "flask", "gunicorn",
-    "prometheus-client", "prometheus-fastapi-instrumentator", "starlette-exporter", "opentelemetry-sdk",
+    "prometheus-client", "prometheus-fastapi-instrumentator", "starlette-exporter",
+    "opentelemetry-sdk",
     "opentelemetry-distro", "sqlalchemy", "psycopg", "requests", "httpx", "celery",
 )  # fmt: skip
 
@@ -18,10 +19,10 @@ PACKAGES = (
 def describe() -> list[str]:
     """Lines of Markdown."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
+    linux, python = platform.release().partition("-")[0], platform.python_version()
     return [
         f"Measured on {time.strftime('%Y-%m-%d', time.gmtime())}.",
-        f"{os.cpu_count()} cores of {_processor()},"
-        f" Linux {platform.release().split('-')[0]}, CPython {platform.python_version()}.",
+        f"{os.cpu_count()} cores of {_processor()}, Linux {linux}, CPython {python}.",
         f"{versions}.",
         "",
     ]

@@ -1,4 +1,4 @@
-"""Repeats one operation and prints the CPU seconds that each took, of all threads of the process."""
+"""Repeats one operation and prints the CPU seconds that each took, all threads counted."""
 
 from __future__ import annotations
 

@@ -1,1 +1,0 @@
-"""Celery with real workers on real brokers."""

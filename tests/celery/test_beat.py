@@ -1,0 +1,65 @@
+"""Scheduled tasks: runs that were missed are counted, those that were made are queued once."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from celery import Celery
+from celery.schedules import crontab, schedule
+
+from monagent.integrations._celery_beat import MOST, missed
+from tests.celery.running import adopted, environment, running
+
+NOW = datetime(2026, 3, 29, 12, 0, 30, tzinfo=timezone.utc)
+
+
+def every(seconds: float) -> schedule:
+    """An interval whose clock stands at NOW."""
+    return schedule(
+        timedelta(seconds=seconds), nowfun=lambda: NOW, app=Celery(set_as_current=False)
+    )
+
+
+@pytest.mark.parametrize(
+    ("last_run", "runs"),
+    [(9.0, 0), (10.0, 0), (19.9, 0), (20.0, 1), (35.0, 2), (3600.0, 359)],
+)
+def test_an_interval_misses_all_runs_but_the_one_made_now(last_run: float, runs: int) -> None:
+    """Every ten seconds, last run so many seconds ago."""
+    assert missed(every(10), NOW - timedelta(seconds=last_run), NOW) == runs
+
+
+@pytest.mark.parametrize(("minutes", "runs"), [(1, 0), (2, 1), (15, 14)])
+def test_a_crontab_misses_its_own_times(minutes: int, runs: int) -> None:
+    """Every minute, last run so many minutes ago."""
+    each = crontab(nowfun=lambda: NOW, app=Celery(set_as_current=False))
+
+    assert missed(each, NOW - timedelta(minutes=minutes), NOW) == runs
+
+
+def test_a_long_absence_is_counted_up_to_a_limit() -> None:
+    """A week of a schedule of every second takes no week to count."""
+    assert missed(every(1), NOW - timedelta(days=7), NOW) == MOST - 1
+
+
+def test_beat_queues_each_run_once_and_counts_those_of_its_absence(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """None is missed while beat runs; what was due before it came back is."""
+    beat = adopted("-m", "celery", "-A", "jobs_app", "beat", "-s", str(tmp_path / "schedule"))
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    with running(beat, environ, tmp_path) as run:
+        made = run.until(lambda now: now.total("job.enqueued") >= 3)
+    time.sleep(3)  # Its absence.
+    environ = environment(tmp_path / "others", redis_url, redis_url)
+    with running(beat, environ, tmp_path) as run:
+        later = run.until(lambda now: now.total("job.enqueued") >= 1)
+
+    key = "job.schedule.missed", frozenset({("job_name", "every-second")})
+    assert made.by("job.enqueued", "job_type") == {"jobs_app.add": made.total("job.enqueued")}
+    assert made.series[key] == 0
+    assert made.total("job.last_success.timestamp", job_type="jobs_app.add") == 0
+    assert 2 <= later.series[key] < 60

@@ -1,0 +1,74 @@
+"""What waits at the broker: size and oldest age, workers, and that first failures show."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from monagent.conventions import jobs
+from tests.celery.running import adopted, environment, worker
+
+SEND = """
+import time
+from jobs_app import add, slow
+slow.delay(7)
+time.sleep(1)
+for number in range(5):
+    add.delay(number, number)
+"""
+
+
+def test_what_waits_at_the_broker_is_told_by_one_process(
+    broker: str, redis_url: str, tmp_path: Path
+) -> None:
+    """One busy child that prefetches nothing: five tasks wait, and then none."""
+    environ = environment(tmp_path / "numbers", broker, redis_url, PREFETCH="1")
+    with worker(environ, tmp_path, "-c", "1", "-O", "fair") as run:
+        subprocess.run(adopted("-c", SEND), env=environ, cwd=tmp_path, timeout=60, check=True)
+        full = run.until(lambda now: now.total("job.queue.size", queue="shop", state="waiting") > 0)
+        empty = run.until(lambda now: not now.total("job.queue.size", queue="shop"))
+
+    assert full.total("job.queue.size") in (4, 5)  # One may be on its way to the child.
+    assert 0 < full.total("job.queue.oldest.age", queue="shop") < 10
+    assert empty.total("job.queue.oldest.age") == 0
+    readers = [key for key in empty.series if key[0] == "job.queue.size"]
+    assert len(readers) == 1
+
+
+def test_a_worker_tells_how_many_jobs_it_can_do(redis_url: str, tmp_path: Path) -> None:
+    """Three children: three; and nothing once the worker has ended."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    with worker(environ, tmp_path, "-c", "3") as run:
+        ready = run.until(lambda now: now.total("worker.active") == 3)
+
+    assert ready.total("worker.busy") == 0
+    assert run.counted(live_only=True).total("worker.active") == 0
+
+
+def test_counters_of_known_tasks_exist_before_the_first_task(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """Each task of the application in each status, on the one queue it can come by, at 0."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    with worker(environ, tmp_path, "-c", "1", "-Q", "shop,other") as run:
+        counted = run.until(lambda now: now.total("worker.active") == 1)
+
+    added = {
+        dict(labels)["status"]: value
+        for (metric, labels), value in counted.series.items()
+        if metric == "job.execution" and dict(labels)["job_type"] == "jobs_app.add"
+    }
+    assert added == dict.fromkeys(jobs.STATUSES, 0)
+    assert ("job.enqueued", frozenset({("queue", "shop"), ("job_type", "jobs_app.add")})) in (
+        counted.series
+    )
+    queues = {
+        dict(labels)["queue"] for metric, labels in counted.series if metric == "job.enqueued"
+    }
+    assert queues == {"shop"}
+    last = {
+        dict(labels)["job_type"]: value
+        for (metric, labels), value in counted.series.items()
+        if metric == "job.last_success.timestamp"
+    }
+    assert last["jobs_app.add"] == 0

@@ -1,0 +1,243 @@
+"""Every attempt counts once, in the state that the client saw, whatever happens to children."""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.celery.running import Counted, adopted, environment, worker
+from tests.celery.running import counted as read
+
+APP = "jobs_app."
+Plan = list[tuple[str, list[Any], dict[str, Any]]]
+Seen = list[tuple[str, str, str, Any]]
+
+
+def start_client(plan: Plan, environ: dict[str, str], tmp_path: Path) -> subprocess.Popen[bytes]:
+    """A client with monagent that works through the plan."""
+    return subprocess.Popen(
+        adopted("-m", "client"),
+        env={**environ, "PLAN": json.dumps(plan)},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+    )
+
+
+def client(plan: Plan, environ: dict[str, str], tmp_path: Path) -> Seen:
+    """What a client saw of each task of the plan."""
+    output, _ = start_client(plan, environ, tmp_path).communicate(timeout=120)
+    seen: Seen = json.loads(output)
+    return seen
+
+
+def statuses(seen: Seen) -> dict[tuple[str, str], int]:
+    """(task, status) → attempts, as they follow from what the client saw."""
+    found: collections.Counter[tuple[str, str]] = collections.Counter()
+    for name, state, error, value in seen:
+        status = {"SUCCESS": "success", "REVOKED": "revoked", "IGNORED": "ignored"}.get(state)
+        if name == "flaky":
+            found[name, "retried"] += value
+        if name == "reject":
+            status = "rejected"  # Celery 5.7 shows a failure, earlier ones the task's own state.
+        if "TimeLimitExceeded" in error:
+            status = "timed_out"
+        if name == "killed_once":
+            found[name, "rejected"] += 1
+        found[name, status or "failed"] += 1
+    return dict(found)
+
+
+def executions(counted: Counted) -> dict[tuple[str, str], int]:
+    """(task, status) → attempts, as counted."""
+    found: collections.Counter[tuple[str, str]] = collections.Counter()
+    for (metric, labels), value in counted.series.items():
+        if metric == "job.execution" and value:
+            has = {key: str(text) for key, text in labels}
+            found[has["job_type"].removeprefix(APP), has["status"]] += int(value)
+    return dict(found)
+
+
+def settled(counted: Counted, attempts: int) -> bool:
+    """Whether the worker has told of so many attempts: the client may know before it does."""
+    return counted.total("job.execution") >= attempts and not counted.total("job.active")
+
+
+def test_every_way_to_end_counts_once(broker: str, redis_url: str, tmp_path: Path) -> None:
+    """Success, failure, retry, ignore, reject, both time limits, children killed: each exact."""
+    environ = environment(tmp_path / "numbers", broker, redis_url)
+    plan: Plan = [
+        ("add", [1, 2], {}),
+        ("fail", [], {}),
+        ("flaky", [2], {}),
+        ("ignore", [], {}),
+        ("reject", [], {}),
+        ("soft", [], {}),
+        ("soft", [True], {}),
+        ("hard", [], {}),
+        ("killed", [], {}),
+        ("killed_once", [str(tmp_path / "mark")], {}),
+    ]
+    with worker(environ, tmp_path, "-c", "2") as run:
+        seen = client(plan, environ, tmp_path)
+        counted = run.until(lambda now: settled(now, 13))
+
+    assert executions(counted) == statuses(seen)
+    assert counted.total("job.enqueued") == 10 + 2  # and two retries
+    assert counted.total("worker.busy") == 0
+
+
+@pytest.mark.slow
+def test_two_hundred_tasks_among_killed_children_are_exact(redis_url: str, tmp_path: Path) -> None:
+    """200 mixed tasks, a tenth in children killed by SIGKILL from inside or outside: exact."""
+    victims = [str(tmp_path / f"victim{number}") for number in range(8)]
+    plan: Plan = [
+        *(("add", [number, number], {}) for number in range(90)),
+        *(("fail", [], {}) for _ in range(30)),
+        *(("flaky", [1 + number % 2, 0.1], {}) for number in range(16)),
+        *(("ignore", [], {}) for _ in range(12)),
+        *(("reject", [], {}) for _ in range(12)),
+        *(("soft", [number % 2 == 0], {}) for number in range(4)),
+        *(("hard", [], {}) for _ in range(4)),
+        *(("killed", [], {}) for _ in range(16)),
+        *(("killed_once", [str(tmp_path / f"mark{number}")], {}) for number in range(8)),
+        *(("victim", [path], {}) for path in victims),
+    ]
+    random.Random(7).shuffle(plan)
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    with worker(environ, tmp_path, "-c", "4") as run:
+        sender = start_client(plan, environ, tmp_path)
+        waiting = set(victims)
+        end = time.monotonic() + 90
+        while waiting and time.monotonic() < end:
+            for path in [path for path in waiting if os.path.exists(path)]:
+                os.kill(int(Path(path).read_text()), signal.SIGKILL)
+                waiting.discard(path)
+            time.sleep(0.02)
+        output, _ = sender.communicate(timeout=120)
+        seen: Seen = json.loads(output)
+        expected = statuses(seen)
+        counted = run.until(lambda now: settled(now, sum(expected.values())), 30)
+
+    assert len(plan) == 200
+    assert executions(counted) == expected
+    assert counted.total("job.enqueued") == 200 + expected["flaky", "retried"]
+    assert counted.total("job.execution.duration") == counted.total("job.execution")
+
+
+@pytest.mark.parametrize("pool", ["threads", "solo", "gevent"])
+def test_pools_without_children_count_the_same(
+    pool: str, broker: str, redis_url: str, tmp_path: Path
+) -> None:
+    """Success, failure, retry, ignore and reject are exact in every pool, on every broker."""
+    environ = environment(tmp_path / "numbers", broker, redis_url)
+    plan: Plan = [
+        *(("add", [number, number], {}) for number in range(20)),
+        *(("fail", [], {}) for _ in range(5)),
+        *(("flaky", [1], {}) for _ in range(3)),
+        *(("ignore", [], {}) for _ in range(2)),
+        *(("reject", [], {}) for _ in range(2)),
+    ]
+    with worker(environ, tmp_path, "-P", pool, "-c", "4") as run:
+        seen = client(plan, environ, tmp_path)
+        counted = run.until(lambda now: settled(now, 35))
+
+    assert executions(counted) == statuses(seen)
+    assert executions(counted)["add", "success"] == 20
+
+
+def test_recycled_children_lose_nothing(redis_url: str, tmp_path: Path) -> None:
+    """With --max-tasks-per-child 1 all tasks are counted, and what children themselves sent."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    plan: Plan = [("sends", [3], {}) for _ in range(6)]
+    with worker(environ, tmp_path, "-c", "2", "--max-tasks-per-child", "1") as run:
+        client(plan, environ, tmp_path)
+        counted = run.until(lambda now: settled(now, 24))
+
+    assert executions(counted) == {("sends", "success"): 6, ("add", "success"): 18}
+    assert counted.total("job.enqueued", job_type="jobs_app.add") == 18
+
+
+@pytest.mark.parametrize("while_it_runs", [False, True])
+def test_a_revoked_task_is_revoked_once(
+    while_it_runs: bool, redis_url: str, tmp_path: Path
+) -> None:
+    """Called off before it begins, or terminated while it runs: one attempt, revoked."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    options = "{}" if while_it_runs else "{'countdown': 2}"
+    program = f"""
+import os, time, jobs_app
+pid = {str(tmp_path / "pid")!r}
+result = jobs_app.victim.apply_async([pid], **{options})
+while {while_it_runs} and not os.path.exists(pid):
+    time.sleep(0.05)
+result.revoke(terminate={while_it_runs})
+while result.state != "REVOKED":
+    time.sleep(0.05)
+"""
+    with worker(environ, tmp_path, "-c", "2") as run:
+        subprocess.run(adopted("-c", program), env=environ, cwd=tmp_path, timeout=60, check=True)
+        counted = run.until(lambda now: settled(now, 1))
+
+    assert executions(counted) == {("victim", "revoked"): 1}
+    assert counted.total("job.execution.duration") == (1 if while_it_runs else 0)
+
+
+def test_a_task_nobody_knows_is_rejected_under_one_name(redis_url: str, tmp_path: Path) -> None:
+    """Names that are not registered never become labels of the worker."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    program = "import jobs_app\nfor n in range(3): jobs_app.app.send_task(f'unheard.of.{n}')"
+    with worker(environ, tmp_path, "-c", "1") as run:
+        subprocess.run(adopted("-c", program), env=environ, cwd=tmp_path, timeout=60, check=True)
+        counted = run.until(lambda now: now.total("worker.errors") == 3)
+
+    assert executions(counted) == {("_OTHER", "rejected"): 3}
+
+
+def test_tasks_run_in_place_count_without_a_queue(tmp_path: Path) -> None:
+    """`apply()` and eager mode are attempts that nobody queued; a retry in place is one more."""
+    environ = environment(tmp_path / "numbers", "memory://", "cache+memory://")
+    program = """
+import jobs_app
+jobs_app.add.apply((1, 2))
+jobs_app.app.conf.task_always_eager = True
+jobs_app.fail.delay()
+jobs_app.flaky.delay(2, 0)
+"""
+    subprocess.run(adopted("-c", program), env=environ, cwd=tmp_path, timeout=60, check=True)
+    counted = read(tmp_path / "numbers")
+
+    assert executions(counted) == {
+        ("add", "success"): 1,
+        ("fail", "failed"): 1,
+        ("flaky", "retried"): 2,
+        ("flaky", "success"): 1,
+    }
+    assert counted.by("job.execution", "queue") == {"": 5}
+    assert counted.total("job.enqueued") == 0
+
+
+def test_canvas_counts_every_task_of_it_once(redis_url: str, tmp_path: Path) -> None:
+    """A chain, a group and a chord are as many jobs as they have tasks."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    program = """
+from celery import chain, chord, group
+from jobs_app import add, total
+assert chain(add.s(1, 1), add.s(2), add.s(3))().get(timeout=20) == 7
+assert group(add.s(n, n) for n in range(4))().get(timeout=20) == [0, 2, 4, 6]
+assert chord([add.s(n, n) for n in range(4)], total.s())().get(timeout=20) == 12
+"""
+    with worker(environ, tmp_path, "-c", "2") as run:
+        subprocess.run(adopted("-c", program), env=environ, cwd=tmp_path, timeout=60, check=True)
+        counted = run.until(lambda now: settled(now, 12))
+
+    assert executions(counted) == {("add", "success"): 11, ("total", "success"): 1}
+    assert counted.total("job.enqueued") == 12

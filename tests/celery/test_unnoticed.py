@@ -61,7 +61,8 @@ from celery.beat import Scheduler
 from celery.worker.consumer.consumer import Consumer
 from celery.worker.request import Request, create_request_cls
 for found in (build_tracer, create_request_cls, AMQP, Request, Consumer, Scheduler):
-    for name, function in [("", found), *sorted(vars(found).items() if type(found) is type else ())]:
+    methods = sorted(vars(found).items()) if isinstance(found, type) else []
+    for name, function in [("", found), *methods]:
         if inspect.isroutine(function):
             taken = [(p.name, p.kind.name) for p in inspect.signature(function).parameters.values()]
             print(found.__name__, name, type(function).__name__, taken)

@@ -106,7 +106,7 @@ def test_orm_statements_are_known_by_operation_and_table(sqlite: Any, numbers: N
         session.add(Shop("a"))
         session.commit()
         shop = session.execute(sqlalchemy.select(Shop)).scalar_one()
-        assert shop.items == []
+        assert shop.items == []  # type: ignore[attr-defined]
         session.query(Shop).filter_by(name="a").one()
         session.get(Shop, 99)
         session.execute(

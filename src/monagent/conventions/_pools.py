@@ -6,6 +6,7 @@ each adds and takes back its own part. A pool that is collected takes everything
 
 from __future__ import annotations
 
+import sys
 from time import perf_counter
 from weakref import ref
 
@@ -206,6 +207,8 @@ def take_name(base: str) -> Name:
 
 
 def _collected(key: int) -> None:
+    if sys.is_finalizing():  # The process ends, and its figures with it.
+        return
     try:
         pool = _pools.pop(key, None)
         if pool is not None:

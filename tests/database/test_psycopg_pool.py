@@ -1,0 +1,139 @@
+"""psycopg_pool: what is recorded equals what the pools' own figures say."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+from typing import Any
+
+import psycopg_pool
+import pytest
+
+from tests.database.numbers import Numbers
+from tests.services.postgres import Server
+
+
+def agrees(pool: Any, numbers: Numbers, out: int, name: str | None = None) -> None:
+    """Used are those that the test holds, idle those that the pool has ready."""
+    figures, stats = numbers.pool(name), pool.get_stats()
+    assert (figures["used"], figures["idle"]) == (out, stats["pool_available"])
+    assert figures["max"] == stats["pool_max"]
+
+
+def eventually(holds: Any) -> None:
+    """Waits for the pool's own threads."""
+    pause = threading.Event()
+    for _ in range(500):
+        if holds():
+            return
+        pause.wait(0.01)
+    raise AssertionError("did not come")
+
+
+def test_a_sync_pool_agrees_at_every_event(numbers: Numbers, postgres: Server) -> None:
+    """Taking, returning, growth, a timeout, a broken connection, closing."""
+    with psycopg_pool.ConnectionPool(postgres.dsn, min_size=2, max_size=3, open=True) as pool:
+        pool.wait()
+        agrees(pool, numbers, 0)
+        first, second, third = pool.getconn(), pool.getconn(), pool.getconn()
+        agrees(pool, numbers, 3)
+        with pytest.raises(psycopg_pool.PoolTimeout):
+            pool.getconn(timeout=0.05)
+        assert numbers.pool()["timeouts"] == 1
+        assert numbers.pool()["pending_requests"] == 0
+        pool.putconn(first)
+        agrees(pool, numbers, 2)
+        second.close()
+        pool.putconn(second)
+        eventually(lambda: numbers.pool()["idle"] == 2)  # the pool has opened another
+        agrees(pool, numbers, 1)
+        pool.putconn(third)
+        agrees(pool, numbers, 0)
+        with pytest.raises(ValueError, match="can't return connection"):
+            pool.putconn(third)
+        agrees(pool, numbers, 0)
+    figures = numbers.pool()
+
+    assert (figures["used"], figures["idle"], figures["max"]) == (0, 0, 0)
+    assert (figures["wait_time"], figures["use_time"]) == (3, 3)
+    host = f"postgresql://127.0.0.1:{postgres.port}/postgres"
+    assert numbers.pools() == {host}
+
+
+def test_an_asyncio_pool_agrees_under_load(numbers: Numbers, postgres: Server) -> None:
+    """More tasks than connections; waiting ones are pending."""
+
+    async def use() -> None:
+        async with psycopg_pool.AsyncConnectionPool(
+            postgres.dsn, min_size=1, max_size=2, open=False, name="orders"
+        ) as pool:
+
+            async def one() -> None:
+                async with pool.connection() as connection:
+                    await connection.execute("SELECT 1")
+
+            await asyncio.gather(*(one() for _ in range(20)))
+            agrees(pool, numbers, 0, "orders")
+            async with pool.connection(), pool.connection():
+                agrees(pool, numbers, 2, "orders")
+                waiting = asyncio.ensure_future(one())
+                while pool.get_stats()["requests_waiting"] != 1:
+                    await asyncio.sleep(0)
+                assert numbers.pool()["pending_requests"] == 1
+                waiting.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await waiting
+                assert numbers.pool()["pending_requests"] == 0
+            agrees(pool, numbers, 0, "orders")
+
+    asyncio.run(use())
+
+    assert numbers.operations() == {"SELECT": 20}
+    assert numbers.pool()["use_time"] == 22
+    assert numbers.refusals().get("asyncio.exceptions.CancelledError") is None
+
+
+def test_a_null_pool_has_no_idle_connections(numbers: Numbers, postgres: Server) -> None:
+    """It opens one per caller and closes it after."""
+    with psycopg_pool.NullConnectionPool(postgres.dsn, max_size=2, open=True) as pool:
+        with pool.connection() as connection:
+            connection.execute("SELECT 1")
+            assert (numbers.pool()["used"], numbers.pool()["idle"]) == (1, 0)
+        assert (numbers.pool()["used"], numbers.pool()["idle"]) == (0, 0)
+        assert numbers.pool()["max"] == 2
+
+
+def test_too_many_waiting_is_an_error_and_no_timeout(numbers: Numbers, postgres: Server) -> None:
+    """The pool turns callers away at once."""
+    with psycopg_pool.ConnectionPool(
+        postgres.dsn, min_size=1, max_size=1, max_waiting=1, open=True
+    ) as pool:
+        held = pool.getconn()
+        thread = threading.Thread(target=lambda: pool.putconn(pool.getconn()))
+        thread.start()
+        eventually(lambda: pool.get_stats()["requests_waiting"] == 1)
+        with pytest.raises(psycopg_pool.TooManyRequests):
+            pool.getconn()
+        assert numbers.pool()["pending_requests"] == 1
+        pool.putconn(held)
+        thread.join()
+
+    assert numbers.pool()["timeouts"] == 0
+    assert numbers.refusals() == {"psycopg_pool.TooManyRequests": 1}
+
+
+def test_two_pools_to_one_database_are_told_apart(numbers: Numbers, postgres: Server) -> None:
+    """Unnamed ones by an ordinal that is free again when the pool is collected."""
+    host = f"postgresql://127.0.0.1:{postgres.port}/postgres"
+    pools = [
+        psycopg_pool.ConnectionPool(postgres.dsn, min_size=1, max_size=size, open=False)
+        for size in (3, 4)
+    ]
+    assert numbers.pool(host)["max"] == 3
+    assert numbers.pool(f"{host}#2")["max"] == 4
+    pools.clear()
+    gc.collect()
+    psycopg_pool.ConnectionPool(postgres.dsn, min_size=1, max_size=5, open=False)
+
+    assert numbers.pools() == {host, f"{host}#2"}

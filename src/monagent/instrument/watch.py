@@ -69,7 +69,7 @@ def watch(
 
 
 class Watcher:
-    """Drives one body around calls; whatever fails in the body never reaches the application."""
+    """Drives one body around calls; what fails in it is caught in the wrappers."""
 
     __slots__ = ("body", "is_method", "library", "unless")
 
@@ -97,9 +97,6 @@ class Watcher:
             observed.send(None)
         except StopIteration:
             return None
-        except BaseException as error:
-            self._failed(error)
-            return None
         return observed
 
     def returned(self, observed: Observed, result: Any) -> None:
@@ -107,9 +104,6 @@ class Watcher:
         try:
             observed.send(result)
         except StopIteration:
-            return
-        except BaseException as error:
-            self._failed(error)
             return
         self._yielded_twice(observed)
 
@@ -123,7 +117,7 @@ class Watcher:
         except BaseException as other:
             # A StopIteration that passes through a generator comes out as its cause.
             if other is not error and other.__cause__ is not error:
-                self._failed(other)
+                raise
         else:
             self._yielded_twice(observed)
         finally:
@@ -154,67 +148,107 @@ class Watcher:
         return wrapper
 
     def _call(self, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        observed = self.begin(args, kwargs)
+        observed = None
+        try:
+            observed = self.begin(args, kwargs)
+        except BaseException as error:
+            failed(self.library, error)
         if observed is None:
             return original(*args, **kwargs)
         try:
             result = original(*args, **kwargs)
         except BaseException as error:
-            self.raised(observed, error)
+            try:
+                self.raised(observed, error)
+            except BaseException as ours:
+                failed(self.library, ours)
             raise
         if type(result) is _COROUTINE_TYPE:  # a plain function that hands on a coroutine
-            return self._awaited(observed, result)  # type: ignore[arg-type]  # just checked
-        self.returned(observed, result)
+            return self._awaited(observed, result)
+        try:
+            self.returned(observed, result)
+        except BaseException as error:
+            failed(self.library, error)
         return result
 
     async def _awaited(self, observed: Observed, coroutine: Coroutine[Any, Any, Any]) -> Any:
         try:
             result = await coroutine
         except BaseException as error:
-            self.raised(observed, error)
+            try:
+                self.raised(observed, error)
+            except BaseException as ours:
+                failed(self.library, ours)
             raise
-        self.returned(observed, result)
+        try:
+            self.returned(observed, result)
+        except BaseException as error:
+            failed(self.library, error)
         return result
 
     def _around_coroutine(self, original: Any) -> Any:
-        begin, returned, raised = self.begin, self.returned, self.raised
+        library, begin, returned, raised = self.library, self.begin, self.returned, self.raised
 
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            observed = begin(args, kwargs)
+            observed = None
+            try:
+                observed = begin(args, kwargs)
+            except BaseException as error:
+                failed(library, error)
             if observed is None:
                 return await original(*args, **kwargs)
             try:
                 result = await original(*args, **kwargs)
             except BaseException as error:
-                raised(observed, error)
+                try:
+                    raised(observed, error)
+                except BaseException as ours:
+                    failed(library, ours)
                 raise
-            returned(observed, result)
+            try:
+                returned(observed, result)
+            except BaseException as error:
+                failed(library, error)
             return result
 
         return wrapper
 
     def _around_generator(self, original: Any) -> Any:
-        begin, returned, raised = self.begin, self.returned, self.raised
+        library, begin, returned, raised = self.library, self.begin, self.returned, self.raised
 
         def wrapper(*args: Any, **kwargs: Any) -> Any:
-            observed = begin(args, kwargs)
+            observed = None
+            try:
+                observed = begin(args, kwargs)
+            except BaseException as error:
+                failed(library, error)
             if observed is None:
                 return (yield from original(*args, **kwargs))
             try:
                 result = yield from original(*args, **kwargs)
             except BaseException as error:
-                raised(observed, error)
+                try:
+                    raised(observed, error)
+                except BaseException as ours:
+                    failed(library, ours)
                 raise
-            returned(observed, result)
+            try:
+                returned(observed, result)
+            except BaseException as error:
+                failed(library, error)
             return result
 
         return wrapper
 
     def _around_async_generator(self, original: Any) -> Any:
-        begin, returned, raised = self.begin, self.returned, self.raised
+        library, begin, returned, raised = self.library, self.begin, self.returned, self.raised
 
         async def wrapper(*args: Any, **kwargs: Any) -> Any:
-            observed = begin(args, kwargs)
+            observed = None
+            try:
+                observed = begin(args, kwargs)
+            except BaseException as error:
+                failed(library, error)
             items = original(*args, **kwargs)
             step = items.__anext__()
             try:
@@ -233,35 +267,36 @@ class Watcher:
                     else:
                         step = items.asend(sent)
             except BaseException as error:
-                if observed is not None:
-                    raised(observed, error)
+                try:
+                    if observed is not None:
+                        raised(observed, error)
+                except BaseException as ours:
+                    failed(library, ours)
                 raise
-            if observed is not None:
-                returned(observed, None)
+            try:
+                if observed is not None:
+                    returned(observed, None)
+            except BaseException as error:
+                failed(library, error)
 
         return wrapper
 
     def _yielded_twice(self, observed: Observed) -> None:
-        try:
-            observed.close()
-            raise RuntimeError(f"{self.body.__qualname__}: found a second yield, expected one")
-        except BaseException as error:
-            self._failed(error)
+        observed.close()
+        raise RuntimeError(f"{self.body.__qualname__}: found a second yield, expected one")
 
-    def _failed(self, error: BaseException) -> None:
-        guard.failed(self.library, error)
-        if guard.off(self.library):
-            targets.undo(self.library)
+
+def failed(library: str, error: BaseException) -> None:
+    """A body has failed; one that keeps failing is taken off its targets."""
+    guard.failed(library, error)
+    if guard.off(library):
+        targets.undo(library)
 
 
 async def _nothing() -> None:
     """Its coroutine's type is wanted; `types` would have to be imported."""
 
 
-def _coroutine_type() -> type:
-    coroutine = _nothing()
-    coroutine.close()
-    return type(coroutine)
-
-
-_COROUTINE_TYPE = _coroutine_type()
+_coroutine = _nothing()
+_coroutine.close()
+_COROUTINE_TYPE = type(_coroutine)

@@ -14,7 +14,8 @@ from monagent import guard
 from monagent.metrics.recorders import INFINITY, extremes_at, recorder
 from monagent.store import layout
 from monagent.store.attributes import all_to_json
-from monagent.store.shard import Full, encode
+from monagent.store.encoding import encode
+from monagent.store.shard import Full
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -112,38 +112,51 @@ def observer_of_extremes(
     return record
 
 
-def together(*observers: Recorder) -> Callable[..., None]:
-    """One recorder for several histograms that are always recorded at once, a value for each.
+def together(
+    first: Recorder, second: Recorder, third: Recorder, fourth: Recorder
+) -> Callable[[float, float, float, float], None]:
+    """One recorder for four histograms that are always recorded at once, a value for each.
 
-    It costs half of what they do one by one. Made of what `observer` returned; of anything else
-    (a series still to be made) it just calls each.
+    It costs half of what they do one by one. The first and the fourth must have the same edges; of
+    recorders that are none of `observer` (a series still to be made) it just calls each.
     """
-    parts = [_parts(observe) for observe in observers]
-    if len(parts) != 4 or any(part is None for part in parts):
+    a, b, c, d = _parts(first), _parts(second), _parts(third), _parts(fourth)
+    if a is None or b is None or c is None or d is None or a[2] != d[2]:
 
-        def record_each(*values: float) -> None:
-            for observe, value in zip(observers, values, strict=True):
-                observe(value)
+        def record_each(one: float, two: float, three: float, four: float) -> None:
+            first(one)
+            second(two)
+            third(three)
+            fourth(four)
 
         return record_each
 
-    (mem, i, edges_i), (_, j, edges_j), (_, k, edges_k), (_, n, edges_n) = parts  # type: ignore[misc]
+    mem, i, edges = a
+    _, j, edges_j = b
+    _, k, edges_k = c
+    n = d[1]
     i1, j1, k1, n1 = i + 1, j + 1, k + 1, n + 1
 
-    def record(a: float, b: float, c: float, d: float) -> None:
-        bucket_i = i1 + bisect_left(edges_i, a)
-        bucket_j = j1 + bisect_left(edges_j, b)
-        bucket_k = k1 + bisect_left(edges_k, c)
-        bucket_n = n1 + bisect_left(edges_n, d)
+    # Zeros need no search, and the fourth value often is the first: that saves a third.
+    def record(one: float, two: float, three: float, four: float) -> None:
+        bucket = bisect_left(edges, one)
         view = mem[0]
-        view[i] += a
-        view[bucket_i] += 1.0
-        view[j] += b
-        view[bucket_j] += 1.0
-        view[k] += c
-        view[bucket_k] += 1.0
-        view[n] += d
-        view[bucket_n] += 1.0
+        view[i] += one
+        view[i1 + bucket] += 1.0
+        if two:
+            view[j] += two
+            view[j1 + bisect_left(edges_j, two)] += 1.0
+        else:
+            view[j1] += 1.0
+        if three:
+            view[k] += three
+            view[k1 + bisect_left(edges_k, three)] += 1.0
+        else:
+            view[k1] += 1.0
+        if four is not one:
+            bucket = bisect_left(edges, four)
+        view[n] += four
+        view[n1 + bucket] += 1.0
 
     return record
 

@@ -21,7 +21,7 @@ from monagent.store.regions import CHUNK, Region, first_regions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 LONGEST_WAIT = 1024.0
 """Most seconds from one attempt to grow a shard that could not grow to the next."""
@@ -303,14 +303,6 @@ class Shard:
         if self in _shards:
             _shards.remove(self)
         self._drop_file()
-
-
-def encode(value: Mapping[str, object]) -> bytes:
-    """`value` as a descriptor's payload."""
-    # Imported here: a program that uses no known library never needs it.
-    import json
-
-    return json.dumps(value, separators=(",", ":")).encode()
 
 
 woken: list[Callable[[], None]] = []

@@ -1,0 +1,1 @@
+"""The store: what processes leave in their shards, whatever happens to them."""

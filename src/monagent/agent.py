@@ -121,6 +121,8 @@ def _watch(found: Settings, shard: Shard, environ: MutableMapping[str, str]) -> 
     guard.on_failure = _count_failure
     dependencies.offer(where.site(environ))
     status.listeners.append(_tell_status)
+    if found.strict:
+        status.listeners.append(_insist)
     hooks.modes.append(found.library)
     hooks.install()
 
@@ -160,6 +162,16 @@ def _letter(letter: str) -> str:
         return f"\\u{number:04x}"
     number -= 0x10000
     return f"\\u{0xD800 + (number >> 10):04x}\\u{0xDC00 + (number & 0x3FF):04x}"
+
+
+def _insist(now: Status, _before: Status | None) -> None:
+    """MONAGENT_STRICT: a library that a setting asks for has to be recorded."""
+    from monagent.instrument import status
+
+    found = settings.current()
+    if found.asked(now.library) and now.state not in (status.ACTIVE, status.ADOPTED):
+        guard.say(f"{now.library} is {now.state}: {now.reason}; MONAGENT_STRICT is on", "error")
+        os._exit(WRONG_USAGE)
 
 
 def _count_failure(component: str, _error: BaseException) -> None:

@@ -8,8 +8,7 @@ import os
 import sys
 
 from monagent import conventions, metrics
-
-COLUMNS = ("name", "type", "unit", "labels", "help")
+from monagent.exporter import naming
 
 
 def main(arguments: list[str]) -> int:
@@ -26,7 +25,8 @@ def main(arguments: list[str]) -> int:
         return 0
     for row in rows:
         labels = _joined(row["labels"])
-        print(f"{row['name']}  {row['type']}, {row['unit'] or '1'}\n    {row['help']}")
+        print(f"{row['name']} ({row['prometheus']})  {row['type']}, {row['unit'] or '1'}")
+        print(f"    {row['help']}")
         if labels:
             print(f"    labels: {labels}")
     return 0
@@ -37,6 +37,7 @@ def catalogue() -> list[dict[str, object]]:
     return [
         {
             "name": metric.name,
+            "prometheus": exposed(metric),
             "type": metric.kind,
             "unit": metric.unit,
             "labels": list(metric.labels),
@@ -46,6 +47,12 @@ def catalogue() -> list[dict[str, object]]:
         }
         for family, metric in declared()
     ]
+
+
+def exposed(metric: metrics.Metric) -> str:
+    """The name on the endpoint; of a histogram without `_bucket`, `_count` and `_sum`."""
+    name = naming.family(metric.name, metric.kind, naming.unit(metric.unit))
+    return name + "_total" if metric.kind == "counter" else name
 
 
 def declared() -> list[tuple[str, metrics.Metric]]:

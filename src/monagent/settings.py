@@ -82,6 +82,11 @@ class Settings:
             return "off"
         return "off" if self.enable_only and key not in self.enable_only else "on"
 
+    def asked(self, name: str) -> bool:
+        """Whether a setting names this library to be recorded, instead of just allowing it."""
+        key = library_name(name)
+        return self.modes.get(key, "off") != "off" or key in self.enable_only
+
     def buckets(self, metric: str) -> tuple[float, ...] | None:
         """Edges set for a histogram (`http.server.request.duration`), or None."""
         return self.edges.get(metric.replace(".", "_").upper()) if self.edges else None

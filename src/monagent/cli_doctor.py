@@ -1,0 +1,249 @@
+"""`monagent doctor`: what is recorded of a program, what is not, and why.
+
+It runs a command for some seconds (to its end if that comes first), or looks at a running tree,
+and reads everything from the endpoint, as Prometheus would.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+
+from monagent import cli_scrape, settings, tree
+from monagent.cli_scrape import Sample
+from monagent.cli_verdict import Verdict, judge
+from monagent.store import reader
+
+SECONDS = 10.0
+GRACE = 10.0
+USAGE = """\
+usage: monagent doctor [--json] [--expect LIBRARY,…] [--seconds N] [--] COMMAND …
+       monagent doctor [--json] [--expect LIBRARY,…] --attach [DIRECTORY|URL]
+
+Runs COMMAND under monagent for N seconds (10), or to its end, or looks at a running program. Says
+per library whether it is recorded, why not, and how much has been. The exit code is 1 when
+something asked for is missing: a library of --expect, of MONAGENT_ENABLE_ONLY or of a variable of
+its own, or an answering endpoint. What the command prints goes to stderr."""
+
+
+class Wrong(Exception):
+    """The command line cannot be understood."""
+
+
+@dataclass
+class Asked:
+    """The command line, understood."""
+
+    json: bool = False
+    attach: bool = False
+    seconds: float = SECONDS
+    expect: tuple[str, ...] = ()
+    words: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Seen:
+    """What there was to see: the endpoint, whether it answered, and its samples."""
+
+    endpoint: str = ""
+    answered: bool = False
+    samples: list[Sample] = field(default_factory=list)
+    exit_code: int | None = None
+    problems: list[str] = field(default_factory=list)
+
+
+def main(arguments: list[str]) -> int:
+    """Print the verdict; 0 when everything asked for is there, 1 when not, 2 for wrong usage."""
+    try:
+        asked = understand(arguments)
+        if not asked.attach and not asked.words:
+            raise Wrong("expected a command or --attach")
+        seen = attach(asked) if asked.attach else observe(asked)
+    except Wrong as error:
+        print(f"monagent doctor: {error}\n{USAGE}", file=sys.stderr)
+        return 2
+    found = settings.load(os.environ)
+    verdict = judge(seen.samples, found, asked.expect)
+    problems = [*found.problems, *seen.problems, *verdict.problems]
+    if not seen.answered and seen.exit_code is None:
+        problems.insert(0, f"the endpoint {seen.endpoint or '(none)'} does not answer")
+    show(asked, seen, verdict, problems)
+    return 1 if problems else 0
+
+
+def understand(arguments: list[str]) -> Asked:
+    """Raises Wrong with one sentence."""
+    asked = Asked()
+    words = list(arguments)
+    while words and words[0].startswith("--"):
+        word, equals, value = words.pop(0).partition("=")
+        if word == "--":
+            break
+        if word in ("--expect", "--seconds") and not equals:
+            if not words:
+                raise Wrong(f"{word}: found no value")
+            value = words.pop(0)
+        if word == "--json":
+            asked.json = True
+        elif word == "--attach":
+            asked.attach = True
+        elif word == "--expect":
+            asked.expect = tuple(name.strip() for name in value.split(",") if name.strip())
+        elif word == "--seconds":
+            try:
+                asked.seconds = float(value)
+            except ValueError:
+                raise Wrong(f"--seconds: found {value!r}, expected a number") from None
+        else:
+            raise Wrong(f"found the option {word}, expected a known one")
+    asked.words = words
+    unknown = [name for name in asked.expect if name not in settings.libraries()]
+    if unknown:
+        raise Wrong(f"--expect: found {unknown[0]!r}, expected names that `monagent list` shows")
+    return asked
+
+
+def attach(asked: Asked) -> Seen:
+    """Look at a program that runs already."""
+    return look(Seen(), _running(asked.words))
+
+
+def _running(words: list[str]) -> str:
+    if len(words) > 1:
+        raise Wrong(f"--attach: found {len(words)} words, expected a directory or a URL")
+    named = words[0] if words else os.environ.get("MONAGENT_DIR", "")
+    if named.startswith(("http://", "https://")):
+        return named
+    if named:
+        return tree.endpoint(named) or ""
+    found = cli_scrape.running()
+    if len(found) == 1:
+        return next(iter(found.values()))
+    if not found:
+        raise Wrong("--attach: found no program with monagent that runs as this user")
+    raise Wrong("--attach: found several, expected the directory of one: " + ", ".join(found))
+
+
+def look(seen: Seen, url: str) -> Seen:
+    """Scrape once; the last scrape that answered is the one that counts."""
+    seen.endpoint = url or seen.endpoint
+    if url:
+        try:
+            seen.samples = cli_scrape.parse(cli_scrape.fetch(url))
+            seen.answered = True
+        except OSError as error:
+            seen.problems[:] = [f"{url}: {error}"]
+    return seen
+
+
+def observe(asked: Asked) -> Seen:
+    """Run the command for a while, with its own port and directory, beside whatever else runs."""
+    with tempfile.TemporaryDirectory(prefix="monagent-doctor-") as home:
+        state, last = os.path.join(home, "state"), os.path.join(home, "last.prom")
+        options = ["--port", "0", "--dir", state, "--textfile", last, "--log-level", "warning"]
+        environ = {**os.environ, "MONAGENT_EXPORTER": "process"}
+        command = [sys.executable, "-m", "monagent", "run", *options, "--", *asked.words]
+        process = subprocess.Popen(command, stdout=sys.stderr, env=environ)
+        seen = Seen()
+        kept = os.path.join(home, "kept")
+        os.mkdir(kept)
+        try:
+            _watch(process, asked.seconds, state, kept, seen)
+            if process.poll() is None:
+                look(seen, tree.endpoint(state) or "")
+            else:
+                seen.exit_code = process.returncode
+        finally:
+            _end(process)
+        if seen.exit_code is not None:
+            _read_last(last, state, seen)
+        _await_exporter(state)
+        for shard in reader.scan(kept):
+            seen.samples += cli_scrape.of_shard(shard)
+    return seen
+
+
+def _watch(
+    process: subprocess.Popen[bytes], seconds: float, state: str, kept: str, seen: Seen
+) -> None:
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends and process.poll() is None:
+        if not seen.answered and tree.endpoint(state):
+            look(seen, tree.endpoint(state) or "")
+        _keep(state, kept)
+        time.sleep(0.01)
+
+
+def _keep(state: str, kept: str) -> None:
+    """A second name for every process's file: the exporter removes those of the dead, and with
+    them what they said about libraries."""
+    for shard in reader.scan(state):
+        try:
+            os.link(shard, os.path.join(kept, os.path.basename(shard)))
+        except OSError:
+            pass
+
+
+def _read_last(last: str, state: str, seen: Seen) -> None:
+    """The command ended by itself: its exporter leaves the last numbers in a file."""
+    _await_exporter(state)
+    try:
+        with open(last) as file:
+            seen.samples = cli_scrape.parse(file.read())
+    except OSError as error:
+        seen.problems.append(f"the last numbers did not arrive: {error}")
+        return
+    seen.problems.clear()
+
+
+def _await_exporter(state: str) -> None:
+    ends = time.monotonic() + GRACE
+    while tree.exporter_runs(state) and time.monotonic() < ends:
+        time.sleep(0.02)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(GRACE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def show(asked: Asked, seen: Seen, verdict: Verdict, problems: list[str]) -> None:
+    """The report, as a table or as JSON."""
+    if asked.json:
+        report = {
+            "endpoint": seen.endpoint,
+            "answers": seen.answered,
+            "series": len(seen.samples),
+            "exit_code": seen.exit_code,
+            "libraries": [vars(row) for row in verdict.rows],
+            "problems": problems,
+        }
+        print(json.dumps(report, indent=2))
+        return
+    if seen.exit_code is not None:
+        print(f"command   ended by itself with exit code {seen.exit_code}")
+        print(f"exporter  delivered {len(seen.samples)} samples at the end")
+    else:
+        state = "answers" if seen.answered else "does not answer"
+        print(f"endpoint  {seen.endpoint or '(none)'}  {state}, {len(seen.samples)} samples")
+    if not verdict.rows:
+        print("libraries none that monagent knows was imported")
+    for row in verdict.rows:
+        amount = f"{row.recorded:,.0f} recorded" if row.recorded else "nothing recorded yet"
+        reason = f": {row.reason}" if row.reason else f", {amount}"
+        print(f"{row.library} {row.version}".rstrip() + f"  {row.state}{reason}")
+    for problem in problems:
+        print(f"missing: {problem}")
+    if not problems:
+        print("everything asked for is there")

@@ -1,0 +1,219 @@
+"""The commands that explain: env, config, list, metrics, doctor, and what they leave behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from monagent import cli, cli_list, cli_metrics, cli_scrape, metrics, settings, where
+from monagent.instrument import hooks
+from tests.launch.oracle import BARE, DEADLINE, Outcome, environment, run
+
+SQLITE = "import sqlite3; sqlite3.connect(':memory:').execute('select 1')"
+LOOP = f"import time; {SQLITE}\nwhile True: time.sleep(0.1)"
+
+
+def command(*words: str, **environ: str) -> Outcome:
+    """`monagent` with these words, in an environment of its own."""
+    return run(BARE, [sys.executable, "-I", "-m", "monagent", *words], environ=environ)
+
+
+def test_the_version_is_the_packages() -> None:
+    """One number, in one place."""
+    from monagent import __version__
+
+    assert command("--version").stdout == f"monagent {__version__}\n".encode()
+
+
+def test_wrong_words_show_the_usage_and_fail() -> None:
+    """On stderr; asked for, it is on stdout and no failure."""
+    wrong, asked = command("frobnicate"), command("--help")
+
+    assert (wrong.code, wrong.stdout, asked.code, asked.stderr) == (2, b"", 0, b"")
+    assert wrong.stderr == asked.stdout
+
+
+def test_every_option_is_in_the_help() -> None:
+    """With its variable, its sentence and its default."""
+    text = command("run", "--help").stdout.decode()
+
+    for setting in settings.TABLE:
+        if setting.option:
+            assert f"  {setting.option}" in text
+            assert f"({setting.name})" in text
+            assert setting.sentence in text
+
+
+@pytest.mark.parametrize("form", ["", "--shell", "--docker", "--kubernetes"])
+def test_env_prints_what_adopts_a_program(form: str) -> None:
+    """The bootstrap folder, and the options as variables."""
+    words = ["env", *([form] if form else []), "--service-name", "my shop"]
+    lines = command(*words).stdout.decode().splitlines()
+
+    named = [line for line in lines if "PYTHONPATH" in line or "SERVICE_NAME" in line]
+    assert len(named) == 2
+    assert where.bootstrap() in " ".join(lines)
+    assert any("my shop" in line for line in lines)
+
+
+def test_env_for_a_shell_works_in_a_shell(tmp_path: Path) -> None:
+    """Evaluated, it adopts what is started next, and keeps the user's PYTHONPATH behind."""
+    code = "import sys; print('monagent.agent' in sys.modules, sys.path[1])"
+    script = (
+        f'eval "$({sys.executable} -I -m monagent env --shell --port 0 --exporter off)"\n'
+        f'{sys.executable} -c "{code}"\n'
+    )
+    found = run(BARE, ["sh", "-c", script], environ={"PYTHONPATH": str(tmp_path)})
+
+    assert found == Outcome(0, f"True {tmp_path}\n".encode(), b"")
+
+
+def test_config_says_value_and_origin() -> None:
+    """Variables, twins, options and defaults; a wrong one makes it fail."""
+    found = command(
+        "config", "--json", "--port", "5", OTEL_SERVICE_NAME="shop", MONAGENT_STRICT="perhaps"
+    )
+    report = json.loads(found.stdout)
+    rows = {row["name"]: (row["value"], row["origin"]) for row in report["settings"]}
+
+    assert found.code == 1
+    assert rows["MONAGENT_PORT"] == (5, "--port")
+    assert rows["MONAGENT_SERVICE_NAME"] == ("shop", "OTEL_SERVICE_NAME")
+    assert rows["MONAGENT_HOST"] == ("127.0.0.1", "default")
+    assert len(report["problems"]) == 1
+    assert command("config").stdout.count(b"\n") == len(settings.TABLE)
+
+
+def test_config_shows_no_secrets() -> None:
+    """Headers of a receiver hold its token."""
+    found = command("config", OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20abc")
+
+    assert b"authorization" in found.stdout
+    assert b"abc" not in found.stdout
+
+
+def test_list_has_every_integration_on_disk() -> None:
+    """With its state by settings and by what is installed."""
+    rows = json.loads(command("list", "--json", MONAGENT_FLASK="off").stdout)
+    states = {row["library"]: row["state"] for row in rows}
+
+    assert sorted(states) == sorted(hooks.on_disk())
+    assert (states["flask"], states["sqlite3"]) == ("off", "on")
+
+
+def test_list_asks_the_applications_python(tmp_path: Path) -> None:
+    """An environment without the library says so, wherever monagent itself is installed."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "v")], check=True)
+    python = str(tmp_path / "v" / "bin" / "python")
+    rows = cli_list.table(settings.load({}), python)
+
+    assert {row["state"] for row in rows if row["library"] in ("flask", "fastapi")} == {
+        "not installed"
+    }
+
+
+def test_metrics_lists_everything_that_conventions_declare() -> None:
+    """Names, types and labels come from the declarations, so that the table cannot go stale."""
+    rows = json.loads(command("metrics", "--json").stdout)
+    table = command("metrics", "--markdown").stdout.decode()
+
+    cli_metrics.catalogue()
+    assert len(rows) == len(metrics.declared())
+    assert all(f"| `{row['name']}` |" in table for row in rows)
+    assert all(row["help"].endswith(".") for row in rows)
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """`monagent metrics | head -1`."""
+    script = f"{sys.executable} -I -m monagent metrics | head -n 1 >/dev/null"
+
+    assert run(BARE, ["sh", "-c", script]).stderr == b""
+
+
+def test_doctor_runs_a_command_and_says_what_it_recorded() -> None:
+    """A command of a moment, too: its last numbers are waited for."""
+    found = command("doctor", "--json", "--expect", "sqlite3", "--", sys.executable, "-c", SQLITE)
+    report = json.loads(found.stdout)
+    rows = {row["library"]: (row["state"], row["recorded"]) for row in report["libraries"]}
+
+    assert (found.code, report["exit_code"], report["problems"]) == (0, 0, [])
+    assert rows == {"sqlite3": ("active", 1)}
+
+
+def test_doctor_fails_when_something_asked_for_is_not_there() -> None:
+    """Not imported, switched off, or imported and never used."""
+    cases = {
+        "import sys": "flask is not imported: no process of the program imported it",
+        "import sqlite3": "sqlite3 is active, but nothing was recorded",
+    }
+    for code, problem in cases.items():
+        library = problem.split()[0]
+        found = command("doctor", "--expect", library, "--", sys.executable, "-c", code)
+        assert found.code == 1
+        assert f"missing: {problem}\n" in found.stdout.decode()
+
+
+def test_doctor_watches_a_server_and_ends_it() -> None:
+    """The command is ended after the seconds given; what it prints does not mix with the report."""
+    code = "print('mine', flush=True)\n" + LOOP
+    words = ["doctor", "--json", "--seconds", "1", "--", sys.executable, "-c", code]
+    found = command(*words)
+    report = json.loads(found.stdout)
+
+    assert (found.code, report["answers"], report["exit_code"]) == (0, True, None)
+    assert b"mine\n" in found.stderr
+
+
+def test_doctor_looks_at_a_running_program(tmp_path: Path) -> None:
+    """By its state directory; nothing of it is disturbed."""
+    state = str(tmp_path / "state")
+    words = ["run", "--port", "0", "--dir", state, "--", sys.executable, "-c", LOOP]
+    program = subprocess.Popen(
+        [sys.executable, "-I", "-m", "monagent", *words],
+        env=environment(BARE),
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        found = command("doctor", "--json", "--expect", "sqlite3", "--attach", state)
+        for _ in range(100):
+            if found.code == 0:
+                break
+            found = command("doctor", "--json", "--expect", "sqlite3", "--attach", state)
+        report = json.loads(found.stdout)
+        assert program.poll() is None
+    finally:
+        program.terminate()
+        program.wait(DEADLINE)
+
+    assert (found.code, report["answers"]) == (0, True)
+    assert [row["library"] for row in report["libraries"]] == ["sqlite3"]
+
+
+def test_doctor_says_how_it_wants_to_be_asked() -> None:
+    """Unknown libraries, missing commands and unknown options are wrong usage."""
+    for words in ([], ["--expect", "no_such", "x"], ["--loud"], ["--seconds", "x", "y"]):
+        found = command("doctor", *words)
+        assert (found.code, found.stdout) == (2, b"")
+
+
+def test_an_exposition_is_read_to_the_letter() -> None:
+    """Escapes, empty label sets, timestamps and infinities."""
+    text = '# HELP a b\na 1\nb{x="q\\"\\\\\\n}",y=""} +Inf 12\nc{} 2.5\n'
+
+    assert [(s.name, s.labels, s.value) for s in cli_scrape.parse(text)] == [
+        ("a", {}, 1.0),
+        ("b", {"x": 'q"\\\n}', "y": ""}, float("inf")),
+        ("c", {}, 2.5),
+    ]
+
+
+def test_run_without_a_command_is_told_by_main(capfd: pytest.CaptureFixture[str]) -> None:
+    """`monagent` alone shows what there is."""
+    assert cli.main([]) == 2
+    assert "usage: monagent run" in capfd.readouterr().out
+    assert os.environ.get("MONAGENT_DIR") is None

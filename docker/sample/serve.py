@@ -1,4 +1,4 @@
-"""The container's first process: sets the shop up and becomes its web server, a queue worker beside."""
+"""The container's first process: sets the shop up and becomes its web server, with a worker."""
 
 import os
 import subprocess

@@ -46,7 +46,12 @@ def ensure_exporter() -> None:
 
     The latter not earlier, since it brings threads and asyncio into the program.
     """
-    if not _state or tree.exporter_runs(_state[0]):
+    # Who gave up root must not judge, and a wiped directory is the living exporter's to make anew.
+    if (
+        not _state
+        or not os.access(_state[0], os.W_OK, effective_ids=True)
+        or tree.exporter_runs(_state[0])
+    ):
         return
     from monagent import spawn
 

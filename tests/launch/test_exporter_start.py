@@ -1,0 +1,185 @@
+"""A tree has one exporter: started once, replaced when it dies, and nobody's child."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from monagent import cli_scrape, tree
+from tests.launch.oracle import ADOPTED, DEADLINE, ENV, RUN, environment, free_port, words
+
+LOOP = (
+    "import sqlite3, time\n"
+    "base = sqlite3.connect(':memory:')\n"
+    "while True: base.execute('select 1'); time.sleep(0.05)\n"
+)
+COUNT = "db_client_operation_duration_seconds_count"
+
+
+def until(happened: Callable[[], object], what: str) -> None:
+    """Wait for an event."""
+    end = time.monotonic() + DEADLINE
+    while not happened():
+        assert time.monotonic() < end, f"{what} did not come"
+        time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def running(
+    mode: str, state: Path, code: str = LOOP, **environ: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A program that keeps its state there, for a while."""
+    environ["MONAGENT_DIR"] = str(state)
+    process = subprocess.Popen(
+        words(mode, [sys.executable, "-c", code]),
+        env=environment(mode, environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.communicate(timeout=DEADLINE)
+        until(lambda: not tree.exporter_runs(str(state)), "the exporter's end")
+
+
+def scrape(state: Path) -> dict[str, float]:
+    """Sums by sample name; empty while nobody answers."""
+    found: dict[str, float] = {}
+    url = tree.endpoint(str(state))
+    if url:
+        with contextlib.suppress(OSError):
+            for sample in cli_scrape.parse(cli_scrape.fetch(url)):
+                found[sample.name] = found.get(sample.name, 0.0) + sample.value
+    return found
+
+
+@pytest.mark.parametrize("mode", ADOPTED)
+def test_an_exporter_that_was_killed_is_replaced_and_goes_on(mode: str, tmp_path: Path) -> None:
+    """By the program, within seconds, on the same port where it was fixed, without a zombie."""
+    state = tmp_path / "state"
+    with running(mode, state) as program:
+        until(lambda: scrape(state).get(COUNT), "the first numbers")
+        before = scrape(state)[COUNT]
+        first = tree.exporter_pid(str(state))
+        os.kill(first, signal.SIGKILL)
+        until(lambda: tree.exporter_pid(str(state)) not in (0, first), "another exporter")
+        until(lambda: scrape(state).get(COUNT, 0) > before, "numbers that go on")
+        second = tree.exporter_pid(str(state))
+        with open(f"/proc/{program.pid}/task/{program.pid}/children") as file:
+            children = file.read()
+        with open(f"/proc/{second}/stat") as file:
+            session = file.read().rpartition(")")[2].split()[3]
+
+    assert children == ""
+    assert session != str(os.getsid(0))
+
+
+@pytest.mark.parametrize("mode", ADOPTED)
+def test_the_exporter_holds_nothing_of_the_program(mode: str, tmp_path: Path) -> None:
+    """No stream, no terminal, no inherited descriptor; the replacement neither."""
+    state = tmp_path / "state"
+    with running(mode, state):
+        until(lambda: scrape(state).get(COUNT), "the first numbers")
+        held = _held(tree.exporter_pid(str(state)))
+        first = tree.exporter_pid(str(state))
+        os.kill(first, signal.SIGKILL)
+        until(lambda: tree.exporter_pid(str(state)) not in (0, first), "another exporter")
+        until(lambda: scrape(state).get(COUNT), "its numbers")
+        held_later = _held(tree.exporter_pid(str(state)))
+
+    assert not [name for name in held + held_later if "pipe:" in name or "/dev/pts" in name]
+
+
+def _held(pid: int) -> list[str]:
+    folder = f"/proc/{pid}/fd"
+    with contextlib.suppress(FileNotFoundError):
+        return [os.readlink(f"{folder}/{name}") for name in os.listdir(folder)]
+    return []
+
+
+@pytest.mark.parametrize("mode", ADOPTED)
+def test_many_starts_at_once_make_one_exporter(mode: str, tmp_path: Path) -> None:
+    """Eight Pythons of one tree, none of them first."""
+    state = tmp_path / "state"
+    code = (
+        "import subprocess, sys\n"
+        "all_ = [subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(1)'])\n"
+        "        for _ in range(8)]\n"
+        "for one in all_: one.wait()\n"
+        "import time; time.sleep(60)\n"
+    )
+    with running(mode, state, code):
+        until(lambda: scrape(state).get("monagent_processes", 0) >= 8, "nine processes")
+        mine = f"--dir\0{state}\0".encode()
+        exporters = [pid for pid in os.listdir("/proc") if pid.isdigit() and mine in _line(pid)]
+
+    assert len(exporters) == 1
+
+
+def _line(pid: str) -> bytes:
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+        return file.read()
+    return b""
+
+
+@pytest.mark.parametrize("mode", ADOPTED)
+def test_a_taken_port_is_one_line_and_served_once_it_is_free(mode: str, tmp_path: Path) -> None:
+    """The program runs meanwhile."""
+    state = tmp_path / "state"
+    port = free_port()
+    environ = environment(mode, {"MONAGENT_DIR": str(state), "MONAGENT_PORT": str(port)})
+    command = words(mode, [sys.executable, "-c", LOOP])
+    if mode == RUN:
+        command = [word for word in command if word not in ("--port", "0")]
+    with socket.create_server(("127.0.0.1", port)):
+        process = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE)
+        assert process.stderr is not None
+        line = process.stderr.readline()
+    try:
+        until(lambda: scrape(state).get(COUNT), "the numbers, once the port is free")
+        assert tree.endpoint(str(state)) == f"http://127.0.0.1:{port}/metrics"
+    finally:
+        process.terminate()
+        _, rest = process.communicate(timeout=DEADLINE)
+
+    assert str(port).encode() in line
+    assert b"taken" in line
+    assert rest.count(b"monagent:") <= 1  # That it is served now may be said.
+
+
+def test_the_exporter_may_live_inside(tmp_path: Path) -> None:
+    """Where a second process is impossible, a thread serves, once there is something to serve."""
+    state = tmp_path / "state"
+    with running(ENV, state, MONAGENT_EXPORTER="thread") as program:
+        until(lambda: scrape(state).get(COUNT), "the first numbers")
+        holder = tree.exporter_pid(str(state))
+
+    assert holder == program.pid
+
+
+def test_without_an_exporter_nothing_is_started(tmp_path: Path) -> None:
+    """Shards lie in the directory that was named, for somebody else to read."""
+    state = tmp_path / "state"
+    code = "import sqlite3; print('ran')"
+    for mode in ADOPTED:
+        done = subprocess.run(
+            words(mode, [sys.executable, "-c", code]),
+            env=environment(mode, {"MONAGENT_DIR": str(state), "MONAGENT_EXPORTER": "off"}),
+            capture_output=True,
+            check=True,
+        )
+        assert (done.stdout, done.stderr) == (b"ran\n", b"")
+
+    assert len(list(state.glob("*.shard"))) == 2
+    assert not (state / "exporter.lock").exists()

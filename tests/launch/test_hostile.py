@@ -1,0 +1,148 @@
+"""On machines that refuse what we want the program runs, and one line says what is missing."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.launch.oracle import ADOPTED, ENV, RUN, environment, run, words
+
+CODE = "import sqlite3; sqlite3.connect(':memory:').execute('select 1'); print('ran')"
+PROGRAM = [sys.executable, "-c", CODE]
+
+root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+unshare = pytest.mark.skipif(
+    subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0,
+    reason="needs mount namespaces (unshare, root)",
+)
+
+
+def hidden(*mounts: str) -> list[str]:
+    """A command prefix in whose mount namespace these shell lines have run."""
+    return ["unshare", "-m", "sh", "-c", "; ".join(mounts) + '; exec "$@"', "sh"]
+
+
+@pytest.mark.parametrize("mode", ADOPTED)
+def test_a_directory_that_others_may_write_to_is_refused(mode: str, tmp_path: Path) -> None:
+    """Numbers that anybody could change are worth nothing."""
+    state = tmp_path / "state"
+    state.mkdir()
+    state.chmod(0o777)
+
+    found = run(mode, PROGRAM, environ={"MONAGENT_DIR": str(state)})
+
+    assert (found.code, found.stdout) == (0, b"ran\n")
+    assert found.stderr.count(b"\n") >= 1
+    assert f"{state}: found mode 777".encode() in found.stderr
+
+
+@unshare
+@pytest.mark.parametrize("mode", ADOPTED)
+@pytest.mark.parametrize("gone", ["/dev/shm", "everything"])
+def test_without_a_place_for_state_the_program_runs(mode: str, gone: str) -> None:
+    """No /dev/shm: another place is taken. No place at all: one line."""
+    empty = "mount -t tmpfs -o ro none {}"
+    places = ["/dev/shm", "/tmp", "/var/tmp"] if gone == "everything" else ["/dev/shm"]
+    if any(str(Path(sys.prefix)).startswith(place) for place in places):
+        pytest.skip("the interpreter itself lies in a folder that would be hidden")
+    done = subprocess.run(
+        [*hidden(*(empty.format(place) for place in places)), *words(mode, PROGRAM)],
+        env=environment(mode),
+        capture_output=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout) == (0, b"ran\n")
+    assert (b"not served" in done.stderr) == (gone == "everything")
+
+
+@pytest.mark.parametrize("mode", ADOPTED)
+@pytest.mark.parametrize("limit", [12, 64])
+def test_few_descriptors_are_enough(mode: str, limit: int) -> None:
+    """`ulimit -n 64`, and far less than a Python program is happy with."""
+
+    def narrow() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+    found = run(mode, PROGRAM, preexec=narrow)
+
+    assert (found.code, found.stdout, found.stderr) == (0, b"ran\n", b"")
+
+
+@root
+@pytest.mark.parametrize("mode", ADOPTED)
+def test_an_unknown_user_without_a_home_is_served(mode: str) -> None:
+    """As containers run programs: a bare number for a user."""
+
+    def become() -> None:
+        os.setgroups([])
+        os.setgid(54321)
+        os.setuid(54321)
+
+    python = shutil.which("python3", path="/usr/bin:/usr/local/bin")
+    if python is None:
+        pytest.skip("no interpreter that every user may run")
+    probe = subprocess.run(
+        [python, "-c", "import sys; sys.exit(sys.version_info < (3, 10))"],
+        preexec_fn=become,
+        check=False,
+        cwd="/",
+    )
+    if probe.returncode or not os.access(sys.executable, os.X_OK):
+        pytest.skip("the system's interpreter is too old")
+    if mode == RUN:
+        pytest.skip("the tests' own interpreter belongs to another user")
+    environ = {"HOME": "/nonexistent"}
+    found = run(mode, [python, "-c", CODE], environ=environ, preexec=become, cwd=Path("/"))
+
+    assert (found.code, found.stdout, found.stderr) == (0, b"ran\n", b"")
+
+
+@root
+def test_a_child_that_gives_up_root_goes_on_counting(tmp_path: Path) -> None:
+    """Its file was made before; what it could not write goes into the open descriptor."""
+    code = (
+        "import os, sqlite3\n"
+        "base = sqlite3.connect(':memory:')\n"
+        "pid = os.fork()\n"
+        "if pid == 0:\n"
+        "    os.setgid(54321); os.setuid(54321)\n"
+        "    base.execute('select 1'); os._exit(0)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))\n"
+    )
+    last = tmp_path / "last.prom"
+    options = ["--supervise", "--textfile", str(last)]
+
+    found = run(RUN, [sys.executable, "-c", code], options=options)
+
+    assert (found.code, found.stdout, found.stderr) == (0, b"0\n", b"")
+    assert 'db_operation_name="SELECT"' in last.read_text()
+
+
+@pytest.mark.parametrize("mode", ADOPTED)
+def test_a_wiped_directory_is_no_crash(mode: str, tmp_path: Path) -> None:
+    """Cleaners of temporary files come at any time."""
+    state = tmp_path / "state"
+    code = (
+        "import shutil, sqlite3, subprocess, sys\n"
+        f"shutil.rmtree({str(state)!r}, ignore_errors=True)\n"
+        "sqlite3.connect(':memory:').execute('select 1')\n"
+        "subprocess.run([sys.executable, '-c', 'print(1)'])\n"
+        "print('ran')\n"
+    )
+    found = run(mode, [sys.executable, "-c", code], environ={"MONAGENT_DIR": str(state)})
+
+    assert (found.code, found.stdout, found.stderr) == (0, b"1\nran\n", b"")
+
+
+def test_an_unreadable_bootstrap_is_silent(tmp_path: Path) -> None:
+    """A PYTHONPATH that names a folder that is gone is what Python ignores."""
+    found = run(ENV, PROGRAM, environ={"PYTHONPATH": str(tmp_path / "gone")})
+
+    assert (found.code, found.stderr) == (0, b"")

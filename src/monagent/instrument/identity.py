@@ -29,7 +29,7 @@ def pass_for(wrapper: Any, original: Any) -> Any:
     for attribute in (*_COPIED, _ANNOTATIONS):
         if hasattr(original, attribute):
             setattr(wrapper, attribute, getattr(original, attribute))
-    vars(wrapper).update(vars(original))
+    vars(wrapper).update(getattr(original, "__dict__", {}))  # C functions have none
     wrapper.__wrapped__ = original
     _sign(wrapper, original)
     return wrapper

@@ -15,6 +15,8 @@ from monagent.store.shard import Shard
 from tests.database.numbers import Numbers
 from tests.services import postgres as postgres_service
 
+LIBRARIES = ("sqlalchemy", "sqlite3", "aiosqlite", "psycopg", "psycopg_pool")
+
 
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
@@ -30,9 +32,11 @@ def numbers(state: Path) -> Iterator[Numbers]:
     gc.collect()  # Pools of the test before would keep their names.
     _pools._texts.clear()
     metrics.use(metrics.Recording(Shard(str(state))))
+    hooks.modes[:] = [lambda library: "on" if library in LIBRARIES else "off"]
     hooks.install()
     yield Numbers(str(state))
     hooks.uninstall()
+    hooks.modes.clear()
     metrics.use(metrics.Recording())
 
 

@@ -251,7 +251,7 @@ def test_async_pools_agree_too(numbers: Numbers, tmp_path: Path) -> None:
     asyncio.run(use())
 
     assert numbers.operations() == {"SELECT": 8}
-    assert numbers.refusals() == {}
+    assert sum(numbers.refusals().values()) == 0
 
 
 def test_names_tell_two_engines_on_one_url_apart(make: Make, numbers: Numbers) -> None:

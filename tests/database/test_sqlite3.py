@@ -164,13 +164,12 @@ def test_threads_keep_their_own_connections(numbers: Numbers) -> None:
     assert numbers.operations()["SELECT"] == 4
 
 
-def test_everything_is_put_back(state: Path) -> None:
+def test_everything_is_put_back(numbers: Numbers) -> None:
     """After the hooks are gone the module holds the C types again."""
     import _sqlite3
 
     from monagent.instrument import hooks
 
-    hooks.install()
     during = sqlite3.Connection
     hooks.uninstall()
 

@@ -21,6 +21,9 @@ _names: WeakKeyDictionary[Any, _pools.Name] = WeakKeyDictionary()  # of pools, b
 def met(dialect: Any, url: Any) -> None:
     """An engine has been made of these."""
     _urls[dialect] = url
+    error = getattr(getattr(dialect, "dbapi", None), "OperationalError", None)
+    if error is not None and not error.__module__.startswith("sqlalchemy."):  # an adapter's
+        database.expect_refusals(_system(dialect), f"{error.__module__}.{error.__qualname__}")
 
 
 def labels(dialect: Any, statement: Any, context: Any) -> database.Labels:

@@ -11,6 +11,7 @@ import sys
 from _thread import start_new_thread
 
 from monagent import awaiting, guard, process_role, settings, tree, where
+from monagent.integrations import _interpreter
 from monagent.store.shard import Shard
 
 TYPE_CHECKING = False
@@ -70,18 +71,24 @@ def _start(environ: MutableMapping[str, str]) -> None:
     guard.level = found.log_level
     if not found.enabled:
         return
-    directory, reason = None, ""
-    begun = False
+    directory, begun = None, False
     try:
         if found.kept:
             directory, begun = tree.find(found, environ, where.bootstrap())
     except Exception as error:
-        reason = f"{error}; metrics of process {os.getpid()} are not served"
+        guard.say(
+            f"{error}; nothing is recorded by process {os.getpid()} and its children", "error"
+        )
+        environ["MONAGENT_ENABLED"] = "off"  # The children need not find that out again.
+        return
     _explain(found, begun)
-    if reason:
-        guard.say(reason)
     _export(found, directory, environ)
     shard = Shard(directory, info(found))
+    _interpreter.start(
+        lambda: _record(found, shard),
+        collections=found.library("runtime") != "off",
+        endings=found.library("errors") != "off",
+    )
     awaiting.wait(lambda: _watch(found, shard, environ))
 
 
@@ -116,20 +123,32 @@ def _export(found: Settings, directory: str | None, environ: MutableMapping[str,
 
 def _watch(found: Settings, shard: Shard, environ: MutableMapping[str, str]) -> None:
     """The first library that we know is being imported: load what records, and hook imports."""
-    from monagent import dependencies, metrics
+    from monagent import dependencies
     from monagent.instrument import hooks, status
     from monagent.metrics.pulse import checks
 
-    metrics.use(metrics.Recording(shard, found.series_limit, found.buckets))
+    _record(found, shard)
     if _state:
         checks.append(ensure_exporter)
-    guard.on_failure = _count_failure
+    if found.library("runtime") != "off":
+        _interpreter.record()
+    if found.library("errors") != "off":
+        _interpreter.watch_ignored()
     dependencies.offer(where.site(environ))
     status.listeners.append(_tell_status)
     if found.strict:
         status.listeners.append(_insist)
     hooks.modes.append(found.library)
     hooks.install()
+
+
+def _record(found: Settings, shard: Shard) -> None:
+    """Let what is declared record into this process's shard."""
+    from monagent import metrics
+
+    if guard.on_failure is None:
+        guard.on_failure = _count_failure
+        metrics.use(metrics.Recording(shard, found.series_limit, found.buckets))
 
 
 def info(found: Settings) -> str:

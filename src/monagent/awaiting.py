@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 
+PATIENT = frozenset(("threading",))
+"""Libraries that are watched if another one is: `subprocess` imports them, so every helper does."""
+
+
 class Finder:
     """Stands first in `sys.meta_path` until a name of interest is asked for."""
 
@@ -74,4 +78,5 @@ def known() -> frozenset[str]:
         files = os.listdir(os.path.join(where.PACKAGE, "integrations"))
     except OSError:
         return frozenset()
-    return frozenset(file[:-3] for file in files if file.endswith(".py") and file[0] != "_")
+    names = (file[:-3] for file in files if file.endswith(".py") and file[0] != "_")
+    return frozenset(names) - PATIENT

@@ -81,8 +81,15 @@ def table(found: settings.Settings, python: str) -> list[dict[str, str]]:
 
 def libraries() -> list[Library]:
     """What each integration on disk declares, by name."""
-    names = sorted(hooks.on_disk())
-    return [importlib.import_module(f"monagent.integrations.{name}").LIBRARY for name in names]
+    return [_declared(name) for name in sorted(hooks.on_disk())]
+
+
+def _declared(name: str) -> Library:
+    try:
+        library: Library = importlib.import_module(f"monagent.integrations.{name}").LIBRARY
+    except Exception as error:  # One that is broken does not hide the others.
+        return Library(name, versions="", records=(), covers=f"cannot be loaded: {error!r}")
+    return library
 
 
 def default_python() -> str:

@@ -66,7 +66,6 @@ def main(arguments: list[str]) -> int:
     plan = Plan(path, argv, environ, found)
     if found.enabled:
         environ.update(settings.absolute(found))
-        adopt(environ)
     if found.enabled and _supervised(found):
         from monagent import supervisor
 
@@ -88,16 +87,21 @@ def adopt(environ: MutableMapping[str, str]) -> None:
 
 
 def prepare(plan: Plan) -> None:
-    """Join the tree this process belongs to, or begin one: directory, exporter, start line."""
+    """Join the tree this process belongs to, or begin one: directory, exporter, start line.
+
+    Where numbers can be kept nowhere, the command is run as if there were no monagent.
+    """
     if not plan.settings.kept:
+        adopt(plan.environ)
         return
     try:
         directory, _ = tree.find(plan.settings, plan.environ, where.bootstrap())
         plan.directory = plan.environ["MONAGENT_DIR"] = directory
+        adopt(plan.environ)
         if plan.settings.exporter == "process" and not tree.exporter_runs(directory):
             _start_exporter(plan, directory)
     except Exception as error:
-        guard.say(f"{error}; metrics are not served", "error")
+        guard.say(f"{error}; nothing is recorded", "error")
 
 
 def become(plan: Plan) -> int:

@@ -1,0 +1,70 @@
+"""Watching a running event loop from within: how late it is, and how many tasks it has."""
+
+from __future__ import annotations
+
+import sys
+from _contextvars import Context
+from time import perf_counter
+
+from monagent import guard
+from monagent.conventions import runtime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+EVERY = 0.25
+"""Seconds between two looks at the delay."""
+
+COUNT_EVERY = 1.0
+SHARE = 1_000
+"""Counting tasks visits each; it may take this part of the time, so large numbers are old ones."""
+
+
+class Watch:
+    """The watch of one loop, while it runs."""
+
+    __slots__ = ("_context", "_counted", "_due", "_handle", "_next_count", "loop")
+
+    def __init__(self, loop: Any) -> None:
+        self.loop = loop
+        self._context = Context()  # Not the caller's: it would live as long as the loop.
+        self._counted = 0
+        self._next_count = 0.0
+        self._again()
+
+    def stop(self) -> None:
+        """The loop stops; it may run again."""
+        self._handle.cancel()
+        runtime.tasks(-self._counted)
+
+    def _again(self) -> None:
+        self._due = perf_counter() + EVERY
+        self._handle = self.loop.call_later(EVERY, self._look, context=self._context)
+
+    def _look(self) -> None:
+        try:
+            now = perf_counter()
+            runtime.delayed(now - self._due)
+            if now >= self._next_count:
+                self._count(now)
+            self._again()
+        except BaseException as error:
+            guard.failed("asyncio", error)
+
+    def _count(self, now: float) -> None:
+        found = len(sys.modules["asyncio"].all_tasks(self.loop))
+        runtime.tasks(found - self._counted)
+        self._counted = found
+        took = perf_counter() - now
+        self._next_count = now + max(COUNT_EVERY - EVERY / 2, took * SHARE)
+
+
+def keeps_time(loop: Any) -> bool:
+    """Whether the loop's clock is the machine's: tests have loops whose time leaps to the next
+    timer, and would leap for ours for ever."""
+    kind = type(loop)
+    if kind.__module__.partition(".")[0] == "uvloop":
+        return True
+    base = getattr(sys.modules.get("asyncio.base_events"), "BaseEventLoop", None)
+    return base is not None and getattr(kind, "time", None) is base.time

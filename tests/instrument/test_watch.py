@@ -50,7 +50,7 @@ def handed_on(value: int) -> Any:
 def countdown(value: int) -> Iterator[int]:
     """Counts down."""
     while value:
-        told = yield value
+        told: int | None = yield value
         value = value - 1 if told is None else told
     return "done"  # type: ignore[return-value]
 

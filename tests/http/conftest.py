@@ -1,0 +1,31 @@
+"""Recording into a shard of the test's own, with the import hooks in place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from monagent import metrics
+from monagent.instrument import hooks
+from monagent.store.shard import Shard
+from tests.http.numbers import Numbers
+
+SERVERS = frozenset(("fastapi", "flask", "granian", "gunicorn", "hypercorn", "starlette"))
+SERVERS |= {"uvicorn", "werkzeug", "wsgiref"}
+"""What these tests are about; nothing else is hooked."""
+
+
+@pytest.fixture
+def numbers(tmp_path: Path) -> Iterator[Numbers]:
+    """What was recorded since the test began."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o700)
+    metrics.use(metrics.Recording(Shard(str(state))))
+    hooks.modes.append(lambda library: "on" if library in SERVERS else "off")
+    hooks.install()
+    yield Numbers(str(state))
+    hooks.uninstall()
+    hooks.modes.clear()
+    metrics.use(metrics.Recording())

@@ -1,0 +1,141 @@
+"""Flask: every request by the rule that took it, under whatever server."""
+
+from __future__ import annotations
+
+import threading
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import flask
+import pytest
+from flask.views import MethodView
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.test import Client
+
+from tests.http.numbers import Numbers
+
+pytestmark = pytest.mark.usefixtures("numbers")
+
+
+class View(MethodView):
+    """A view of a class."""
+
+    def get(self, number: int) -> str:
+        """Answers GET."""
+        return str(number)
+
+
+def application(folder: Path) -> flask.Flask:
+    """An application with blueprints, class views, errors, streams and files."""
+    app = flask.Flask("tested", static_folder=str(folder), static_url_path="/static")
+    outer, inner = flask.Blueprint("outer", __name__), flask.Blueprint("inner", __name__)
+    inner.add_url_rule("/view/<int:number>", view_func=View.as_view("view"))
+    outer.register_blueprint(inner, url_prefix="/inner")
+    app.register_blueprint(outer, url_prefix="/outer")
+
+    @app.get("/fail/<kind>")
+    def fail(kind: str) -> str:
+        if kind == "http":
+            flask.abort(403)
+        raise KeyError(kind)
+
+    @app.get("/stream")
+    def stream() -> Any:
+        def pieces() -> Iterator[bytes]:
+            yield b"a" * 10
+            if flask.request.args.get("fail"):
+                raise KeyError
+            yield b"b" * 10
+
+        return flask.Response(flask.stream_with_context(pieces()))
+
+    @app.route("/slash/", methods=["GET", "POST"])
+    def slash() -> str:
+        return flask.request.get_data(as_text=True)
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("path", "recorded"),
+    [
+        ("/outer/inner/view/3", "GET /outer/inner/view/<int:number> 200"),
+        ("/static/a.txt", "GET /static/<path:filename> 200"),
+        ("/static/none", "GET /static/<path:filename> 404"),
+        ("/nothing", "GET unmatched 404"),
+        ("/slash", "GET unmatched 308"),
+        ("/fail/http", "GET /fail/<kind> 403"),
+        ("/fail/now", "GET /fail/<kind> 500 KeyError"),
+        ("/stream", "GET /stream 200"),
+    ],
+)
+def test_a_request_counts_by_its_rule(
+    numbers: Numbers, tmp_path: Path, path: str, recorded: str
+) -> None:
+    """Prefixes of blueprints, views of classes, static files, errors with their class."""
+    (tmp_path / "a.txt").write_text("a")
+    application(tmp_path).test_client().get(path).get_data()
+
+    assert numbers.counts() == {recorded: 1}
+    assert numbers.total("http.server.active_requests") == 0
+
+
+def test_a_stream_that_breaks_says_by_what(numbers: Numbers, tmp_path: Path) -> None:
+    """After the headers: the sent status and the exception's class."""
+    client = Client(application(tmp_path))
+    with pytest.raises(KeyError):
+        client.get("/stream?fail=1", buffered=True)
+
+    assert numbers.counts() == {"GET /stream 200 KeyError": 1}
+
+
+def test_a_debugging_application_raises_as_before(numbers: Numbers, tmp_path: Path) -> None:
+    """With TESTING the exception comes out, and is counted all the same."""
+    app = application(tmp_path)
+    app.testing = True
+    with pytest.raises(KeyError) as caught:
+        app.test_client().get("/fail/now")
+
+    assert caught.traceback[-1].name == "fail"
+    assert numbers.counts() == {"GET /fail/<kind> 500 KeyError": 1}
+
+
+def test_applications_behind_a_dispatcher_have_their_mount_point(
+    numbers: Numbers, tmp_path: Path
+) -> None:
+    """In the template, but not a prefix that a proxy has put there."""
+    mounts: dict[str, Any] = {"/admin": application(tmp_path)}
+    client = Client(measured(DispatcherMiddleware(application(tmp_path), mounts)))
+    client.get("/admin/slash/", environ_overrides={"SCRIPT_NAME": "/tenant7"}).get_data()
+    client.get("/slash/").get_data()
+
+    assert numbers.counts() == {"GET /admin/slash/ 200": 1, "GET /slash/ 200": 1}
+
+
+def measured(app: Any) -> Any:
+    """As a server would."""
+    from monagent.integrations._wsgi import measured
+
+    return measured(app)
+
+
+def test_the_development_server_records_once(numbers: Numbers, tmp_path: Path) -> None:
+    """Server and framework are two layers of one request."""
+    from werkzeug.serving import make_server
+
+    server = make_server("127.0.0.1", 0, application(tmp_path), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.port}/slash/"
+        with urllib.request.urlopen(url, data=b"abc") as answer:
+            assert answer.read() == b"abc"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+    assert numbers.counts() == {"POST /slash/ 200": 1}
+    assert numbers.sums("http.server.request.body.size") == {"/slash/": 3}

@@ -120,7 +120,7 @@ def test_a_cancelled_statement_counts_and_its_connection_comes_back(
 
         with pytest.raises(asyncio.TimeoutError):
             await asyncio.wait_for(slow(), 0.3)
-        assert numbers.pool()["used"] == engine.pool.checkedout() == 0
+        assert numbers.pool()["used"] == engine.pool.checkedout() == 0  # type: ignore[attr-defined]
         await engine.dispose()
 
     asyncio.run(use())

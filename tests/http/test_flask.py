@@ -76,7 +76,8 @@ def test_a_request_counts_by_its_rule(
 ) -> None:
     """Prefixes of blueprints, views of classes, static files, errors with their class."""
     (tmp_path / "a.txt").write_text("a")
-    application(tmp_path).test_client().get(path).get_data()
+    with application(tmp_path).test_client().get(path) as answer:
+        answer.get_data()
 
     assert numbers.counts() == {recorded: 1}
     assert numbers.total("http.server.active_requests") == 0

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from tests.celery.running import Counted, adopted, environment, worker
-from tests.celery.running import counted as read
+from tests.celery.running import adopted, environment, worker
+from tests.recorded import Counted
+from tests.recorded import counted as read
 
 APP = "jobs_app."
 Plan = list[tuple[str, list[Any], dict[str, Any]]]

@@ -1,0 +1,67 @@
+"""Garbage collections are told by generation, with the time for which they stopped the program."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.runtime.programs import program
+
+COLLECTING = """
+    import gc, {imports}
+    gc.disable()
+    before = {{at: gc.get_stats()[at]["collections"] for at in range(3)}}
+    class Node: pass
+    for _ in range(100):
+        one, other = Node(), Node()
+        one.other, other.other = other, one
+    gc.collect(0); gc.collect(1); gc.collect(1); gc.collect(2)
+    {last}
+"""
+
+
+def test_each_collection_counts_with_its_pause(tmp_path: Path) -> None:
+    """What the program asked for is there, and nothing is uncollectable."""
+    text = COLLECTING.format(imports="logging, os", last="os._exit(0)")
+    counted = program(text, tmp_path).counted
+
+    collections = counted.by("cpython.gc.collections", "cpython.gc.generation")
+    assert collections["1"] >= 2
+    assert collections["2"] >= 1
+    assert counted.by("cpython.gc.duration", "cpython.gc.generation") == collections
+    assert counted.total("cpython.gc.duration.sum") > 0
+    assert counted.total("cpython.gc.collected_objects") >= 200
+    assert counted.total("cpython.gc.uncollectable_objects") == 0
+
+
+def test_a_program_without_known_libraries_tells_at_its_end_if_it_was_long(tmp_path: Path) -> None:
+    """Recording costs a start that a short helper must not pay."""
+    short = program(COLLECTING.format(imports="sys", last="pass"), tmp_path)
+    long = program(COLLECTING.format(imports="time", last="time.sleep(1.1)"), tmp_path)
+
+    assert short.counted.series == {}
+    assert long.counted.total("cpython.gc.collections") >= 4
+
+
+def test_a_child_tells_of_its_own_collections_only(tmp_path: Path) -> None:
+    """What the parent had put by before the fork is told once."""
+    text = """
+        import gc, os, time
+        gc.disable()
+        for _ in range(50): gc.collect(1)
+        child = os.fork()
+        time.sleep(1.1)
+        if child:
+            os.waitpid(child, 0)
+    """
+    counted = program(text, tmp_path).counted
+
+    assert 50 <= counted.total("cpython.gc.collections") < 60
+
+
+def test_it_can_be_switched_off(tmp_path: Path) -> None:
+    """MONAGENT_RUNTIME=off: no callback, no number."""
+    text = "import gc, logging\nprint(len(gc.callbacks)); gc.collect()"
+    off = program(text, tmp_path, environ={"MONAGENT_RUNTIME": "off"})
+
+    assert off.output == b"0\n"
+    assert off.counted.total("cpython.gc.collections") == 0

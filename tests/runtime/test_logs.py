@@ -1,0 +1,87 @@
+"""Log records are counted by level and logger, and logging works as without monagent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.runtime.programs import program
+
+
+def test_records_that_are_logged_count_by_level_and_logger(tmp_path: Path) -> None:
+    """Below the level, filtered or disabled: not logged. Named levels have names, others none."""
+    text = """
+        import logging
+        logging.addLevelName(25, "NOTICE")
+        logging.getLogger().setLevel(logging.INFO)
+        logger = logging.getLogger("shop.cart")
+        logger.debug("below the level")
+        logger.info("1"); logger.info("2"); logger.error("3")
+        logger.log(25, "4"); logger.log(37, "5")
+        refusing = logging.getLogger("refusing")
+        refusing.addFilter(lambda record: False)
+        refusing.error("filtered")
+        off = logging.getLogger("off")
+        off.disabled = True
+        off.error("disabled")
+        try: 1 / 0
+        except ZeroDivisionError: logging.exception("root")
+    """
+    counted = program(text, tmp_path).counted
+
+    assert counted.by("log.messages", "logger") == {"shop.cart": 5, "root": 1}
+    assert counted.by("log.messages", "level", logger="shop.cart") == {
+        "info": 2,
+        "error": 1,
+        "notice": 1,
+        "_OTHER": 1,
+    }
+
+
+def test_loggers_without_end_fold_into_one_series(tmp_path: Path) -> None:
+    """A logger for each connection: series are bounded, the sum is exact."""
+    text = """
+        import logging
+        logging.getLogger().addHandler(logging.NullHandler())
+        for number in range(5000):
+            logging.getLogger(f"connection-{number}").warning("closed")
+    """
+    counted = program(text, tmp_path).counted
+
+    assert counted.total("log.messages") == 5000
+    assert len([key for key in counted.series if key[0] == "log.messages"]) == 2000
+
+
+def test_logging_works_as_before(tmp_path: Path) -> None:
+    """Handlers, levels, the last resort, caller's names and line numbers: as without monagent."""
+    text = """
+        import logging, sys
+        root = logging.getLogger()
+        print(root.handlers, root.level, logging.getLogger("new").handlers, root.hasHandlers())
+        logging.getLogger("new").warning("by the last resort")
+        told = "%(levelname)s %(funcName)s %(lineno)d %(message)s"
+        logging.basicConfig(stream=sys.stdout, format=told)
+        def caller(): logging.getLogger("a.b").warning("here", stack_info=True, stacklevel=1)
+        caller()
+        class Own(logging.Logger):
+            def handle(self, record):
+                print("own", record.msg)
+                super().handle(record)
+        logging.setLoggerClass(Own)
+        logging.getLogger("own").error("through")
+    """
+    plain = program(text, tmp_path, adopted=False)
+    watched = program(text, tmp_path)
+
+    assert (plain.code, plain.output, plain.errors) == (
+        watched.code,
+        watched.output,
+        watched.errors,
+    )
+    assert watched.counted.total("log.messages") == 3
+
+
+def test_it_can_be_switched_off(tmp_path: Path) -> None:
+    """MONAGENT_LOGGING=off leaves the method alone."""
+    text = "import logging\nprint(hasattr(logging.Logger.callHandlers, '__wrapped__'))"
+
+    assert program(text, tmp_path, environ={"MONAGENT_LOGGING": "off"}).output == b"False\n"

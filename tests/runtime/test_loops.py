@@ -1,0 +1,119 @@
+"""Event loops tell how late they are and how many tasks they have, and are otherwise left alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.runtime.programs import program
+
+BLOCKED = """
+    import asyncio, time, {loops}
+    async def main():
+        tasks = [asyncio.ensure_future(asyncio.sleep(60)) for _ in range(7)]
+        await asyncio.sleep(0.3)
+        time.sleep(0.7)
+        await asyncio.sleep(0.3)
+        {last}
+    loop = {loops}.new_event_loop()
+    loop.run_until_complete(main())
+"""
+
+
+@pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
+def test_a_blocked_loop_shows_as_late(loops: str, tmp_path: Path) -> None:
+    """700 ms without giving way: one delay of about half a second, the others next to none."""
+    counted = program(BLOCKED.format(loops=loops, last="pass"), tmp_path).counted
+
+    assert counted.total("asyncio.eventloop.delay") >= 3
+    assert 0.3 < counted.total("asyncio.eventloop.delay.sum") < 1.5
+
+
+@pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
+def test_running_tasks_are_told_and_forgotten_with_their_loop(loops: str, tmp_path: Path) -> None:
+    """Eight tasks while the loop runs (the main one, too), none when it has stopped."""
+    running = program(BLOCKED.format(loops=loops, last="import os; os._exit(0)"), tmp_path)
+    (tmp_path / "later").mkdir()
+    stopped = program(BLOCKED.format(loops=loops, last="pass"), tmp_path / "later")
+
+    assert running.counted.total("asyncio.task.count") == 8
+    assert stopped.counted.total("asyncio.task.count") == 0
+
+
+def test_a_loop_with_a_clock_of_its_own_is_left_alone(tmp_path: Path) -> None:
+    """Its time leaps to the next timer: with one of ours it would never see that nothing waits."""
+    text = """
+        import asyncio
+        class Leaping(asyncio.SelectorEventLoop):
+            now = 0.0
+            def time(self): return self.now
+        async def main():
+            print(len(asyncio.get_running_loop()._scheduled))
+        loop = Leaping()
+        loop.run_until_complete(main())
+    """
+    ended = program(text, tmp_path)
+
+    assert ended.output == b"0\n"
+    assert ended.counted.total("asyncio.eventloop.delay") == 0
+
+
+def test_many_short_runs_leave_nothing_behind(tmp_path: Path) -> None:
+    """1,000 loops made, run and dropped, in threads as well: all are freed."""
+    text = """
+        import asyncio, gc, threading, weakref
+        class Context: pass
+        loops = []
+        async def main(): pass
+        def run(times):
+            for _ in range(times):
+                loop = asyncio.new_event_loop()
+                loops.append(weakref.ref(loop))
+                loop.run_until_complete(main())
+                loop.close()
+        threads = [threading.Thread(target=run, args=(250,)) for _ in range(4)]
+        for thread in threads: thread.start()
+        for thread in threads: thread.join()
+        gc.collect()
+        print(len(loops), sum(one() is not None for one in loops))
+    """
+    ended = program(text, tmp_path)
+
+    assert ended.output == b"1000 0\n"
+    assert ended.counted.total("asyncio.task.count") == 0
+
+
+def test_the_context_of_whoever_starts_a_loop_is_not_kept(tmp_path: Path) -> None:
+    """A timer would hold every context variable's value for as long as the loop runs."""
+    text = """
+        import asyncio, contextvars, gc, weakref
+        class Value: pass
+        variable = contextvars.ContextVar("variable")
+        async def main(seen):
+            await asyncio.sleep(0.4)
+            gc.collect()
+            print(seen() is None)
+        def start():
+            value = Value()
+            variable.set(value)
+            return loop.create_task(main(weakref.ref(value)), context=contextvars.Context())
+        loop = asyncio.new_event_loop()
+        task = contextvars.Context().run(start)
+        loop.run_until_complete(task)
+    """
+    assert program(text, tmp_path).output == b"True\n"
+
+
+def test_it_can_be_switched_off(tmp_path: Path) -> None:
+    """With MONAGENT_ASYNCIO=off the loop has no timer of ours."""
+    text = """
+        import asyncio
+        async def main():
+            print(len(asyncio.get_running_loop()._scheduled))
+        asyncio.run(main())
+    """
+    off = program(text, tmp_path, environ={"MONAGENT_ASYNCIO": "off"})
+
+    assert (off.output, off.counted.series) == (b"0\n", off.counted.series)
+    assert off.counted.total("asyncio.eventloop.delay") == 0

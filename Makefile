@@ -19,14 +19,16 @@ help:
 	@echo 'make soak    a minute of load with a kill -9 each second, counted to the last request'
 	@echo 'make clean   remove what the other targets made'
 
-# install(FOLDER, EXTRAS): a virtual environment with monagent from this tree; uv where it is found, else pip.
+# install(FOLDER, EXTRAS): a virtual environment with monagent from this tree, by uv, which pip fetches
+# into the environment where there is none (pip alone takes minutes, and before 25.3 may find no way).
 define install
 	@if command -v uv >/dev/null 2>&1; then \
 		{ test -x $(1)/bin/python || uv venv -q --python "$$(command -v $(PYTHON))" $(1); } && \
 		uv pip install -q --python $(1)/bin/python -e '.$(2)'; \
 	else \
-		{ test -x $(1)/bin/pip || $(PYTHON) -m venv $(1); } && \
-		$(1)/bin/python -m pip install -q --disable-pip-version-check -e '.$(2)'; \
+		{ test -x $(1)/bin/python || $(PYTHON) -m venv $(1); } && \
+		{ test -x $(1)/bin/uv || $(1)/bin/python -m pip install -q --disable-pip-version-check uv; } && \
+		$(1)/bin/uv pip install -q --python $(1)/bin/python -e '.$(2)'; \
 	fi
 endef
 

@@ -1,0 +1,1 @@
+"""The project as a whole: its tree, its layers, its package, its README."""

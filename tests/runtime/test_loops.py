@@ -84,27 +84,6 @@ def test_many_short_runs_leave_nothing_behind(tmp_path: Path) -> None:
     assert ended.counted.total("asyncio.task.count") == 0
 
 
-def test_the_context_of_whoever_starts_a_loop_is_not_kept(tmp_path: Path) -> None:
-    """A timer would hold every context variable's value for as long as the loop runs."""
-    text = """
-        import asyncio, contextvars, gc, weakref
-        class Value: pass
-        variable = contextvars.ContextVar("variable")
-        async def main(seen):
-            await asyncio.sleep(0.4)
-            gc.collect()
-            print(seen() is None)
-        def start():
-            value = Value()
-            variable.set(value)
-            return loop.create_task(main(weakref.ref(value)), context=contextvars.Context())
-        loop = asyncio.new_event_loop()
-        task = contextvars.Context().run(start)
-        loop.run_until_complete(task)
-    """
-    assert program(text, tmp_path).output == b"True\n"
-
-
 def test_it_can_be_switched_off(tmp_path: Path) -> None:
     """With MONAGENT_ASYNCIO=off the loop has no timer of ours."""
     text = """

@@ -75,8 +75,19 @@ def _slowly(template: str, samples: tuple[float, ...]) -> str:
     return template.replace(" %r\n", " %s\n") % tuple(map(naming.number, samples))
 
 
+def _kind(family: Family, untyped: str) -> str:
+    """The type as it is shown.
+
+    Some gauges of the conventions (`process.thread.count`) end like a part of a histogram, for
+    which promtool scolds all types but this one; queries and dashboards do not look at it.
+    """
+    if family.kind == "gauge" and family.name.endswith(("_count", "_sum", "_bucket")):
+        return untyped
+    return family.kind
+
+
 def _openmetrics_head(family: Family) -> str:
-    head = f"# TYPE {family.name} {family.kind}\n"
+    head = f"# TYPE {family.name} {_kind(family, 'unknown')}\n"
     if family.unit:
         head += f"# UNIT {family.name} {family.unit}\n"
     if family.help:
@@ -90,7 +101,7 @@ def _text_head(family: Family) -> str:
     if family.help:
         text = family.help.replace("\\", r"\\").replace("\n", r"\n")
         head = f"# HELP {name} {text}\n"
-    return f"{head}# TYPE {name} {family.kind}\n"
+    return f"{head}# TYPE {name} {_kind(family, 'untyped')}\n"
 
 
 def _info(resource: dict[str, Any], openmetrics: bool) -> bytes:

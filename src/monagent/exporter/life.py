@@ -9,12 +9,14 @@ import asyncio
 import gzip
 import os
 import resource
+import shutil
 import signal
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from monagent import tree
 from monagent.exporter import delivery, selfmetrics
 from monagent.exporter.engine import LEDGER, Engine
 from monagent.exporter.exposition import OPENMETRICS
@@ -100,6 +102,7 @@ class Life:
         if not self.guest:
             loop.add_signal_handler(signal.SIGTERM, self.stop)
         self._watch_root(loop)
+        await self._work(self._sweep)
         tasks = [asyncio.ensure_future(one) for one in self._services()]
         try:
             ended = await self._rounds()
@@ -120,6 +123,14 @@ class Life:
         """Asks for the end, with last deliveries."""
         self._stop.set()
         self._wake.set()
+
+    def _sweep(self) -> None:
+        """Trees that were killed with their exporters leave directories in memory."""
+        try:
+            for path in tree.abandoned(self.path):
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            pass
 
     def _services(self) -> list[Coroutine[None, None, None]]:
         return [self._serve(), self._push()]

@@ -4,7 +4,7 @@ SHELL := /bin/sh
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
 
-# ONLY=hello (make bench, make soak), ARGS="-k name" (make test), STAY=1 (make demo)
+# ONLY=hello (make bench), ARGS="-k name" (make test), STAY=1 (make demo)
 ONLY ?=
 ARGS ?=
 STAY ?=
@@ -16,7 +16,7 @@ help:
 	@echo 'make test    everything: format, lint, types, layers, tests with real servers (ARGS="-k name")'
 	@echo 'make lint    format, lint, types, layers'
 	@echo 'make bench   cost against the peers, written to benchmarks/RESULTS.md (ONLY=hello)'
-	@echo 'make soak    a minute of load with a kill -9 each second, counted to the last request'
+	@echo 'make soak    a minute of load with a kill -9 each second, then 2,000 recycled workers'
 	@echo 'make clean   remove what the other targets made'
 
 # install(FOLDER, EXTRAS): a virtual environment with monagent from this tree, by uv, which pip fetches
@@ -59,8 +59,8 @@ bench:
 	@.venv-bench/bin/python -m benchmarks $(ONLY)
 
 soak:
-	$(call install,.venv-bench,[bench])
-	@.venv-bench/bin/python -m benchmarks.soak
+	$(call install,.venv,[test])
+	MONAGENT_SOAK=60 MONAGENT_SOAK_WORKERS=2000 .venv/bin/python -m pytest tests/e2e/test_churn.py tests/e2e/test_state.py
 
 clean:
 	rm -rf .venv .venv-demo .venv-bench build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

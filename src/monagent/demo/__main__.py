@@ -73,7 +73,7 @@ def demonstrate(folder: Path, requests: int, stay: bool) -> int:
         _await(shop, "the shop's first answer", lambda: _answers(url))
         endpoint = _await(shop, "the endpoint's address", lambda: _first_line(state / "endpoint"))
         statuses = traffic.send(url, requests)
-        samples = _await(shop, "the numbers", lambda: _settled(endpoint, requests))
+        samples = _settled(shop, endpoint, requests)
         _report(statuses.total(), endpoint, samples)
         if stay:
             _stay(shop, url, endpoint)
@@ -146,13 +146,24 @@ def _first_line(path: Path) -> str | None:
         return None
 
 
-def _settled(endpoint: str, sent: int) -> list[Sample] | None:
+def _settled(shop: subprocess.Popen[bytes], endpoint: str, sent: int) -> list[Sample]:
     """The endpoint's samples, once all requests and all of their jobs are in them."""
-    with urllib.request.urlopen(endpoint, timeout=10) as answer:
-        samples = list(parse(answer.read().decode()))
-    enqueued = sum(totals(samples, "job_enqueued_total", ()).values())
-    done = sum(totals(samples, tables.JOBS, ()).values())
-    return samples if _requests(samples) >= sent and done >= enqueued else None
+    missing = ""
+
+    def scrape() -> list[Sample] | None:
+        nonlocal missing
+        with urllib.request.urlopen(endpoint, timeout=10) as answer:
+            samples = list(parse(answer.read().decode()))
+        enqueued = sum(totals(samples, tables.ENQUEUED, ()).values())
+        done = sum(totals(samples, tables.JOBS, ()).values())
+        recorded = _requests(samples)
+        missing = f"{recorded:.0f} of {sent} requests and {done:.0f} of {enqueued:.0f} jobs"
+        return samples if recorded >= sent and done >= enqueued else None
+
+    try:
+        return _await(shop, "the numbers", scrape)
+    except Failed as failure:
+        raise Failed(f"{failure}, seen were {missing}") from None
 
 
 def _requests(samples: list[Sample]) -> float:

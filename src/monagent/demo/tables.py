@@ -10,6 +10,7 @@ from monagent.demo.exposition import Histogram, Sample, histograms, totals
 REQUESTS = "http_server_request_duration_seconds"
 QUERIES = "db_client_operation_duration_seconds"
 CALLS = "http_client_request_duration_seconds"
+ENQUEUED = "job_enqueued_total"
 JOBS = "job_execution_total"
 JOB_TIMES = "job_execution_duration_seconds"
 

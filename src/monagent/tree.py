@@ -87,6 +87,29 @@ def announce_exporter(path: str) -> None:
     os.utime(lock)
 
 
+def abandoned(path: str, age: float = 3600.0) -> list[str]:
+    """Directories beside the tree's own whose tree has ended without an exporter to clean up.
+
+    Only ours, without a root process and a lock, and untouched for `age` seconds: a root in another
+    pid namespace looks dead from here, but its exporter's lock does not.
+    """
+    home = os.path.dirname(path)
+    if os.path.basename(home) != f"monagent-{os.geteuid()}":
+        return []
+    found = []
+    for name in os.listdir(home):
+        other = f"{home}/{name}"
+        root = directory.read_root(other)
+        try:
+            old = time.time() - os.stat(other).st_mtime > age
+        except OSError:
+            continue
+        dead = root is None or process.start_ticks(root[0]) != root[1]
+        if other != path and old and dead and not exporter_runs(other):
+            found.append(other)
+    return found
+
+
 def endpoint(path: str) -> str | None:
     """The URL on which the exporter of this directory listens, if it does."""
     try:

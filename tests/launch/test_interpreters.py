@@ -114,4 +114,6 @@ def test_nothing_is_loaded_that_the_program_could_want_to_patch_first() -> None:
             b"zlib",
             b"time",
             b"errno",
+            b"gc",
+            b"atexit",
         }

@@ -239,3 +239,42 @@ def test_processes_that_outlive_the_command_do_not_hold_it_for_ever(tmp_path: Pa
 def _state(pid: int) -> str:
     with open(f"/proc/{pid}/stat") as file:
         return file.read().rpartition(")")[2].split()[0]
+
+
+@pytest.mark.skipif(
+    subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", "true"], capture_output=True, check=False
+    ).returncode
+    != 0,
+    reason="needs pid namespaces (unshare, root)",
+)
+@pytest.mark.parametrize("code", [0, 7])
+def test_the_first_process_of_a_container_supervises_by_itself(code: int, tmp_path: Path) -> None:
+    """With it everything dies, the exporter too, so it stays for a delivery that is configured."""
+    file = tmp_path / "last.prom"
+    command = words(RUN, [sys.executable, "-c", f"import sys; sys.exit({code})"])
+    done = subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", *command],
+        env=environment(RUN, {"MONAGENT_TEXTFILE": str(file)}),
+        capture_output=True,
+        check=False,
+        timeout=DEADLINE,
+    )
+
+    assert done.returncode == code
+    assert "monagent_build_info" in file.read_text()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs pid namespaces (unshare, root)")
+def test_the_first_process_of_a_container_becomes_the_command_without_a_delivery() -> None:
+    """Nobody waits for anything: exec, as everywhere else."""
+    command = words(RUN, [sys.executable, "-c", "import os; print(os.getpid())"])
+    done = subprocess.run(
+        ["unshare", "--pid", "--fork", "--mount-proc", *command],
+        env=environment(RUN),
+        capture_output=True,
+        check=False,
+        timeout=DEADLINE,
+    )
+
+    assert (done.returncode, done.stdout) == (0, b"1\n")

@@ -1,0 +1,106 @@
+"""Which directory is a tree's own, who was there first, and what is left of trees that are gone."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import pytest
+
+from monagent import settings, tree, where
+from monagent.store import directory, process
+
+
+def held(path: Path) -> int:
+    """A lock file that this process's child holds; returns the child."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        fd = os.open(path / directory.LOCK, os.O_CREAT | os.O_RDWR, 0o600)
+        fcntl.lockf(fd, fcntl.LOCK_EX)
+        os.write(write, b"x")
+        os.close(write)
+        os.read(os.pipe()[0], 1)
+        os._exit(0)
+    os.close(write)
+    os.read(read, 1)
+    os.close(read)
+    return child
+
+
+def make_old(path: Path) -> None:
+    os.utime(path, (1.0, 1.0))
+
+
+def test_the_first_one_begins_a_tree_and_the_others_join_it(tmp_path: Path) -> None:
+    """The same process again (after an exec) does not begin it twice."""
+    found = settings.load({"MONAGENT_DIR": str(tmp_path / "deep" / "state")})
+
+    first = tree.find(found, {}, where.bootstrap())
+    again = tree.find(found, {}, where.bootstrap())
+
+    assert (first, again) == ((found.dir, True), (found.dir, False))
+    assert directory.read_root(first[0]) == (os.getpid(), process.start_ticks(os.getpid()))
+
+
+def test_a_root_that_has_ended_is_replaced(tmp_path: Path) -> None:
+    """A directory that outlives its tree begins anew."""
+    directory.prepare(str(tmp_path / "state"))
+    directory.write_root(str(tmp_path / "state"), (2**22 + 1, 5))
+    found = settings.load({"MONAGENT_DIR": str(tmp_path / "state")})
+
+    _, begun = tree.find(found, {}, where.bootstrap())
+
+    assert begun
+    assert directory.read_root(str(tmp_path / "state")) is not None
+
+
+def test_an_exporter_is_there_if_it_holds_the_lock_or_was_just_announced(tmp_path: Path) -> None:
+    """Asking takes no lock, so that one that starts right now finds it free."""
+    path = str(tmp_path)
+    none = tree.exporter_runs(path), tree.exporter_pid(path)
+    tree.announce_exporter(path)
+    announced = tree.exporter_runs(path), tree.exporter_pid(path)
+    child = held(tmp_path)
+    make_old(tmp_path / directory.LOCK)
+    holding = tree.exporter_runs(path), tree.exporter_pid(path)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    dead = tree.exporter_runs(path), tree.exporter_pid(path)
+
+    assert none == (False, 0)
+    assert announced == (True, 0)
+    assert holding == (True, child)
+    assert dead == (False, 0)
+
+
+def test_only_directories_without_a_living_soul_are_abandoned(tmp_path: Path) -> None:
+    """Not the own one, none with a root or a lock, none of late, none that is not ours."""
+    home = tmp_path / f"monagent-{os.geteuid()}"
+    kinds = ("own", "root lives", "locked", "young", "abandoned")
+    for kind in kinds:
+        (home / kind).mkdir(parents=True)
+    live = (os.getpid(), process.start_ticks(os.getpid()) or 0)
+    directory.write_root(str(home / "root lives"), live)
+    child = held(home / "locked")
+    for kind in kinds:
+        if kind != "young":
+            make_old(home / kind)
+    try:
+        found = tree.abandoned(str(home / "own"))
+        elsewhere = tree.abandoned(str(tmp_path / "mine"))
+    finally:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+
+    assert found == [str(home / "abandoned")]
+    assert elsewhere == []
+
+
+@pytest.mark.parametrize("name", ["MONAGENT_DIR", "MONAGENT_TEXTFILE"])
+def test_paths_hold_in_other_working_directories(name: str) -> None:
+    """The exporter works elsewhere."""
+    found = settings.load({name: "here/x"})
+
+    assert settings.absolute(found) == {name: os.path.abspath("here/x")}

@@ -46,9 +46,12 @@ def _start(here):
     module = _frozen_importlib.module_from_spec(spec)
     sys.modules["monagent"] = module
     spec.loader.exec_module(module)
-    from monagent import agent
+    from monagent import settings
 
-    agent.start(os.environ)
+    if settings.current().enabled:
+        from monagent import agent
+
+        agent.start(os.environ)
 
 
 def _other():

@@ -66,11 +66,8 @@ def ensure_exporter() -> None:
 
 
 def _start(environ: MutableMapping[str, str]) -> None:
-    found = settings.load(environ)
-    settings.use(found)
+    found = settings.current()
     guard.level = found.log_level
-    if not found.enabled:
-        return
     directory, begun = None, False
     try:
         if found.kept:

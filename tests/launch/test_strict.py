@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 from tests.launch.oracle import ENV, RUN, run
 
@@ -41,3 +42,17 @@ def test_no_command_is_wrong_usage() -> None:
 
     assert (found.code, found.stdout) == (2, b"")
     assert found.stderr == b"monagent: expected a command, like: monagent run python app.py\n"
+
+
+def test_strict_insists_on_a_library_that_was_asked_for(tmp_path: Path) -> None:
+    """One that cannot be recorded ends the program in a sentence; without the wish it runs on."""
+    (tmp_path / "flask.py").write_text("__version__ = '0.1'\n")
+    command = [sys.executable, "-c", "import flask; print('ran')"]
+    path = {"PYTHONPATH": str(tmp_path)}
+    for mode in (RUN, ENV):
+        asked = run(mode, command, environ={**path, "MONAGENT_STRICT": "1", "MONAGENT_FLASK": "on"})
+        allowed = run(mode, command, environ={**path, "MONAGENT_STRICT": "1"})
+
+        assert (asked.code, asked.stdout) == (2, b"")
+        assert asked.stderr.startswith(b"monagent: flask is unsupported: found version 0.1,")
+        assert (allowed.code, allowed.stdout, allowed.stderr) == (0, b"ran\n", b"")

@@ -51,6 +51,32 @@ print(json.loads(client.lindex("nobody", 0))["properties"]["message_id"])
     assert done.stdout == b"mine\n"
 
 
+def test_connections_of_broker_and_results_can_be_told_from_the_applications(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """A redis client of the program is its own; Celery's two are plumbing."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    program = """
+import jobs_app, redis
+from monagent.conventions import _plumbing
+own = redis.Redis.from_url(jobs_app.app.conf.broker_url)
+results = jobs_app.app.backend.client
+with jobs_app.app.connection_for_write() as connection:
+    broker = connection.default_channel.client
+    print([_plumbing.owned(client.connection_pool) for client in (own, results, broker)])
+"""
+    done = subprocess.run(
+        adopted("-c", program),
+        env=environ,
+        cwd=tmp_path,
+        timeout=60,
+        check=True,
+        capture_output=True,
+    )
+
+    assert done.stdout == b"[False, True, True]\n"
+
+
 def test_signatures_are_those_of_celery(tmp_path: Path) -> None:
     """What inspect says of every watched method is what it says without monagent."""
     program = """

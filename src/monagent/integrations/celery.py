@@ -14,7 +14,7 @@ from __future__ import annotations
 from time import monotonic
 
 from monagent import guard
-from monagent.conventions import _sent, jobs
+from monagent.conventions import _plumbing, _sent, jobs
 from monagent.instrument import Call, Library, Observed, replace, watch
 from monagent.instrument.identity import pass_for
 from monagent.instrument.targets import undo
@@ -215,6 +215,13 @@ def tracer(original: Any) -> Any:
         return attempts.eager(made, str(name)) if kwargs.get("eager") else made
 
     return build_tracer
+
+
+@watch("celery.backends.redis", "RedisBackend._create_client")
+def result_store(_: Call) -> Observed:
+    """What stores results is plumbing, as the broker's connections are."""
+    client = yield
+    _plumbing.own(client.connection_pool)
 
 
 @watch("celery.beat", "Scheduler.apply_async")

@@ -32,15 +32,27 @@ def around(body: Any, exchange: Exchange, environ: dict[str, Any]) -> Any:
 
 def ended(exchange: Exchange, whole: bool) -> None:
     """The server is through with the body; not `whole`: it stopped, since the client was gone."""
-    try:
-        if exchange.end:
-            return
-        if not whole:
-            exchange.gone = True
-        exchange.sent_all()
-        exchange.over(None)
-    except BaseException as error:
-        http.failed(error)
+    if exchange.end:
+        return
+    if not whole:
+        exchange.gone = True
+    exchange.sent_all()
+    exchange.over(None)
+
+
+def broke(exchange: Exchange, error: BaseException) -> None:
+    """The application has raised while its body was read."""
+    if not exchange.first:
+        exchange.status = 500  # Nothing was sent, so the server still can.
+    exchange.over(error)
+
+
+def passed(exchange: Exchange, item: bytes) -> None:
+    """The server has got a piece of the body."""
+    if item:
+        exchange.wrote(len(item))
+        if exchange.stream is not None:
+            exchange.stream.sent(item)
 
 
 class _InMemory:
@@ -49,26 +61,30 @@ class _InMemory:
     _exchange: Exchange | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        exchange, stream = self._exchange, None
-        if exchange is not None:
-            stream = exchange.stream
-        whole = False
+        exchange, whole = self._exchange, False
         try:
             for item in super().__iter__():  # type: ignore[misc]  # list's or tuple's
-                if stream is not None:
-                    _event(stream, item)
+                if exchange is not None and exchange.stream is not None:
+                    try:
+                        exchange.stream.sent(item)
+                    except BaseException as error:
+                        http.failed(error)
                 yield item
             whole = True
         finally:
-            if exchange is not None:
-                self._exchange = None
-                ended(exchange, whole)
+            self._end(whole)
 
     def close(self) -> None:
         """Servers call it at the end; those that join a list do not, the last reference will."""
+        self._end(True)
+
+    def _end(self, whole: bool) -> None:
         exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            ended(exchange, True)
+        try:
+            if exchange is not None:
+                ended(exchange, whole)
+        except BaseException as error:
+            http.failed(error)
 
     __del__ = close
 
@@ -97,19 +113,31 @@ class Counted:
         try:
             item: bytes = next(self._items)
         except StopIteration:
-            ended(exchange, True)
+            try:
+                ended(exchange, True)
+            except BaseException as error:
+                http.failed(error)
             raise
         except BaseException as error:
-            _broke(exchange, error)
+            try:
+                broke(exchange, error)
+            except BaseException as ours:
+                http.failed(ours)
             raise
-        _passed(exchange, item)
+        try:
+            passed(exchange, item)
+        except BaseException as error:
+            http.failed(error)
         return item
 
     def close(self) -> None:
         """Close the application's iterable, if it can be closed."""
         exchange = self._exchange
-        # A server that has not read at all has no body to send: HEAD, 304.
-        ended(exchange, not exchange.first)
+        try:
+            # A server that has not read at all has no body to send: HEAD, 304.
+            ended(exchange, not exchange.first)
+        except BaseException as error:
+            http.failed(error)
         close = getattr(self._body, "close", None)
         if close is not None:
             close()
@@ -164,7 +192,10 @@ def _file(body: Any, exchange: Exchange) -> Any:
     close = getattr(body, "close", None)
 
     def closing() -> None:
-        ended(exchange, True)
+        try:
+            ended(exchange, True)
+        except BaseException as error:
+            http.failed(error)
         if close is not None:
             close()
 
@@ -183,29 +214,3 @@ def _rest_of(body: Any) -> int:
         return max(0, size - int(file.tell()))
     except (AttributeError, OSError, ValueError):
         return 0
-
-
-def _passed(exchange: Exchange, item: bytes) -> None:
-    try:
-        if item:
-            exchange.wrote(len(item))
-            if exchange.stream is not None:
-                exchange.stream.sent(item)
-    except BaseException as error:
-        http.failed(error)
-
-
-def _broke(exchange: Exchange, error: BaseException) -> None:
-    try:
-        if not exchange.first:
-            exchange.status = 500  # Nothing was sent, so the server still can.
-        exchange.over(error)
-    except BaseException as ours:
-        http.failed(ours)
-
-
-def _event(stream: Any, item: bytes) -> None:
-    try:
-        stream.sent(item)
-    except BaseException as error:
-        http.failed(error)

@@ -37,8 +37,10 @@ def route(original: Any) -> Any:
         try:
             exchange = scope[KEY]
             exchange.route = exchange.prefix + self.path
+        except (KeyError, AttributeError, TypeError):
+            pass  # Nobody measures, or a custom route has no path.
         except BaseException as error:
-            untold(error)
+            http.failed(error)
         return await original(self, scope, receive, send)
 
     return handle
@@ -49,8 +51,10 @@ def mount(original: Any) -> Any:
     async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
         try:
             scope[KEY].mounted(self.path)
+        except (KeyError, AttributeError, TypeError):
+            pass  # Nobody measures, or a custom route has no path.
         except BaseException as error:
-            untold(error)
+            http.failed(error)
         return await original(self, scope, receive, send)
 
     return handle
@@ -65,9 +69,3 @@ def environ(original: Any) -> Any:
         return built
 
     return build_environ
-
-
-def untold(error: BaseException) -> None:
-    """No route was told; quite in order if nobody measures, or if a custom route has no path."""
-    if not isinstance(error, (KeyError, AttributeError, TypeError)):
-        http.failed(error)

@@ -12,7 +12,8 @@ USAGE = """\
 usage: monagent run [options] [--] COMMAND …   run a command, unchanged, with metrics
        monagent env [--docker|--shell|--kubernetes] [options]
                                                variables that do the same without a command
-       monagent config [--json] [options]      settings in force and where each comes from
+       monagent config [--json|--markdown] [options]
+                                               settings in force and where each comes from
        monagent list [--json] [--python PATH]  libraries: versions supported, installed, state
        monagent metrics [--json|--markdown]    every metric: name, type, unit, labels, meaning
        monagent doctor [--json] [--expect LIBRARY,…] [COMMAND … | --attach [DIRECTORY]]

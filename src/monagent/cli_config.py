@@ -11,6 +11,9 @@ from monagent import options, settings
 
 def main(arguments: list[str]) -> int:
     """Print every setting; exit code 1 when one of them is wrong."""
+    if arguments == ["--markdown"]:
+        print(markdown())
+        return 0
     as_json = "--json" in arguments
     try:
         given, rest = options.split([word for word in arguments if word != "--json"])
@@ -68,6 +71,19 @@ def shown(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join("=".join(v) if isinstance(v, tuple) else str(v) for v in value)
     return str(value)
+
+
+def markdown() -> str:
+    """All settings as a table for the README."""
+    lines = ["| variable | option | default | meaning |", "|---|---|---|---|"]
+    for setting in settings.TABLE:
+        twins = "".join(f", `{name}`" for name, _ in setting.twins)
+        option = f"`{setting.option}`" if setting.option else ""
+        default = "" if shown(setting.default) == "-" else f"`{shown(setting.default)}`"
+        lines.append(f"| `{setting.name}`{twins} | {option} | {default} | {setting.sentence} |")
+    lines.append("| `MONAGENT_<LIBRARY>` | | `on` | `on`, `off` or `otel` for one library. |")
+    lines.append("| `MONAGENT_BUCKETS_<METRIC>` | | | Upper edges of a histogram's buckets. |")
+    return "\n".join(lines)
 
 
 def options_help() -> str:

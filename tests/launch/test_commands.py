@@ -89,6 +89,15 @@ def test_config_says_value_and_origin() -> None:
     assert command("config").stdout.count(b"\n") == len(settings.TABLE)
 
 
+def test_config_has_the_table_for_readers() -> None:
+    """Every setting is a row, with its option and its OpenTelemetry twin."""
+    table = command("config", "--markdown").stdout.decode()
+
+    for setting in settings.TABLE:
+        assert f"| `{setting.name}`" in table
+        assert all(f"`{name}`" in table for name, _ in setting.twins)
+
+
 def test_config_shows_no_secrets() -> None:
     """Headers of a receiver hold its token."""
     found = command("config", OTEL_EXPORTER_OTLP_HEADERS="authorization=Bearer%20abc")

@@ -55,7 +55,7 @@ def _block(scenario: Operation, variant: Variant, environ: Mapping[str, str]) ->
 def _verify(scenario: Operation, environ: Mapping[str, str]) -> None:
     """Raises unless the endpoint counts each operation once."""
     times = scenario.times // 10
-    expected = times + times // 10
+    expected = (times + times // 10) * scenario.each
     shell = ("sh", "-c", '"$@"; sleep 3600', "sh", *command(scenario, times))
     with running(MONAGENT, shell, environ) as program:
         url = program.endpoint()

@@ -45,7 +45,7 @@ class Operation:
     """A program that repeats one operation and prints its CPU seconds for each (see apps/loop.py).
 
     `times` is how often in one block; `family` the histogram that must count each on the endpoint,
-    `beside` how many more it counts for setting up.
+    `each` how many it counts for one, `beside` how many more for setting up.
     """
 
     key: str
@@ -53,6 +53,7 @@ class Operation:
     program: str
     times: int
     family: str
+    each: int = 1
     beside: int = 0
     service: str | None = None
     rows: tuple[Variant, ...] = variants.LIBRARY
@@ -73,4 +74,27 @@ SERVERS = (
     ),
 )  # fmt: skip
 
-OPERATIONS: tuple[Operation, ...] = ()
+DATABASE = "db_client_operation_duration_seconds"
+
+OPERATIONS: tuple[Operation, ...] = (
+    Operation(
+        "sqlalchemy", "SQLAlchemy, one query, SQLite",
+        "database_sqlalchemy", 5000, DATABASE, beside=2,
+    ),
+    Operation(
+        "sqlalchemy-postgresql", "SQLAlchemy, one query, PostgreSQL",
+        "database_sqlalchemy", 2000, DATABASE, beside=2, service="postgresql",
+    ),
+    Operation(
+        "session", "SQLAlchemy, a session with three ORM queries, PostgreSQL",
+        "database_session", 500, DATABASE, each=3, beside=1, service="postgresql",
+    ),
+    Operation(
+        "psycopg", "psycopg, one query", "database_psycopg", 3000, DATABASE, service="postgresql",
+    ),
+    Operation("sqlite3", "sqlite3, one query", "database_sqlite3", 20000, DATABASE),
+    Operation(
+        "celery", "Celery, a task sent and run in one process",
+        "celery_task", 2000, "job_execution_duration_seconds",
+    ),
+)  # fmt: skip

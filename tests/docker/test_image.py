@@ -6,12 +6,10 @@ Needs buildah, podman and an image python:3.11-slim; where one is missing the te
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import subprocess
 import time
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import free_port, scrape, scrapes, until
-from tests.services._started import program, stop
+from tests.services.prometheus import answer, prometheus
 
 ROOT = Path(__file__).parents[2]
 BASE = "docker.io/library/python:3.11-slim"
@@ -81,40 +79,6 @@ def status(port: int, path: str, method: str = "GET") -> int:
         return 0
 
 
-@contextlib.contextmanager
-def prometheus(target: int, folder: Path) -> Iterator[int]:
-    """A real Prometheus that scrapes this port every second; gives its own port."""
-    port = free_port()
-    config = folder / "prometheus.yml"
-    config.write_text(
-        "scrape_configs:\n- {job_name: sample, scrape_interval: 1s, "
-        f"static_configs: [{{targets: ['127.0.0.1:{target}']}}]}}\n"
-    )
-    process = subprocess.Popen(
-        [
-            *(program("prometheus", "prometheus"), f"--config.file={config}"),
-            *(f"--storage.tsdb.path={folder}/tsdb", f"--web.listen-address=127.0.0.1:{port}"),
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield port
-    finally:
-        stop(process)
-
-
-def answer(port: int, query: str) -> float:
-    """The only value of a query, 0 when it has none yet."""
-    url = f"http://127.0.0.1:{port}/api/v1/query?query={urllib.parse.quote(query)}"
-    try:
-        with urllib.request.urlopen(url, timeout=5) as reply:
-            result = json.load(reply)["data"]["result"]
-    except OSError:
-        return 0
-    return float(result[0]["value"][1]) if result else 0
-
-
 def test_an_unchanged_container_is_adopted_by_environment_alone(
     engine: str, tmp_path: Path
 ) -> None:
@@ -136,7 +100,11 @@ def test_an_unchanged_container_is_adopted_by_environment_alone(
         until(lambda: scrape(metrics).total(done) >= 20, "20 jobs", 30)
         seen = scrape(metrics)
         rate = 'sum(rate(http_server_request_duration_seconds_count{job="sample"}[1m]))'
-        until(lambda: status(app, "/") == 200 and answer(server, rate) > 0, "a rate", 30)
+
+        def rated() -> bool:
+            return status(app, "/") == 200 and any(answer(server, rate).values())
+
+        until(rated, "a rate in Prometheus", 30)
         began = time.monotonic()
         run(engine, "stop", "-t", "20", name)
         graceful = time.monotonic() - began < 20

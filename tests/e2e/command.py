@@ -78,7 +78,8 @@ def scrape(port: int) -> Scrape:
         text = answer.read().decode()
     samples: dict[str, dict[Labels, float]] = {}
     cumulative = set()
-    for family in text_string_to_metric_families(text):
+    families = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]  # untyped
+    for family in families:
         for sample in family.samples:
             key = frozenset(sample.labels.items())
             series = samples.setdefault(sample.name, {})

@@ -18,10 +18,10 @@ def pid() -> dict[str, int]:
 
 
 @app.get("/missing")
-def missing() -> None:
+def missing() -> str:
     abort(404)
 
 
 @app.get("/boom")
-def boom() -> None:
+def boom() -> str:
     raise RuntimeError("boom")

@@ -31,6 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
         from monagent import launcher
 
         return launcher.main(rest)
+    import signal
+
+    # `monagent list | head` ends quietly, as other commands do.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if command in ("--version", "-V", "version"):
         from monagent import __version__
 
@@ -41,15 +45,11 @@ def main(arguments: list[str] | None = None) -> int:
 
         print(options_help())
         return 0
-    import signal
-
     wanted = _command(command)
     if wanted is None or "--help" in rest[:1]:
         asked = command in ("", "help", "--help", "-h") or wanted is not None
         print(USAGE, file=sys.stdout if asked else sys.stderr)
         return 0 if asked and command else 2
-    # `monagent list | head` ends quietly, as other commands do.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     return wanted(rest)
 
 

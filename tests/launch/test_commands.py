@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -223,6 +224,10 @@ def test_an_exposition_is_read_to_the_letter() -> None:
 
 def test_run_without_a_command_is_told_by_main(capfd: pytest.CaptureFixture[str]) -> None:
     """`monagent` alone shows what there is."""
-    assert cli.main([]) == 2
+    before = signal.getsignal(signal.SIGPIPE)
+    code = cli.main([])
+    signal.signal(signal.SIGPIPE, before)
+
+    assert code == 2
     assert "usage: monagent run" in capfd.readouterr().out
     assert os.environ.get("MONAGENT_DIR") is None

@@ -68,7 +68,8 @@ def static_files(scope: Scope) -> None:
         exchange.routed(getattr(context, "frontend_prefix", "") + "/{path}")
 
 
-@adopt("fastapi.applications", "FastAPI.build_middleware_stack")
+# Through the package, since the instrumentor imports it whole.
+@adopt("fastapi", "FastAPI.build_middleware_stack")
 def through_opentelemetry(original: Any) -> Any:
     from monagent.integrations import _otel  # Only who asks for it pays for OpenTelemetry.
 

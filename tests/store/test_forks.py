@@ -151,7 +151,7 @@ def test_a_fork_while_another_thread_makes_a_series_loses_nothing(tmp_path: Path
         stop = threading.Event()
         made = [0]
         def work():
-            while not stop.is_set() and made[0] < 5000:
+            while not stop.is_set() and made[0] < 1000:
                 HITS.bind(f"made {made[0]}")
                 made[0] += 1
         thread = threading.Thread(target=work)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import mmap
 
 FIRST_DESCRIPTORS = 16 * 1024
-FIRST_CELLS = 48 * 1024 - layout.HEADER_SIZE
+FIRST_CELLS = 32 * 1024
 CHUNK = 64 * 1024
 """Bytes that a shard grows by at least."""
 
@@ -37,7 +37,7 @@ def first_regions(told: int) -> tuple[Region, ...]:
     """Those of a new shard: descriptors, of which `told` bytes are taken, and cells."""
     start = layout.HEADER_SIZE
     middle = start + FIRST_DESCRIPTORS + (told & ~7)
-    end = middle + FIRST_CELLS
+    end = max(CHUNK, middle + FIRST_CELLS)
     descriptors = Region(layout.DESCRIPTORS, start + layout.CHUNK_HEAD, middle)
     descriptors.taken += told
     return descriptors, Region(layout.CELLS, middle + layout.CHUNK_HEAD, end)

@@ -14,12 +14,11 @@ from monagent.conventions._failures import failure
 from monagent.conventions._peers import Peer
 from monagent.conventions.http import EDGES
 from monagent.metrics import Counter, Histogram, UpDownCounter
+from monagent.metrics.fused import place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from monagent.metrics.recorders import Recorder
 
 _PEER = ("server.address", "server.port", "peer.service")
 
@@ -72,48 +71,50 @@ class Connection:
     """One open connection, active at first. In a forked child those of its parent do not count
     until the child uses them."""
 
-    __slots__ = ("_begin", "_cells", "_forks", "_state")
+    __slots__ = ("_active", "_begin", "_forks", "_idle", "_lifetime", "_mem", "_state")
 
     def __init__(self, peer: Peer) -> None:
-        self._cells: tuple[Recorder, Recorder, Recorder] = peer.state.get("open") or _bind(peer)
+        cells = peer.state.get("open") or _bind(peer)
+        self._mem, self._active, self._idle, self._lifetime = cells
         self._forks = _forks[0]
         self._state = _ACTIVE
         self._begin = perf_counter()
-        self._cells[_ACTIVE](1.0)
+        self._mem[0][self._active] += 1.0
 
     def busy(self) -> None:
         """A call has got it."""
         if self._state == _IDLE:
-            self._become(_ACTIVE)
+            self._state = _ACTIVE
+            view = self._mem[0]
+            if self._forks == _forks[0]:
+                view[self._idle] -= 1.0
+            else:
+                self._forks = _forks[0]
+            view[self._active] += 1.0
 
     def idle(self) -> None:
         """It waits for the next call."""
         if self._state == _ACTIVE:
-            self._become(_IDLE)
+            self._state = _IDLE
+            view = self._mem[0]
+            if self._forks == _forks[0]:
+                view[self._active] -= 1.0
+            else:
+                self._forks = _forks[0]
+            view[self._idle] += 1.0
 
     def close(self) -> None:
         """It is no longer open."""
-        if self._state:
-            self._become(_CLOSED)
+        before, self._state = self._state, _CLOSED
+        if before != _CLOSED and self._forks == _forks[0]:
+            self._mem[0][self._active if before == _ACTIVE else self._idle] -= 1.0
+            self._lifetime(perf_counter() - self._begin)
 
     def __del__(self) -> None:
         try:
             self.close()
         except BaseException as error:
             guard.failed("http_client", error)
-
-    def _become(self, state: int) -> None:
-        before, self._state = self._state, state
-        cells = self._cells
-        if self._forks != _forks[0]:
-            self._forks = _forks[0]
-            before = _CLOSED
-        elif before:
-            cells[before](-1.0)
-        if state:
-            cells[state](1.0)
-        elif before:
-            cells[_CLOSED](perf_counter() - self._begin)
 
 
 class Pool:
@@ -161,7 +162,12 @@ class Wait:
 
 
 def _bind(peer: Peer) -> Any:
+    """The shard's `mem`, the index of the active and of the idle, the recorder of lifetimes."""
     labels = peer.labels
-    cells = (LIFETIME.bind(*labels), OPEN.bind(*labels, "active"), OPEN.bind(*labels, "idle"))
-    peer.state["open"] = cells
+    lifetime = LIFETIME.bind(*labels)
+    active = place(OPEN.bind(*labels, "active"))
+    idle = place(OPEN.bind(*labels, "idle"))
+    if active is None or idle is None:  # A signal handler that calls while a series is made.
+        return [[0.0, 0.0]], 0, 1, lifetime
+    cells = peer.state["open"] = (active[0], active[1], idle[1], lifetime)
     return cells

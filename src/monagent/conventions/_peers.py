@@ -13,8 +13,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    Recorders = tuple[Any, Any, Any]
-
 OTHER = "other"
 UNKNOWN = "unknown"
 """The address of a call whose URL names none."""
@@ -24,22 +22,15 @@ _MOST_KEYS = 2_000
 
 
 class Peer:
-    """One server, with the recorders of the calls to it.
+    """One server, as labels show it; `state` is for the recorders of its connections."""
 
-    `active`, `answers` and `state` are filled by who records; `look` is the time (perf_counter)
-    from which on the next answer's headers are worth reading.
-    """
-
-    __slots__ = ("active", "address", "answers", "look", "port", "service", "state")
+    __slots__ = ("address", "port", "service", "state")
 
     def __init__(self, address: str, port: int | None, service: str | None) -> None:
         self.address = address
         self.port = port
         self.service = service
-        self.active: dict[str, Any] = {}
-        self.answers: dict[tuple[str, int], Recorders] = {}
         self.state: dict[str, Any] = {}
-        self.look = 0.0
 
     @property
     def labels(self) -> tuple[str, int | None, str | None]:
@@ -48,27 +39,33 @@ class Peer:
 
 
 _peers: dict[tuple[str, int | None], Peer] = cache()
-by_origin: dict[Any, Peer] = cache()
-"""What clients look up: by `scheme://authority`, or by a tuple of scheme, host and port."""
-
-
-def of_url(url: str) -> Peer:
-    """The peer of an absolute URL."""
-    end = url.find("/", 8)  # behind https://
-    origin = url if end < 0 else url[:end]
-    try:
-        return by_origin[origin]
-    except KeyError:
-        return _of_origin(origin)
+_keys: dict[tuple[str, str, int | None], Peer] = cache()
 
 
 def of(scheme: str, host: str, port: int | None) -> Peer:
     """The peer of a host; without a port the scheme's own."""
     key = (scheme, host, port)
     try:
-        return by_origin[key]
+        return _keys[key]
     except KeyError:
-        return _keep(key, peer(host, port or PORTS.get(scheme)))
+        pass
+    if len(_keys) >= _MOST_KEYS:
+        _keys.clear()
+    found = _keys[key] = peer(host, port or PORTS.get(scheme))
+    return found
+
+
+def of_url(url: str) -> Peer:
+    """The peer of an absolute URL."""
+    scheme, _, rest = url.partition("://")
+    for end in "/?#":
+        rest = rest.partition(end)[0]
+    authority = rest.rpartition("@")[2]
+    host, colon, port = authority.rpartition(":")
+    if not colon or "]" in port:
+        host, port = authority, ""
+    number = int(port) if port.isdecimal() else PORTS.get(scheme.lower())
+    return peer(host.strip("[]"), number)
 
 
 def peer(host: str, port: int | None) -> Peer:
@@ -97,22 +94,3 @@ def _listed(host: str) -> tuple[str | None, str | None]:
             if fnmatchcase(host, pattern.lower()):
                 return pattern, service
     return None, None
-
-
-def _of_origin(origin: str) -> Peer:
-    scheme, _, rest = origin.partition("://")
-    for end in "/?#":
-        rest = rest.partition(end)[0]
-    authority = rest.rpartition("@")[2]
-    host, colon, port = authority.rpartition(":")
-    if not colon or "]" in port:
-        host, port = authority, ""
-    number = int(port) if port.isdigit() else PORTS.get(scheme.lower())
-    return _keep(f"{scheme}://{rest}", peer(host.strip("[]"), number))
-
-
-def _keep(key: Any, found: Peer) -> Peer:
-    if len(by_origin) >= _MOST_KEYS:
-        by_origin.clear()
-    by_origin[key] = found
-    return found

@@ -1,7 +1,7 @@
 """HTTP: the numbers of outgoing calls, the same for every client.
 
-One `Outgoing` is one logical call: redirects that the client follows and tries that it repeats are
-part of it, and of two clients that stand on one another the outer one makes it. Its duration ends
+What is counted is the logical call: redirects that the client follows and tries that it repeats are
+part of it, and of two clients that stand on one another the outer one counts it. Its duration ends
 when the client hands the answer over: with its body where the client reads that first, with the
 headers where the application streams the body; such a call is counted when its stream ends, with
 what broke it. https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#http-client
@@ -10,21 +10,23 @@ what broke it. https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#ht
 from __future__ import annotations
 
 import os
-from contextvars import ContextVar
-from time import perf_counter, time
+from time import time
 
 from monagent import guard
 from monagent.conventions import _http_pools  # noqa: F401 - its metrics belong to the family
 from monagent.conventions._failures import failure
 from monagent.conventions._peers import Peer
 from monagent.conventions.http import EDGES, METHODS, OTHER, SIZES
-from monagent.metrics import Counter, Gauge, Histogram, UpDownCounter
+from monagent.metrics import Counter, Gauge, Histogram, UpDownCounter, cache
+from monagent.metrics.fused import exchange
 from monagent.metrics.pulse import due, pulse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Protocol
+
+    from monagent.metrics.fused import Finish
 
     class Headers(Protocol):
         def get(self, name: str, /) -> Any: ...
@@ -87,9 +89,10 @@ REMAINING = Gauge(
     merge="last",
 )
 
-INSIDE: ContextVar[Outgoing | None] = ContextVar("monagent.http_client", default=None)
-"""The call of an outer client under way here, which clients beneath must not count again."""
+CALLS: dict[Any, Calls] = cache()
+"""What clients look up: by (`scheme://authority`, method) or (scheme, host, port, method)."""
 
+_MOST_CALLS = 2_000
 _REMAINING = ("x-ratelimit-remaining", "x-ratelimit-remaining-requests", "ratelimit-remaining")
 _LOOK = 1.0  # seconds between two looks for them, since most peers never send one
 
@@ -97,64 +100,59 @@ _forks = [0]
 os.register_at_fork(after_in_child=lambda: _forks.__setitem__(0, _forks[0] + 1))
 
 
-class Outgoing:
-    """One call under way. `owner` is the client that makes it; `upload` counts a body that has no
-    length."""
+class Calls(dict[int, "Finish"]):
+    """Calls of one method to one peer. By an answer's status: what ends a call.
 
-    __slots__ = ("_active", "_begin", "_method", "_peer", "owner", "upload")
+    A client does `calls.begin(1.0)`, takes the time, and then one of `calls[status](seconds, sent,
+    received)` (bytes, -1: not known), `failed` and `streams`; when an answer's time is past `look`
+    or its status is an error it lets `heard` see the headers.
+    """
 
-    def __init__(self, peer: Peer, method: str, owner: object = None) -> None:
-        try:
-            active = peer.active[method]
-        except KeyError:
-            active = _bind_active(peer, method)
-        self._peer = peer
-        self._method = method
-        self._active = active
-        self.owner = owner
-        self.upload: Upload | None = None
-        active(1.0)
-        self._begin = perf_counter()
+    __slots__ = ("begin", "look", "method", "peer")
 
-    def answered(
-        self, status: int, headers: Headers, sent: int | None, received: int | None
-    ) -> None:
-        """The answer is handed over; sizes in bytes, None where they cannot be told."""
-        now = perf_counter()
-        self._active(-1.0)
-        peer = self._peer
-        if status >= 400 or now > peer.look:
-            _listen(peer, status, headers, now)
-        _record(peer, self._method, status, now - self._begin, sent, received)
-        if now > due[0]:
-            pulse(now)
+    def __init__(self, peer: Peer, method: str) -> None:
+        self.peer = peer
+        self.method = method.upper() if method.upper() in METHODS else OTHER
+        self.begin = ACTIVE.bind(self.method, *peer.labels)
+        self.look = 0.0
 
-    def streams(self, status: int, headers: Headers, sent: int | None) -> Streamed:
-        """The answer is handed over with its body to come."""
-        now = perf_counter()
-        _listen(self._peer, status, headers, now)
-        return Streamed(self, status, now - self._begin, sent)
+    def __missing__(self, status: int) -> Finish:
+        error = str(status) if status >= 400 else None
+        labels = (self.method, *self.peer.labels, status, error)
+        finish, keep = exchange(
+            self.begin,
+            DURATION.bind(*labels),
+            REQUEST_SIZE.bind(*labels),
+            RESPONSE_SIZE.bind(*labels),
+        )
+        if keep:
+            self[status] = finish
+        return finish
 
-    def failed(self, error: BaseException, status: int | None = None) -> None:
+    def failed(self, seconds: float, error: BaseException, status: int | None = None) -> None:
         """The call has raised, maybe after the headers of its answer."""
-        now = perf_counter()
-        self._active(-1.0)
-        _fail(self._peer, self._method, status, now - self._begin, error)
+        self.begin(-1.0)
+        self.unsent(error, seconds, status)
+
+    def unsent(self, error: BaseException, seconds: float = 0.0, status: int | None = None) -> None:
+        """The call failed before it began, for its URL or its arguments."""
+        DURATION.bind(self.method, *self.peer.labels, status, failure(error))(seconds)
+
+    def streams(self, seconds: float, status: int, sent: int) -> Streamed:
+        """The answer is handed over with its body to come."""
+        return Streamed(self, seconds, status, sent)
+
+    def heard(self, status: int, headers: Headers, now: float) -> None:
+        """Read what the peer says about its limits."""
+        self.look = now + _LOOK
         if now > due[0]:
             pulse(now)
-
-    def resent(self, reason: str) -> None:
-        """The client sends once more: for a redirect, connect, read, status or auth."""
-        resent(self._peer, reason)
-
-    def ended(self, streamed: Streamed, received: int | None, error: BaseException | None) -> None:
-        """The stream of the answer is over."""
-        self._active(-1.0)
-        status, seconds = streamed.status, streamed.seconds
-        if error is None or isinstance(error, GeneratorExit):  # closed early, by choice
-            _record(self._peer, self._method, status, seconds, streamed.sent, received)
-        else:
-            _fail(self._peer, self._method, status, seconds, error)
+        throttled(self.peer, status, headers)
+        for name in _REMAINING:
+            left = headers.get(name)
+            if left and str(left).isdecimal():
+                REMAINING.bind(*self.peer.labels)(float(left))
+                break
 
 
 class Streamed:
@@ -164,24 +162,28 @@ class Streamed:
     calls are nobody's.
     """
 
-    __slots__ = ("_forks", "_outgoing", "seconds", "sent", "status")
+    __slots__ = ("_calls", "_forks", "_seconds", "_sent", "_status")
 
-    def __init__(self, outgoing: Outgoing, status: int, seconds: float, sent: int | None) -> None:
-        self._outgoing: Outgoing | None = outgoing
+    def __init__(self, calls: Calls, seconds: float, status: int, sent: int) -> None:
+        self._calls: Calls | None = calls
         self._forks = _forks[0]
-        self.status = status
-        self.seconds = seconds
-        self.sent = sent
+        self._seconds = seconds
+        self._status = status
+        self._sent = sent
 
-    def end(self, received: int | None, error: BaseException | None = None) -> None:
+    def end(self, received: int, error: BaseException | None = None) -> None:
         """The body was read to its end, closed, or broken by `error`."""
-        outgoing, self._outgoing = self._outgoing, None
-        if outgoing is not None and self._forks == _forks[0]:
-            outgoing.ended(self, received, error)
+        calls, self._calls = self._calls, None
+        if calls is None or self._forks != _forks[0]:
+            return
+        if error is None or isinstance(error, GeneratorExit):  # closed early, by choice
+            calls[self._status](self._seconds, self._sent, received)
+        else:
+            calls.failed(self._seconds, error, self._status)
 
     def __del__(self) -> None:
         try:
-            self.end(None)
+            self.end(-1)
         except BaseException as error:
             guard.failed("http_client", error)
 
@@ -202,78 +204,31 @@ class Upload:
             yield part
 
 
+def calls_to(peer: Peer, method: object, key: object = None) -> Calls:
+    """The calls of this method to this peer, under this key from now on."""
+    calls = Calls(peer, method if isinstance(method, str) else OTHER)
+    if key is not None:
+        if len(CALLS) >= _MOST_CALLS:
+            CALLS.clear()
+        CALLS[key] = calls
+    return calls
+
+
 def resent(peer: Peer, reason: str) -> None:
     """A client sends a call once more."""
     RESENDS.bind(*peer.labels, reason)(1.0)
 
 
-def said(peer: Peer, status: int, headers: Headers) -> None:
-    """What an answer says that the client does not hand over, since it sends once more."""
-    _listen(peer, status, headers, perf_counter())
-
-
-def unsent(peer: Peer, method: object, error: BaseException) -> None:
-    """A call that failed before it began, for its URL or its arguments."""
-    _fail(peer, method if isinstance(method, str) else OTHER, None, 0.0, error)
-
-
-def _known(method: str) -> str:
-    upper = method.upper()
-    return upper if upper in METHODS else OTHER
-
-
-def _bind_active(peer: Peer, method: str) -> Any:
-    active = ACTIVE.bind(_known(method), *peer.labels)
-    if len(peer.active) < 100:
-        peer.active[method] = active
-    return active
-
-
-def _record(
-    peer: Peer, method: str, status: int, seconds: float, sent: int | None, received: int | None
-) -> None:
-    try:
-        duration, request, response = peer.answers[method, status]
-    except KeyError:
-        duration, request, response = _bind_answer(peer, method, status)
-    duration(seconds)
-    if sent is not None:
-        request(sent)
-    if received is not None:
-        response(received)
-
-
-def _bind_answer(peer: Peer, method: str, status: int) -> tuple[Any, Any, Any]:
-    error = str(status) if status >= 400 else None
-    labels = (_known(method), *peer.labels, status, error)
-    bound = (DURATION.bind(*labels), REQUEST_SIZE.bind(*labels), RESPONSE_SIZE.bind(*labels))
-    if len(peer.answers) < 1000:
-        peer.answers[method, status] = bound
-    return bound
-
-
-def _fail(
-    peer: Peer, method: str, status: int | None, seconds: float, error: BaseException
-) -> None:
-    DURATION.bind(_known(method), *peer.labels, status, failure(error))(seconds)
-
-
-def _listen(peer: Peer, status: int, headers: Headers, now: float) -> None:
-    """Read what the peer says about its limits."""
-    if status >= 400:
-        asked = headers.get("retry-after")
-        if status == 429 or asked:
-            THROTTLED.bind(*peer.labels, status)(1.0)
-        seconds = _seconds(asked) if asked else None
-        if seconds is not None:
-            RETRY_AFTER.bind(*peer.labels)(seconds)
-    if now > peer.look:
-        peer.look = now + _LOOK
-        for name in _REMAINING:
-            left = headers.get(name)
-            if left and str(left).isdecimal():
-                REMAINING.bind(*peer.labels)(float(left))
-                break
+def throttled(peer: Peer, status: int, headers: Headers) -> None:
+    """An answer of 4xx or 5xx may ask to slow down."""
+    if status < 400:
+        return
+    asked = headers.get("retry-after")
+    if status == 429 or asked:
+        THROTTLED.bind(*peer.labels, status)(1.0)
+    seconds = _seconds(asked) if asked else None
+    if seconds is not None:
+        RETRY_AFTER.bind(*peer.labels)(seconds)
 
 
 def _seconds(asked: str) -> float | None:

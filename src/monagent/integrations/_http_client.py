@@ -1,14 +1,8 @@
-"""What integrations of HTTP clients have in common: the wrapper around a call, and its sizes.
-
-An integration gives three functions: `began(outer, client, args, kwargs)` makes the `Outgoing`, or
-None for what belongs to the call `outer` under way; `returned(outgoing, answer, client, args,
-kwargs)` and `broke(outgoing, error)` end it.
-"""
+"""What integrations of HTTP clients have in common: failing safely, and facts about messages."""
 
 from __future__ import annotations
 
 from monagent import guard
-from monagent.conventions.http_client import INSIDE, Upload
 from monagent.instrument.targets import undo
 
 TYPE_CHECKING = False
@@ -17,8 +11,8 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-KEY = "_monagent"
-"""Attribute of a library's object under which its count lies."""
+INNER: set[CodeType] = set()
+"""Functions that urllib3 is called by within a call that is counted already."""
 
 
 def failed(library: str, error: BaseException) -> None:
@@ -28,97 +22,24 @@ def failed(library: str, error: BaseException) -> None:
         undo(library)
 
 
-def measured(library: str, original: Any, began: Any, returned: Any, broke: Any) -> Any:
-    """A method of a client that does what `original` does, and is recorded."""
-
-    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        outer = INSIDE.get()
-        outgoing = None
-        try:
-            outgoing = began(outer, self, args, kwargs)
-            if outgoing is not None and outgoing.owner is not None:
-                INSIDE.set(outgoing)
-        except BaseException as error:
-            failed(library, error)
-        if outgoing is None:
-            return original(self, *args, **kwargs)
-        try:
-            answer = original(self, *args, **kwargs)
-        except BaseException as error:
-            try:
-                left(outgoing, outer)
-                broke(outgoing, error)
-            except BaseException as ours:
-                failed(library, ours)
-            raise
-        try:
-            left(outgoing, outer)
-            returned(outgoing, answer, self, args, kwargs)
-        except BaseException as error:
-            failed(library, error)
-        return answer
-
-    return call
-
-
-def measured_async(library: str, original: Any, began: Any, returned: Any, broke: Any) -> Any:
-    """The same for a coroutine function."""
-
-    async def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        outer = INSIDE.get()
-        outgoing = None
-        try:
-            outgoing = began(outer, self, args, kwargs)
-            if outgoing is not None and outgoing.owner is not None:
-                INSIDE.set(outgoing)
-        except BaseException as error:
-            failed(library, error)
-        if outgoing is None:
-            return await original(self, *args, **kwargs)
-        try:
-            answer = await original(self, *args, **kwargs)
-        except BaseException as error:
-            try:
-                left(outgoing, outer)
-                broke(outgoing, error)
-            except BaseException as ours:
-                failed(library, ours)
-            raise
-        try:
-            left(outgoing, outer)
-            returned(outgoing, answer, self, args, kwargs)
-        except BaseException as error:
-            failed(library, error)
-        return answer
-
-    return call
-
-
-def left(outgoing: Any, outer: Any) -> None:
-    """Clients beneath are on their own again; also those in tasks that the call has left behind."""
-    if outgoing.owner is not None:
-        outgoing.owner = None
-        INSIDE.set(outer)
-
-
-def length(body: object) -> int | None:
-    """Bytes of a body that is text, bytes or nothing; None for any other."""
+def length(body: object) -> int:
+    """Bytes of a body that is text, bytes or nothing; -1 for any other."""
     if body is None:
         return 0
     if isinstance(body, str):
         return len(body) if body.isascii() else len(body.encode("utf-8", "replace"))
-    return len(body) if isinstance(body, (bytes, bytearray)) else None
+    return len(body) if isinstance(body, (bytes, bytearray)) else -1
 
 
-def declared(headers: Any) -> int | None:
-    """Bytes that a message's headers say its body has."""
+def declared(headers: Any) -> int:
+    """Bytes that a message's headers say its body has; -1 when they do not."""
     found = headers.get("content-length")
-    return int(found) if found is not None and str(found).isdecimal() else None
+    return int(found) if found is not None and str(found).isdecimal() else -1
 
 
 def endless(body: object) -> bool:
     """Whether a body is an iterable of parts, whose sum nobody knows before it was sent."""
-    if isinstance(body, (str, Upload)) or hasattr(body, "read") or not hasattr(body, "__iter__"):
+    if isinstance(body, str) or hasattr(body, "read") or not hasattr(body, "__iter__"):
         return False
     try:
         memoryview(body)  # type: ignore[arg-type]  # that is the question
@@ -139,3 +60,17 @@ def locals_of(codes: Container[CodeType], error: BaseException) -> dict[str, Any
             return dict(traceback.tb_frame.f_locals)
         traceback = traceback.tb_next
     return {}
+
+
+def called_by(codes: Container[CodeType], frame: Any) -> bool:
+    """Whether `frame` runs one of these functions, or is a wrapper that one calls."""
+    for _ in range(_WRAPPERS):
+        if frame is None:
+            return False
+        if frame.f_code in codes:
+            return True
+        frame = frame.f_back
+    return False
+
+
+_WRAPPERS = 4  # A tracer that wraps the same function puts a frame or two in between.

@@ -5,8 +5,8 @@ An answer's stream is set into httpx's own (private) holder, so `response.stream
 
 from __future__ import annotations
 
-from monagent.conventions.http_client import Outgoing, Streamed
-from monagent.integrations._http_client import KEY, declared, failed
+from monagent.conventions.http_client import Streamed
+from monagent.integrations._http_client import declared, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,13 +58,19 @@ class Body:
             failed("httpx", ours)
 
 
-def follow(response: Any, outgoing: Outgoing, status: int, sent: int | None) -> bool:
-    """Count the call when the stream of its answer is over; False when it has none."""
+def streams(response: Any, kwargs: Any) -> bool:
+    """Whether bytes of this answer may be to come, and we shall see them."""
+    return (
+        kwargs["stream"]
+        and not response.is_closed
+        and "_stream" in getattr(response.stream, "__dict__", ())
+    )
+
+
+def follow(response: Any, streamed: Streamed) -> None:
+    """Count the call when the stream of its answer is over."""
     holder = response.stream
-    if response.is_closed or "_stream" not in getattr(holder, "__dict__", ()):
-        return False
-    holder._stream = Body(holder._stream, outgoing.streams(status, response.headers, sent))
-    return True
+    holder._stream = Body(holder._stream, streamed)
 
 
 def counting(original: Any) -> Any:
@@ -74,7 +80,7 @@ def counting(original: Any) -> Any:
         count = 0
         for part in original(self):
             count += len(part)
-            vars(self)[KEY] = count
+            self._monagent = count
             yield part
 
     return __iter__
@@ -87,13 +93,13 @@ def counting_async(original: Any) -> Any:
         count = 0
         async for part in original(self):
             count += len(part)
-            vars(self)[KEY] = count
+            self._monagent = count
             yield part
 
     return __aiter__
 
 
-def uploaded(request: Any) -> int | None:
-    """Bytes of a request's body that is not simply bytes."""
-    count: int | None = getattr(request.stream, KEY, None)
-    return declared(request.headers) if count is None else count
+def uploaded(request: Any) -> int:
+    """Bytes of a request's body that is not simply bytes; -1 when they cannot be told."""
+    count = int(getattr(request.stream, "_monagent", -1))
+    return declared(request.headers) if count < 0 else count

@@ -1,25 +1,21 @@
 """Bodies of urllib3's responses: how many bytes came over the wire, and how a stream ended.
 
-Counted where urllib3 itself reads them, so nothing is consumed and no object is replaced.
+Counted where urllib3 itself reads them, so nothing is consumed and no object is replaced. A
+response carries `_monagent`, the call to be counted at its end; `_monagent_chunked`, the bytes read
+as chunks, which urllib3 leaves out of its own count; and `_monagent_sent`, the bytes of a request's
+body that had no length.
 """
 
 from __future__ import annotations
 
 import sys
 
-from monagent.conventions.http_client import Streamed
-from monagent.integrations._http_client import KEY, failed
+from monagent.conventions.http_client import Streamed, Upload
+from monagent.integrations._http_client import failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType
     from typing import Any
-
-CHUNKED = "_monagent_chunked"
-"""Bytes read as chunks, which urllib3 leaves out of its own count."""
-
-codes: set[CodeType] = set()
-"""Of urllib3's functions that read a body."""
 
 _catchers: list[Any] = []  # our wrappers of _error_catcher
 
@@ -41,20 +37,19 @@ class Catcher:
         try:
             swallowed = self._catcher.__exit__(*raised)
         except BaseException as error:
-            self._end(error)
+            try:
+                ended(self._response, self._streamed, -1, error)
+            except BaseException as ours:
+                failed("urllib3", ours)
             raise
-        if raised[1] is not None and not swallowed:
-            self._end(raised[1])
-        # Otherwise `read` counts the bytes behind us.
-        elif sys._getframe(1).f_code.co_name == "read_chunked" and self._response.closed:
-            self._end(None)
-        return swallowed
-
-    def _end(self, error: BaseException | None) -> None:
         try:
-            ended(self._response, self._streamed, error)
-        except BaseException as ours:
-            failed("urllib3", ours)
+            if raised[1] is not None and not swallowed:
+                ended(self._response, self._streamed, -1, raised[1])
+            elif self._response.closed:
+                ended(self._response, self._streamed, whole(self._response, sys._getframe(1)))
+        except BaseException as error:
+            failed("urllib3", error)
+        return swallowed
 
 
 def catching(original: Any) -> Any:
@@ -63,7 +58,7 @@ def catching(original: Any) -> Any:
     def _error_catcher(self: Any) -> Any:
         catcher = original(self)
         try:
-            streamed = vars(self).get(KEY)
+            streamed = getattr(self, "_monagent", None)
             return catcher if streamed is None else Catcher(catcher, self, streamed)
         except BaseException as error:
             failed("urllib3", error)
@@ -73,31 +68,13 @@ def catching(original: Any) -> Any:
     return _error_catcher
 
 
-def reading(original: Any) -> Any:
-    """Wrapper of `HTTPResponse.read` and `read1`."""
-    codes.add(original.__code__)
-
-    def read(self: Any, *args: Any, **kwargs: Any) -> Any:
-        data = original(self, *args, **kwargs)
-        try:
-            streamed = vars(self).get(KEY)
-            if streamed is not None and self.closed:
-                ended(self, streamed, None)
-        except BaseException as error:
-            failed("urllib3", error)
-        return data
-
-    return read
-
-
 def chunking(original: Any) -> Any:
     """Wrapper of `HTTPResponse._handle_chunk`."""
 
     def _handle_chunk(self: Any, *args: Any, **kwargs: Any) -> Any:
         chunk = original(self, *args, **kwargs)
         try:
-            kept = vars(self)
-            kept[CHUNKED] = kept.get(CHUNKED, 0) + len(chunk)
+            self._monagent_chunked = getattr(self, "_monagent_chunked", 0) + len(chunk)
         except BaseException as error:
             failed("urllib3", error)
         return chunk
@@ -110,10 +87,10 @@ def closing(original: Any) -> Any:
 
     def close(self: Any) -> Any:
         try:
-            streamed = vars(self).get(KEY)
+            streamed = getattr(self, "_monagent", None)
             # urllib3 also closes what has a wrong chunk, and says so only then: see Catcher.
             if streamed is not None and sys._getframe(1).f_code.co_name != "_update_chunk_length":
-                ended(self, streamed, None)
+                ended(self, streamed, received(self))
         except BaseException as error:
             failed("urllib3", error)
         return original(self)
@@ -128,18 +105,39 @@ def unfinished(raw: Any) -> bool:
 
 def follow(raw: Any, streamed: Streamed) -> None:
     """Count the call when this response is over."""
-    vars(raw)[KEY] = streamed
+    raw._monagent = streamed
 
 
-def ended(raw: Any, streamed: Streamed, error: BaseException | None) -> None:
+def ended(raw: Any, streamed: Streamed, received: int, error: BaseException | None = None) -> None:
     """The response was read, closed or broken."""
-    vars(raw).pop(KEY, None)
-    streamed.end(received(raw), error)
+    raw._monagent = None
+    streamed.end(received, error)
 
 
-def received(raw: Any) -> int | None:
-    """Bytes of the body that came over the wire; None for a body that is not urllib3's."""
+def whole(raw: Any, reader: Any) -> int:
+    """Bytes of a body that the function of the frame `reader` has read to its end.
+
+    Outside of `read_chunked` urllib3 counts the last piece, `data`, after it has looked for errors.
+    """
+    count = received(raw)
+    if reader.f_code.co_name != "read_chunked":
+        count += len(reader.f_locals.get("data") or b"")
+    return count
+
+
+def sending(response: Any, upload: Upload) -> None:
+    """The request had this body."""
+    response._monagent_sent = upload.sent
+
+
+def sent(raw: Any) -> int:
+    """Bytes of a request's body that had no length; -1 where it had one."""
+    return int(getattr(raw, "_monagent_sent", -1))
+
+
+def received(raw: Any) -> int:
+    """Bytes of the body that came over the wire; -1 for a body that is not urllib3's."""
     try:
-        return int(raw._fp_bytes_read + vars(raw).get(CHUNKED, 0))
+        return int(raw._fp_bytes_read + getattr(raw, "_monagent_chunked", 0))
     except (AttributeError, TypeError):
-        return None
+        return -1

@@ -1,14 +1,15 @@
 """urllib3's connections and pools: wrappers that keep the count on the connection's own object.
 
 A connection counts from its `connect` to its `close`, whoever calls them; the pool only says
-whether it is idle. Calls wait for a connection in pools with `block=True` alone.
+whether it is idle. Calls wait for one in pools with `block=True` alone. There is no `vars()` here:
+an object whose `__dict__` was asked for is slower from then on.
 """
 
 from __future__ import annotations
 
 from monagent.conventions._http_pools import Connection, Pool, Wait
 from monagent.conventions._peers import Peer, of
-from monagent.integrations._http_client import KEY, failed
+from monagent.integrations._http_client import failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def connecting(original: Any) -> Any:
     def connect(self: Any) -> Any:
         result = original(self)
         try:
-            vars(self)[KEY] = Connection(_peer(self))
+            self._monagent = Connection(_peer(self))
         except BaseException as error:
             failed("urllib3", error)
         return result
@@ -34,8 +35,9 @@ def closing(original: Any) -> Any:
 
     def close(self: Any) -> Any:
         try:
-            counted = vars(self).pop(KEY, None)
+            counted = getattr(self, "_monagent", None)
             if counted is not None:
+                self._monagent = None
                 counted.close()
         except BaseException as error:
             failed("urllib3", error)
@@ -62,7 +64,7 @@ def taking(original: Any) -> Any:
         if wait is not None:
             _waited(wait, None)
         try:
-            counted = vars(connection).get(KEY)
+            counted = getattr(connection, "_monagent", None)
             if counted is not None:
                 counted.busy()
         except BaseException as error:
@@ -78,7 +80,7 @@ def giving(original: Any) -> Any:
     def _put_conn(self: Any, conn: Any) -> Any:
         # Before the pool has it: from then on it may be another thread's.
         try:
-            counted = vars(conn).get(KEY) if conn is not None else None
+            counted = getattr(conn, "_monagent", None)
             if counted is not None:
                 counted.idle()
         except BaseException as error:
@@ -95,7 +97,7 @@ def making(original: Any) -> Any:
         original(self, *args, **kwargs)
         try:
             if self.block:
-                vars(self)[KEY] = Pool(self.pool.maxsize, of(self.scheme, self.host, self.port))
+                self._monagent = Pool(self.pool.maxsize, of(self.scheme, self.host, self.port))
         except BaseException as error:
             failed("urllib3", error)
 

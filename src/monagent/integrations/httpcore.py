@@ -7,7 +7,7 @@ import sys
 from monagent.conventions._http_pools import Connection, Pool, Wait
 from monagent.conventions._peers import Peer, of
 from monagent.instrument import Library, replace
-from monagent.integrations._http_client import KEY, failed
+from monagent.integrations._http_client import failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def connected(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            vars(self)[KEY] = Connection(_peer(self._origin))
+            self._monagent = Connection(_peer(self._origin))
         except BaseException as error:
             failed("httpcore", error)
 
@@ -123,7 +123,7 @@ def pool(original: Any) -> Any:
         original(self, *args, **kwargs)
         try:
             if self._max_connections < sys.maxsize:
-                vars(self)[KEY] = Pool(self._max_connections)
+                self._monagent = Pool(self._max_connections)
         except BaseException as error:
             failed("httpcore", error)
 
@@ -169,22 +169,23 @@ def queued_async(original: Any) -> Any:
 
 def busy(connection: Any) -> None:
     """A call goes over the connection."""
-    counted = vars(connection).get(KEY)
+    counted = getattr(connection, "_monagent", None)
     if counted is not None:
         counted.busy()
 
 
 def rested(connection: Any) -> None:
     """An answer is over; the connection may have others under way, or be closed."""
-    counted = vars(connection).get(KEY)
+    counted = getattr(connection, "_monagent", None)
     if counted is not None and connection.is_idle():
         counted.idle()
 
 
 def forgotten(connection: Any) -> None:
     """The connection is closed."""
-    counted = vars(connection).pop(KEY, None)
+    counted = getattr(connection, "_monagent", None)
     if counted is not None:
+        connection._monagent = None
         counted.close()
 
 

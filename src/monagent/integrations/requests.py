@@ -8,12 +8,13 @@ as its headers are there.
 from __future__ import annotations
 
 import sys
+from time import perf_counter
 
 from monagent.conventions._peers import UNKNOWN, of_url, peer
-from monagent.conventions.http_client import Outgoing, unsent
+from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_client, _urllib3_body
-from monagent.integrations._http_client import failed, measured
+from monagent.integrations._http_client import INNER, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,14 +29,53 @@ LIBRARY = Library(
 
 
 @replace("requests.sessions", "Session.send")
-def session(original: Any) -> Any:
+def sending(original: Any) -> Any:
     reading = {sys.modules["requests.models"].Response.content.fget.__code__}
+    mixin = sys.modules["requests.sessions"].SessionRedirectMixin
+    following = {mixin.resolve_redirects.__code__}
+    INNER.add(sys.modules["requests.adapters"].HTTPAdapter.send.__code__)
 
-    def broke(outgoing: Outgoing, error: BaseException) -> None:
-        response = _http_client.locals_of(reading, error).get("self")
-        outgoing.failed(error, getattr(response, "status_code", None))
+    def send(self: Any, request: Any, **kwargs: Any) -> Any:
+        calls = None
+        try:
+            if kwargs.get("allow_redirects") is False and follows(following, request):
+                return original(self, request, **kwargs)
+            url: str = request.url
+            key = (url[: url.find("/", 8)], request.method)  # 8: behind https://
+            try:
+                found = CALLS[key]
+            except KeyError:
+                found = calls_to(of_url(url), request.method, key)
+            found.begin(1.0)
+            calls, begun = found, perf_counter()
+        except BaseException as error:
+            failed("requests", error)
+        if calls is None:
+            return original(self, request, **kwargs)
+        try:
+            response = original(self, request, **kwargs)
+        except BaseException as error:
+            try:
+                broke(calls, perf_counter() - begun, error, reading)
+            except BaseException as ours:
+                failed("requests", ours)
+            raise
+        try:
+            now = perf_counter()
+            status, raw, body = response.status_code, response.raw, request.body
+            if status >= 400 or now > calls.look:
+                calls.heard(status, response.headers, now)
+            sent = 0 if body is None else uploaded(request, raw)
+            if kwargs.get("stream", self.stream) and _urllib3_body.unfinished(raw):
+                _urllib3_body.follow(raw, calls.streams(now - begun, status, sent))
+            else:
+                received = getattr(raw, "_fp_bytes_read", 0) or _urllib3_body.received(raw)
+                calls[status](now - begun, sent, received)
+        except BaseException as error:
+            failed("requests", error)
+        return response
 
-    return measured("requests", original, began, returned, broke)
+    return send
 
 
 @replace("requests.sessions", "Session.prepare_request")
@@ -45,7 +85,8 @@ def preparing(original: Any) -> Any:
             return original(self, request)
         except Exception as error:
             try:
-                unsent(peer(UNKNOWN, None), getattr(request, "method", None), error)
+                method = getattr(request, "method", None)
+                calls_to(peer(UNKNOWN, None), method).unsent(error)
             except BaseException as ours:
                 failed("requests", ours)
             raise
@@ -53,34 +94,24 @@ def preparing(original: Any) -> Any:
     return prepare_request
 
 
-def began(
-    outer: Outgoing | None, session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Outgoing | None:
-    """The call that begins here; None when it belongs to the one under way."""
-    if outer is not None and outer.owner is session:
-        outer.resent("redirect" if kwargs.get("allow_redirects") is False else "other")
-        return None
-    request = args[0] if args else kwargs["request"]
-    return Outgoing(of_url(request.url), request.method, session)
+def follows(following: Any, request: Any) -> bool:
+    """Whether this is the next step of a call under way, whose redirects requests follows."""
+    if not _http_client.called_by(following, sys._getframe(2)):
+        return False
+    resent(of_url(request.url), "redirect")
+    return True
 
 
-def returned(
-    outgoing: Outgoing, response: Any, session: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> None:
-    """The call has given its answer."""
-    request = args[0] if args else kwargs["request"]
+def broke(calls: Calls, seconds: float, error: BaseException, reading: Any) -> None:
+    """The call has raised, perhaps while the body of an answer was read."""
+    response = _http_client.locals_of(reading, error).get("self")
+    calls.failed(seconds, error, getattr(response, "status_code", None))
+
+
+def uploaded(request: Any, raw: Any) -> int:
+    """Bytes of the body that was sent; -1 when they cannot be told."""
     body = request.body
-    sent = 0 if body is None else len(body) if type(body) is bytes else uploaded(outgoing, request)
-    raw, status = response.raw, response.status_code
-    stream = kwargs.get("stream")
-    if (session.stream if stream is None else stream) and _urllib3_body.unfinished(raw):
-        _urllib3_body.follow(raw, outgoing.streams(status, response.headers, sent))
-    else:
-        outgoing.answered(status, response.headers, sent, _urllib3_body.received(raw))
-
-
-def uploaded(outgoing: Outgoing, request: Any) -> int | None:
-    """Bytes of a body that is not simply bytes."""
-    if outgoing.upload is not None:
-        return outgoing.upload.sent
-    return _http_client.declared(request.headers)
+    if type(body) is bytes:
+        return len(body)
+    sent = _urllib3_body.sent(raw)
+    return _http_client.declared(request.headers) if sent < 0 else sent

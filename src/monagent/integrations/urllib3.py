@@ -6,11 +6,14 @@ The duration ends where `urlopen` returns: with the body read, unless preload_co
 
 from __future__ import annotations
 
+import sys
+from time import perf_counter
+
 from monagent.conventions._peers import of, of_url
-from monagent.conventions.http_client import Outgoing, Upload, resent, said
+from monagent.conventions.http_client import CALLS, Calls, Upload, calls_to, resent, throttled
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_client, _urllib3_body, _urllib3_pool
-from monagent.integrations._http_client import failed, measured
+from monagent.integrations._http_client import INNER, called_by, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,12 +29,99 @@ LIBRARY = Library(
 
 @replace("urllib3.poolmanager", "PoolManager.urlopen")
 def manager(original: Any) -> Any:
-    return measured("urllib3", original, managed, returned, broke)
+    INNER.add(original.__code__)
+
+    def urlopen(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        calls = None
+        try:
+            retries = kwargs.get("retries")
+            # The manager calls itself for a redirect, and the retries tell the way so far.
+            again = bool(getattr(retries, "history", None))
+            if not again or not called_by(INNER, sys._getframe(1)):
+                key = (url[: url.find("/", 8)], method)  # 8: behind https://
+                try:
+                    found = CALLS[key]
+                except KeyError:
+                    found = calls_to(of_url(url), method, key)
+                found.begin(1.0)
+                calls, begun = found, perf_counter()
+        except BaseException as error:
+            failed("urllib3", error)
+        if calls is None:
+            return original(self, method, url, *args, **kwargs)
+        try:
+            response = original(self, method, url, *args, **kwargs)
+        except BaseException as error:
+            try:
+                broke(calls, perf_counter() - begun, error)
+            except BaseException as ours:
+                failed("urllib3", ours)
+            raise
+        try:
+            given = kwargs.get
+            returned(calls, begun, response, given("body"), given("headers"), kwargs)
+        except BaseException as error:
+            failed("urllib3", error)
+        return response
+
+    return urlopen
 
 
 @replace("urllib3.connectionpool", "HTTPConnectionPool.urlopen")
 def pool(original: Any) -> Any:
-    return measured("urllib3", original, pooled, returned, broke)
+    INNER.add(original.__code__)
+
+    # Parameters that every version has, by name: to hand on a dict of ten costs 1 µs.
+    def urlopen(
+        self: Any,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Any = None,
+        retries: Any = None,
+        redirect: Any = True,
+        assert_same_host: Any = True,
+        *args: Any,
+        **kwargs: Any,
+    ) -> Any:
+        calls = None
+        try:
+            if body is not None and type(body) is not bytes and _http_client.endless(body):
+                body = Upload(body)
+            # It calls itself to try again; the other is what managers and requests say.
+            inner = not assert_same_host or getattr(retries, "history", None)
+            if not inner or not called_by(INNER, sys._getframe(1)):
+                key = (self.scheme, self.host, self.port, method)
+                try:
+                    found = CALLS[key]
+                except KeyError:
+                    found = calls_to(of(*key[:3]), method, key)
+                found.begin(1.0)
+                calls, begun = found, perf_counter()
+        except BaseException as error:
+            failed("urllib3", error)
+        try:
+            response = original(
+                self, method, url, body, headers, retries, redirect, assert_same_host,
+                *args, **kwargs,
+            )  # fmt: skip
+        except BaseException as error:
+            try:
+                if calls is not None:
+                    broke(calls, perf_counter() - begun, error)
+            except BaseException as ours:
+                failed("urllib3", ours)
+            raise
+        try:
+            if type(body) is Upload:
+                _urllib3_body.sending(response, body)
+            if calls is not None:
+                returned(calls, begun, response, body, headers, kwargs)
+        except BaseException as error:
+            failed("urllib3", error)
+        return response
+
+    return urlopen
 
 
 @replace("urllib3.util.retry", "Retry.increment")
@@ -50,16 +140,6 @@ def retry(original: Any) -> Any:
 @replace("urllib3.response", "HTTPResponse._error_catcher")
 def catching(original: Any) -> Any:
     return _urllib3_body.catching(original)
-
-
-@replace("urllib3.response", "HTTPResponse.read")
-def reading(original: Any) -> Any:
-    return _urllib3_body.reading(original)
-
-
-@replace("urllib3.response", "HTTPResponse.read1", optional=True)
-def reading1(original: Any) -> Any:
-    return _urllib3_body.reading(original)
 
 
 @replace("urllib3.response", "HTTPResponse._handle_chunk", optional=True)
@@ -98,50 +178,35 @@ def making(original: Any) -> Any:
     return _urllib3_pool.making(original)
 
 
-def managed(
-    outer: Outgoing | None, manager: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Outgoing | None:
-    """The call that begins at a pool manager, unless an outer client's is under way."""
-    if outer is not None and outer.owner is not None:
-        return None
-    url = args[1] if len(args) > 1 else kwargs["url"]
-    return Outgoing(of_url(url), args[0] if args else kwargs["method"], manager)
-
-
-def pooled(
-    outer: Outgoing | None, pool: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> Outgoing | None:
-    """The call that begins at a pool, unless one is under way; its body is seen here alone."""
-    outgoing = None
-    if outer is None or outer.owner is None:
-        method = args[0] if args else kwargs["method"]
-        outer = outgoing = Outgoing(of(pool.scheme, pool.host, pool.port), method, pool)
-    body = kwargs.get("body")
-    if body is not None and type(body) is not bytes and _http_client.endless(body):
-        outer.upload = kwargs["body"] = Upload(body)
-    return outgoing
-
-
 def returned(
-    outgoing: Outgoing, response: Any, _: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
+    calls: Calls, begun: float, response: Any, body: Any, headers: Any, kwargs: dict[str, Any]
 ) -> None:
     """The call has given its answer."""
-    body = args[2] if len(args) > 2 else kwargs.get("body")
-    sent = outgoing.upload.sent if outgoing.upload else _http_client.length(body)
-    if sent is None:
-        sent = _http_client.declared(kwargs.get("headers") or {})
-    headers = response.headers
+    now = perf_counter()
+    status = response.status
+    if status >= 400 or now > calls.look:
+        calls.heard(status, response.headers, now)
+    sent = 0 if body is None else uploaded(body, headers, response)
     if not kwargs.get("preload_content", True) and _urllib3_body.unfinished(response):
-        _urllib3_body.follow(response, outgoing.streams(response.status, headers, sent))
+        _urllib3_body.follow(response, calls.streams(now - begun, status, sent))
     else:
-        received = _urllib3_body.received(response)
-        outgoing.answered(response.status, headers, sent, received)
+        received = response._fp_bytes_read or _urllib3_body.received(response)
+        calls[status](now - begun, sent, received)
 
 
-def broke(outgoing: Outgoing, error: BaseException) -> None:
+def uploaded(body: Any, headers: Any, response: Any) -> int:
+    """Bytes of the body that was sent; -1 when they cannot be told."""
+    sent = _http_client.length(body)
+    if sent < 0:
+        sent = _urllib3_body.sent(response)
+    return _http_client.declared(headers or {}) if sent < 0 else sent
+
+
+def broke(calls: Calls, seconds: float, error: BaseException) -> None:
     """The call has raised, perhaps while the body of an answer was read."""
-    response = _http_client.locals_of(_urllib3_body.codes, error).get("self")
-    outgoing.failed(error, getattr(response, "status", None))
+    reading = {sys.modules["urllib3.response"].HTTPResponse.read.__code__}
+    response = _http_client.locals_of(reading, error).get("self")
+    calls.failed(seconds, error, getattr(response, "status", None))
 
 
 def retried(retries: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -154,7 +219,7 @@ def retried(retries: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None
     peer = of(pool.scheme, pool.host, pool.port)
     if response is not None:
         reason = "redirect" if response.get_redirect_location() else "status"
-        said(peer, response.status, response.headers)
+        throttled(peer, response.status, response.headers)
     elif error is not None and retries._is_connection_error(error):
         reason = "connect"
     else:

@@ -1,0 +1,73 @@
+"""What ends an outgoing call: several series added to by one function.
+
+Between two system calls a processor's caches are cold, and each call that is saved there is worth
+half a microsecond: more than the additions themselves.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from monagent.metrics.recorders import Recorder
+
+    Finish = Callable[[float, int, int], None]
+
+
+def place(recorder: Recorder) -> tuple[Any, int, tuple[float, ...]] | None:
+    """Where a bound recorder adds: the shard's `mem`, the first index, a histogram's edges.
+
+    None for one that puts its values by, because its series is being made at this moment.
+    """
+    names: Any = recorder.__code__.co_freevars
+    cells: Any = recorder.__closure__
+    found = {name: cell.cell_contents for name, cell in zip(names, cells or (), strict=True)}
+    if "mem" not in found or "index" not in found:
+        return None
+    return found["mem"], found["index"], found.get("bounds", ())
+
+
+def exchange(
+    active: Recorder, duration: Recorder, request: Recorder, response: Recorder
+) -> tuple[Finish, bool]:
+    """The function that ends a call: one active less, its seconds, the bytes of both bodies (-1:
+    not known); and whether it may be kept."""
+    places = [place(recorder) for recorder in (active, duration, request, response)]
+    if None in places:
+        return _apart(active, duration, request, response), False
+    (mem, a, _), (_, d, edges), (_, q, sizes), (_, r, _) = (found for found in places if found)
+    d1, q1, r1 = d + 1, q + 1, r + 1
+
+    # No call stands between mem[0] and the last write, see recorders.py.
+    def finish(seconds: float, sent: int, received: int) -> None:
+        bucket = d1 + bisect_left(edges, seconds)
+        sent_bucket = q1 + bisect_left(sizes, sent) if sent else q1
+        received_bucket = r1 + bisect_left(sizes, received) if received else r1
+        view = mem[0]
+        view[a] -= 1.0
+        view[d] += seconds
+        view[bucket] += 1.0
+        if sent >= 0:
+            view[q] += sent
+            view[sent_bucket] += 1.0
+        if received >= 0:
+            view[r] += received
+            view[received_bucket] += 1.0
+
+    return finish, True
+
+
+def _apart(active: Recorder, duration: Recorder, request: Recorder, response: Recorder) -> Finish:
+    def finish(seconds: float, sent: int, received: int) -> None:
+        active(-1.0)
+        duration(seconds)
+        if sent >= 0:
+            request(sent)
+        if received >= 0:
+            response(received)
+
+    return finish

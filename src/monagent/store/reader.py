@@ -200,7 +200,8 @@ class ShardFile:
     def _series(self, record: dict[str, Any]) -> None:
         index, width = record["at"], record["width"]
         instrument = self._instruments[record["series"]]
-        if width != instrument.width or (index + width) * 8 > len(self._buffer):
+        cells = range(layout.HEADER_SIZE // 8, len(self._buffer) // 8 - instrument.width + 1)
+        if width != instrument.width or type(index) is not int or index not in cells:
             self.torn += 1
             return
         found = attributes.all_from_json(record["attributes"])

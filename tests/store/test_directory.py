@@ -1,0 +1,114 @@
+"""Where a tree keeps its state: the same place for all of its processes, nobody else's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from monagent.store import directory
+from monagent.store.directory import Refused
+
+root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+
+
+def test_a_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
+    """And found again."""
+    path = str(tmp_path / "state")
+
+    assert directory.prepare(path) == directory.prepare(path) == path
+    assert os.stat(path).st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702, 0o1777])
+def test_a_directory_that_others_can_write_to_is_refused(tmp_path: Path, mode: int) -> None:
+    """Somebody could put files there that count as ours."""
+    tmp_path.chmod(mode)
+
+    with pytest.raises(Refused, match=f"found mode {mode & 0o777:o}, expected one that others"):
+        directory.prepare(str(tmp_path))
+
+
+def test_what_is_no_directory_is_refused(tmp_path: Path) -> None:
+    """A file, and a link that leads elsewhere."""
+    (tmp_path / "file").touch()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+
+    for name in ("file", "link"):
+        with pytest.raises(Refused, match="found no directory, expected one"):
+            directory.prepare(str(tmp_path / name))
+
+
+@root
+def test_another_users_directory_is_refused(tmp_path: Path) -> None:
+    """Who may have made it in time, to read along."""
+    os.chown(tmp_path, 12345, -1)
+
+    with pytest.raises(Refused, match="found the owner uid 12345, expected 0"):
+        directory.prepare(str(tmp_path))
+
+
+def test_a_wiped_directory_is_restored_with_the_one_above(tmp_path: Path) -> None:
+    """Both for their owner alone."""
+    path = tmp_path / "monagent-0" / "12-34"
+
+    assert directory.restore(str(path)) == str(path)
+    assert [os.stat(one).st_mode & 0o777 for one in (path, path.parent)] == [0o700, 0o700]
+
+
+def test_trees_do_not_meet(tmp_path: Path) -> None:
+    """Two roots, two directories; the same root, the same."""
+    environ = {"TMPDIR": str(tmp_path)}
+    place = directory.places(environ)[0]
+    found = [directory.for_tree(root, environ) for root in ((7, 100), (7, 101), (7, 100))]
+    for path in set(found):
+        os.rmdir(path)
+
+    assert found[0] == found[2] != found[1]
+    assert all(path.startswith(f"{place}/monagent-{os.geteuid()}/7-10") for path in found)
+
+
+def test_without_any_place_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine without /dev/shm and temporary directories."""
+    monkeypatch.setattr(directory, "places", lambda environ: [])
+
+    with pytest.raises(Refused, match="no /dev/shm, TMPDIR, /tmp or /var/tmp"):
+        directory.for_tree((1, 1), {})
+
+
+def test_the_first_root_stays(tmp_path: Path) -> None:
+    """A later one does not replace it; what cannot be read is none."""
+    path = str(tmp_path)
+    before = directory.read_root(path)
+    directory.write_root(path, (7, 100))
+    directory.write_root(path, (8, 200))
+
+    assert (before, directory.read_root(path)) == (None, (7, 100))
+    (tmp_path / "root").write_text("what")
+    assert directory.read_root(path) is None
+
+
+def test_a_tree_begins_at_the_farthest_adopted_ancestor(tmp_path: Path) -> None:
+    """A gap ends the tree; an adopted pid 1 takes in what has no other tie to it."""
+    for pid, parent in ((1, 0), (10, 1), (11, 10), (12, 11), (13, 12)):
+        place = tmp_path / str(pid)
+        place.mkdir()
+        fields = ["S", str(parent), *["0"] * 17, str(pid * 100), *["0"] * 30]
+        (place / "stat").write_text(f"{pid} (x) {' '.join(fields)}\n")
+    proc = str(tmp_path)
+
+    assert directory.tree_root({11, 12, 13}.__contains__, 13, proc) == (11, 1100)
+    assert directory.tree_root({11, 13}.__contains__, 13, proc) == (13, 1300)
+    assert directory.tree_root({1, 13}.__contains__, 13, proc) == (1, 100)
+
+
+def test_a_process_is_adopted_by_what_its_environment_says(tmp_path: Path) -> None:
+    """The bootstrap's folder in PYTHONPATH, nowhere else."""
+    for pid, environ in ((1, b"A=1\0PYTHONPATH=/x:/boot\0"), (2, b"B=/boot\0"), (3, b"")):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "environ").write_bytes(environ)
+    adopted = directory.adopted_by("/boot", str(tmp_path))
+
+    assert [adopted(pid) for pid in (1, 2, 3, 4)] == [True, False, False, False]

@@ -24,7 +24,7 @@ def test_a_stamp_tells_its_sender_and_both_of_its_clocks() -> None:
 
     assert found is not None
     assert before - 1e-6 <= found[0] <= time()
-    assert found[1] == _sent.boot()
+    assert found[1] == _sent.BOOT
     assert found[2] <= monotonic()
     assert [_sent.read(text) for text in (None, "", "an-id", "monagent/1/2", "monagent/x/y/z")] == (
         [None] * 5
@@ -33,7 +33,7 @@ def test_a_stamp_tells_its_sender_and_both_of_its_clocks() -> None:
 
 def test_on_one_machine_a_step_of_the_clock_changes_no_age() -> None:
     """The sender's time of day was an hour ahead; its monotonic clock is ours."""
-    sent = time() + 3600, _sent.boot(), monotonic() - 2
+    sent = time() + 3600, _sent.BOOT, monotonic() - 2
 
     assert _sent.Clock().age(sent, idle=False) == pytest.approx(2, abs=0.2)
 

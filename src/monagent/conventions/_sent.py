@@ -1,14 +1,14 @@
 """How long a message was under way: a stamp that its sender adds, and the clocks it is read with.
 
-A stamp is text: `monagent/<Unix time>/<boot>/<monotonic time>`. On the machine that sent it the
-monotonic clock tells its age, whatever happens to the time of day. Between machines the times of
+A stamp is text: `monagent/<Unix time>/<boot>/<monotonic time>`, times in nanoseconds. On the machine
+that sent it the monotonic clock tells its age, whatever happens to the time of day. Between machines the times of
 day are compared, and how far a sender's differs is learnt from messages that an idle worker got:
 those cannot have waited.
 """
 
 from __future__ import annotations
 
-from time import monotonic, time
+from time import monotonic, monotonic_ns, time, time_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,12 +19,22 @@ PREFIX = "monagent/"
 SENDERS = 1_000
 """Machines whose clocks are remembered."""
 
-_boot: list[str] = []
+
+def _this_boot() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id", "rb") as file:
+            return file.read(8).decode("ascii")
+    except (OSError, ValueError):
+        return ""
+
+
+BOOT = _this_boot()
+"""What tells this run of this machine from others; "" where nothing does."""
 
 
 def stamp() -> str:
     """The stamp of a message that is sent now."""
-    return f"{PREFIX}{time():.6f}/{boot()}/{monotonic():.6f}"
+    return f"{PREFIX}{time_ns()}/{BOOT}/{monotonic_ns()}"
 
 
 def read(text: object) -> Sent | None:
@@ -32,21 +42,10 @@ def read(text: object) -> Sent | None:
     if not isinstance(text, str) or not text.startswith(PREFIX):
         return None
     try:
-        _, at, where, ticks = text.split("/")
-        return float(at), where, float(ticks)
+        _, at, boot, ticks = text.split("/")
+        return int(at) / 1e9, boot, int(ticks) / 1e9
     except ValueError:
         return None
-
-
-def boot() -> str:
-    """What tells this run of this machine from others."""
-    if not _boot:
-        try:
-            with open("/proc/sys/kernel/random/boot_id", "rb") as file:
-                _boot.append(file.read(8).decode("ascii"))
-        except (OSError, ValueError):
-            _boot.append("")
-    return _boot[0]
 
 
 class Clock:
@@ -58,8 +57,9 @@ class Clock:
     def age(self, sent: Sent, idle: bool) -> float:
         """Seconds since a message was sent; `idle`: its worker had been waiting for one."""
         at, where, ticks = sent
-        if where and where == boot():
-            return max(0.0, monotonic() - ticks)
+        if where == BOOT and where:
+            age = monotonic() - ticks
+            return age if age > 0.0 else 0.0
         apparent = time() - at
         # A message that seems to come from the future tells the least that the clock is ahead.
         if (idle or apparent < -self._ahead.get(where, 0.0)) and (

@@ -124,7 +124,7 @@ _MOST = 5_000
 class Lane:
     """The numbers of one type of job on one queue."""
 
-    __slots__ = ("_active", "_busy", "_outcomes", "_waited", "job_type", "queue")
+    __slots__ = ("_active", "_busy", "_outcomes", "_succeeded", "_waited", "job_type", "queue")
 
     def __init__(self, queue: str | None, job_type: str) -> None:
         self.queue = queue
@@ -132,6 +132,7 @@ class Lane:
         self._active = ACTIVE.bind(queue, job_type)
         self._busy = BUSY.bind()
         self._waited: Recorder | None = None
+        self._succeeded: Recorder | None = None
         self._outcomes: dict[str, tuple[Recorder, Recorder]] = {}
 
     def begin(self) -> None:
@@ -157,7 +158,9 @@ class Lane:
         count(1)
         took(seconds)
         if status == SUCCESS:
-            LAST_SUCCESS.bind(self.job_type)(time())
+            if self._succeeded is None:
+                self._succeeded = LAST_SUCCESS.bind(self.job_type)
+            self._succeeded(time())
         now = perf_counter()
         if now > due[0]:
             pulse(now)

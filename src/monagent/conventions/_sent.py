@@ -1,9 +1,9 @@
 """How long a message was under way: a stamp that its sender adds, and the clocks it is read with.
 
-A stamp is text: `monagent/<Unix time>/<boot>/<monotonic time>`, times in nanoseconds. On the machine
-that sent it the monotonic clock tells its age, whatever happens to the time of day. Between machines the times of
-day are compared, and how far a sender's differs is learnt from messages that an idle worker got:
-those cannot have waited.
+A stamp is text: `monagent/<Unix time>/<boot>/<monotonic time>`, times in nanoseconds. On the
+machine that sent it the monotonic clock tells its age, whatever happens to the time of day. Between
+machines the times of day are compared, and how far a sender's differs is learnt from messages that
+an idle worker got: those cannot have waited.
 """
 
 from __future__ import annotations

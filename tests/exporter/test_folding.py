@@ -280,3 +280,20 @@ def test_two_thousand_dead_leave_one_bounded_file(tmp_path: Path) -> None:
     assert sorted(os.listdir(tmp_path)) == ["retained"]
     assert max(sizes[1:]) < 2 * sizes[0]
     assert json.loads((tmp_path / "retained").read_text())["folded"] == 2000
+
+
+def test_attributes_of_every_type_come_back_from_the_total_as_they_were(tmp_path: Path) -> None:
+    """A series must not change its labels because its process has died."""
+    deaths = Deaths()
+    odd = {"b": {"bytes": "AP8="}, "m": {"mapping": {"x": [1, True]}}, "t": ["a"], "f": 1.0, "n": 1}
+    deaths.kill(Forged(str(tmp_path), [(REQUESTS, odd, [1.0])]))
+    first = Exporter(tmp_path, deaths, Disk())
+    first.look()
+    [before] = first.table.targets
+    first.roster.fold()
+
+    [after] = Exporter(tmp_path, deaths, Disk()).table.targets
+
+    assert after.attributes == before.attributes
+    assert after.attributes["b"] == b"\x00\xff"
+    assert after.key == before.key

@@ -40,48 +40,19 @@ def serve_in_thread(path: str, settings: Settings) -> Callable[[], None] | None:
     Returns what ends it (with last deliveries; also done at exit), or None when the directory has
     an exporter already.
     """
-    import atexit
-    import threading
+    _offer_dependencies(settings)
+    from monagent.exporter import guest
 
-    from monagent.exporter.lock import Lock
-
-    lock = Lock(path)
-    if not lock.take():
-        return None
-    import asyncio
-
-    from monagent.exporter.life import Life
-
-    loop = asyncio.new_event_loop()
-    lives: list[Life] = []
-    pid = os.getpid()
-
-    async def live() -> None:
-        life = Life(path, settings, lock, guest=True)
-        lives.append(life)
-        await life.run()
-
-    thread = threading.Thread(
-        target=lambda: loop.run_until_complete(live()), name="monagent-exporter", daemon=True
-    )
-    thread.start()
-
-    def stop() -> None:
-        if os.getpid() == pid and thread.is_alive():
-            for life in lives:
-                loop.call_soon_threadsafe(life.stop)
-            thread.join(10.0)
-
-    atexit.register(stop)
-    return stop
+    return guest.serve(path, settings)
 
 
 def _offer_dependencies(settings: Settings) -> None:
     """Puts the folder with our dependencies last on the path, where a feature needs some."""
     from monagent import where
 
-    if settings.otlp_endpoint or settings.web_config:
-        sys.path.append(where.site(os.environ))
+    folder = where.site(os.environ)
+    if (settings.otlp_endpoint or settings.web_config) and folder not in sys.path:
+        sys.path.append(folder)
 
 
 def _import_asyncio_without_tls() -> None:

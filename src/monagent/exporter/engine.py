@@ -126,9 +126,14 @@ class Engine:
         """What the tree's first process told about itself."""
         return self._archive.info
 
+    @property
+    def lonely(self) -> bool:
+        """Whether no process but this one records."""
+        return {member.file.pid for member in self._roster.living()} <= {os.getpid()}
+
     def leftovers(self) -> list[str]:
-        """Files of the dead that are no shards and may go with the tree."""
-        return list(self._roster.unreadable)
+        """Files that may go with the tree: what is no shard, and shards of nobody else's."""
+        return [*self._roster.unreadable, *self._roster.members]
 
     def fold(self) -> None:
         """Folds all the dead now; when that is impossible they stay where they are."""

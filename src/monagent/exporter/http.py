@@ -65,7 +65,11 @@ class Refused(Exception):
 
 
 class Server:
-    """Serves one listening socket; `on_shed` is called for every connection that is cut off."""
+    """Serves one listening socket.
+
+    `on_shed` is called for every connection that is cut off, `on_error` while an error of our own
+    is handled.
+    """
 
     def __init__(self, render: Render, path: str, web: WebConfig, connections: int = 128) -> None:
         self._render = render
@@ -75,6 +79,7 @@ class Server:
         # Oldest first; the value is the time since when the connection waits, 0 while it is served.
         self._open: dict[asyncio.Task[None], float] = {}
         self.on_shed: Callable[[], None] = lambda: None
+        self.on_error: Callable[[], None] = lambda: None
 
     async def serve(self, listener: socket.socket) -> None:
         """Accepts until cancelled."""
@@ -176,7 +181,10 @@ class Server:
         try:
             headers, body = await self._resource(request)
             status = 200
-        except Refused as refusal:
+        except Exception as error:
+            refusal = error if isinstance(error, Refused) else Refused(500, "An error of our own")
+            if refusal is not error:
+                self.on_error()
             status, headers = refusal.status, [*refusal.headers]
             headers.append(("Content-Type", "text/plain; charset=utf-8"))
             body = f"{refusal}\n".encode()

@@ -13,8 +13,8 @@ import shutil
 import signal
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+import traceback
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from monagent import tree
 from monagent.exporter import delivery, selfmetrics
@@ -25,6 +25,7 @@ from monagent.exporter.listener import Listener
 from monagent.exporter.lock import Lock
 from monagent.exporter.resource import program, service_name
 from monagent.exporter.voice import Voice
+from monagent.exporter.worker import Worker, alone
 from monagent.settings import Settings
 from monagent.store import directory, process
 
@@ -87,7 +88,7 @@ class Life:
         self.listener = Listener(path, settings, self.voice, fd, told)
         self._connections, shards = budget()
         self.engine = Engine(path, settings, self.voice.log, shards)
-        self._worker = ThreadPoolExecutor(1, "monagent-exporter")
+        self._worker = Worker()
         self._begun = time.monotonic()
         self._somebody = False
         self._root = directory.read_root(path)
@@ -103,19 +104,23 @@ class Life:
             loop.add_signal_handler(signal.SIGTERM, self.stop)
         self._watch_root(loop)
         await self._work(self._sweep)
-        tasks = [asyncio.ensure_future(one) for one in self._services()]
+        loop.set_exception_handler(self._strange)
+        tasks = [asyncio.ensure_future(self._kept_up(one)) for one in (self._serve, self._push)]
         try:
             ended = await self._rounds()
             while not await self._finish(ended):
                 ended = await self._rounds()
+        except Exception:
+            self.voice.log(f"ended by an error of its own: {traceback.format_exc()}")
+            raise
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             if self._sock is not None:
                 self._sock.close()
-            self._worker.shutdown(wait=True)
-        if ended:
+            self._worker.end()
+        if ended or (self.guest and self.engine.lonely):
             self._clean()
         self.lock.release()
 
@@ -132,11 +137,31 @@ class Life:
         except OSError:
             pass
 
-    def _services(self) -> list[Coroutine[None, None, None]]:
-        return [self._serve(), self._push()]
+    def abandon(self) -> None:
+        """Forgets lock and socket, in a process forked from the one this lives in."""
+        self.lock.release()
+        if self._sock is not None:
+            self._sock.close()
+
+    async def _kept_up(self, service: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Runs the service, again and again if it fails."""
+        while True:
+            try:
+                await service()
+                return
+            except Exception:
+                self.voice.log(f"{service.__name__}: {traceback.format_exc()}")
+                if self._sock is not None:
+                    self._sock.close()
+                    self._sock, self.listener.fd = None, None
+                await asyncio.sleep(ROUND)
+
+    def _strange(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What asyncio would log: here to our log alone."""
+        self.voice.log(f"{context.get('message')}: {context.get('exception')!r}")
 
     async def _work(self, work: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._worker, work)
+        return await self._worker.do(work)
 
     # -- the tree --------------------------------------------------------------------------------
 
@@ -226,6 +251,7 @@ class Life:
         self.listener.announce(self._sock)
         server = Server(self._render, self.settings.path, web, self._connections)
         server.on_shed = lambda: self.engine.own.add(selfmetrics.SHED)
+        server.on_error = lambda: self.voice.log(traceback.format_exc())
         await server.serve(self._sock)
 
     def _missed(self) -> None:
@@ -261,13 +287,10 @@ class Life:
     async def _deliver(
         self, goal: delivery.Delivery, attempts: int = delivery.ATTEMPTS
     ) -> str | None:
-        loop = asyncio.get_running_loop()
         # As Prometheus text and as data, of one moment; rendering is cheap beside any delivery.
         text = await self._work(lambda: self.engine.scrape(False))
         total = await self._work(self.engine.total)
-        reason = await loop.run_in_executor(
-            None, lambda: delivery.deliver(goal, total, text, time.sleep, attempts)
-        )
+        reason = await alone(lambda: delivery.deliver(goal, total, text, time.sleep, attempts))
         outcome = "failure" if reason else "success"
         self.engine.own.add(selfmetrics.DELIVERIES, goal=goal.name, outcome=outcome)
         return reason

@@ -1,21 +1,24 @@
 """The lock that makes an exporter the only one of its directory; it ends with the process.
 
-A lock of POSIX is lost when its process closes any descriptor of the file, so nothing else here
-ever opens it.
+Two kinds exclude each other: POSIX's, whose holder others can name, is lost when its process closes
+any descriptor of the file.  Inside a program, where others look at the file as well, it is one of
+the open file; the file's content then names the holder.
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
+import struct
 
 from monagent.store import directory
 
 
 class Lock:
-    """The exporter's lock on the state directory `path`."""
+    """The exporter's lock on the state directory `path`; `guest` inside a program."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, guest: bool = False) -> None:
+        self._guest = guest
         self.path = f"{path}/{directory.LOCK}"
         self._fd = -1
 
@@ -23,7 +26,14 @@ class Lock:
         """Takes the lock; False when another exporter has it.  OSError without a directory."""
         fd = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._guest:
+                # struct flock of 64-bit Linux: type, whence, start, length, pid.
+                wanted = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+                fcntl.fcntl(fd, fcntl.F_OFD_SETLK, wanted)
+                os.ftruncate(fd, 0)
+                os.pwrite(fd, str(os.getpid()).encode(), 0)
+            else:
+                fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(fd)
             return False
@@ -41,7 +51,7 @@ class Lock:
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
 
     def release(self) -> None:
-        """Lets others have it."""
+        """Lets others have it; in a forked child, leaves it to the parent."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

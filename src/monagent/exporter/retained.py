@@ -18,6 +18,7 @@ from monagent.exporter import exact
 from monagent.exporter.disk import Disk, replace
 from monagent.exporter.merge import Feed, Retained
 from monagent.exporter.table import Table, Target
+from monagent.store import attributes as stored
 from monagent.store import directory
 from monagent.store.reader import Instrument
 
@@ -60,7 +61,7 @@ class Archive:
             if state["version"] != VERSION:
                 raise Torn(f"{self.path}: found version {state['version']}, expected {VERSION}")
             self._take(state)
-        except (ValueError, KeyError, TypeError, IndexError) as error:
+        except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
             raise Torn(f"{self.path}: found {text[:40]!r}, expected a total: {error!r}") from None
 
     def _take(self, state: dict[str, Any]) -> None:
@@ -70,7 +71,8 @@ class Archive:
             for one in state["instruments"]
         ]
         for number, attributes, cells in state["series"]:
-            target = total.table.target(instruments[number], attributes)
+            found = stored.all_from_json(attributes)
+            target = total.table.target(instruments[number], found)
             total.grow()
             total.targets[target] = None
             _put(total, target, cells)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from monagent.store import attributes as stored
 from monagent.store.reader import Instrument
 
 OVERFLOW = {"otel.metric.overflow": True}
@@ -16,7 +17,7 @@ OVERFLOW = {"otel.metric.overflow": True}
 KEPT = frozenset({"counter", "histogram"})
 """Kinds whose numbers outlive their process."""
 
-_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
 class Target:
@@ -26,7 +27,7 @@ class Target:
         index: its first cell.
         real: the ordinal of the one cell that may hold a fraction (see `exact`), -1 for a gauge.
         feeds: how many shards, and the retained total, contribute; nothing is served at 0.
-        key: the attributes as text, equal for equal attributes (1, 1.0, True and "1" differ).
+        key: the attributes as JSON, equal for equal attributes (1, 1.0, True and "1" differ).
     """
 
     __slots__ = ("attributes", "feeds", "index", "instrument", "key", "real", "width")
@@ -62,7 +63,7 @@ class Table:
         known = self._known.get(instrument)
         if known is None:
             known = self._known[instrument] = {}
-        key = _encode(attributes)
+        key = _encode(stored.all_to_json(attributes))
         found = known.get(key)
         if found is None:
             # One more than the limit, because the limit of a process leaves room for

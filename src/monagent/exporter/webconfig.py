@@ -14,6 +14,8 @@ import hmac
 import os
 from typing import TYPE_CHECKING, Any
 
+from monagent.exporter.worker import alone
+
 if TYPE_CHECKING:
     import ssl
 
@@ -159,8 +161,7 @@ class WebConfig:
             # One check at a time, or guessing passwords would keep all cores busy.
             self._one_at_a_time = self._one_at_a_time or asyncio.Lock()
             async with self._one_at_a_time:
-                loop = asyncio.get_running_loop()
-                admitted = await loop.run_in_executor(None, self._check, given)
+                admitted = await alone(lambda: self._check(given))
             if len(self._admitted) >= 100:
                 self._admitted.clear()
             self._admitted[known] = admitted

@@ -1,0 +1,60 @@
+"""The exporter as a thread of a program, for places where a second process is impossible."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import threading
+from collections.abc import Callable
+
+from monagent import guard
+from monagent.exporter.life import GRACE, LAST, Life
+from monagent.exporter.lock import Lock
+from monagent.settings import Settings
+
+
+def serve(path: str, settings: Settings) -> Callable[[], None] | None:
+    """See `exporter.serve_in_thread`."""
+    lock = Lock(path, guest=True)
+    if not lock.take():
+        return None
+    loop = asyncio.new_event_loop()
+    lives: list[Life] = []
+    pid = os.getpid()
+
+    async def live() -> None:
+        life = Life(path, settings, lock, guest=True)
+        lives.append(life)
+        await life.run()
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(live())
+        except BaseException as error:
+            guard.failed("exporter", error)
+        finally:
+            loop.close()
+
+    thread = threading.Thread(target=run, name="monagent-exporter", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        if os.getpid() != pid or not thread.is_alive():
+            return
+        try:
+            for life in lives:
+                loop.call_soon_threadsafe(life.stop)
+        except RuntimeError:  # It has ended by itself.
+            return
+        # Nobody else delivers; without anything to deliver the program must not wait.
+        thread.join(GRACE + LAST if settings.delivers_at_the_end else 0.04)
+
+    def forked() -> None:
+        # The thread is the parent's; its lock and its socket must not outlive the parent in us.
+        for life in lives:
+            life.abandon()
+
+    atexit.register(stop)
+    os.register_at_fork(after_in_child=forked)
+    return stop

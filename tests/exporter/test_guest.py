@@ -1,0 +1,140 @@
+"""The exporter inside a program: as a thread that harms neither its exit nor its children."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from monagent import tree
+from monagent.exporter.lock import Lock
+from tests.exporter.running import fetch, text_samples, until
+
+PROGRAM = """
+import json, os, sys, time
+from monagent import exporter, metrics, settings
+from monagent.store.shard import Shard
+
+def said(record):
+    return json.dumps(record).encode()
+
+directory = sys.argv[1]
+shard = Shard(directory, '{"argv0": "guest"}')
+with shard.lock:
+    shard.describe(said({"instrument": 0, "name": "hits", "kind": "counter", "unit": "",
+        "help": "Hits.", "bounds": [], "merge": "sum", "minmax": False, "scope": ["", "", ""]}))
+    at = shard.series(1, lambda at: said({"series": 0, "at": at, "width": 1, "attributes": {}}))
+shard.mem[0][at] += 1
+stop = exporter.serve_in_thread(directory, settings.load(os.environ))
+print("serving" if stop else "not serving", flush=True)
+for line in sys.stdin:
+    if line == "add\\n":
+        shard.mem[0][at] += 1
+    if line == "fork\\n":
+        pid = os.fork()
+        if pid == 0:
+            time.sleep(1000)
+        print(pid, flush=True)
+    if line == "exit\\n":
+        break
+"""
+
+
+def start(path: Path, **environ: str) -> subprocess.Popen[str]:
+    """A program with the exporter inside, which does as it reads."""
+    path.chmod(0o700)
+    return subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={"MONAGENT_PORT": "0", "MONAGENT_EXPORTER": "thread", **environ},
+    )
+
+
+def tell(program: subprocess.Popen[str], line: str) -> None:
+    """Makes it do something."""
+    assert program.stdin is not None
+    program.stdin.write(line + "\n")
+    program.stdin.flush()
+
+
+def port_of(path: Path) -> int:
+    """Where it listens, once it does."""
+    url = until(lambda: tree.endpoint(str(path)), "the endpoint")
+    return int(url.rpartition(":")[2].partition("/")[0])
+
+
+def test_a_thread_serves_and_its_lock_bears_a_look_from_inside(tmp_path: Path) -> None:
+    """Whoever looks, inside or outside, sees the program as the holder."""
+    program = start(tmp_path)
+    found = text_samples(fetch(port_of(tmp_path), "/metrics").text)
+    holder = tree.exporter_pid(str(tmp_path))
+    second = start(tmp_path)
+    tell(second, "exit")
+    out, _ = second.communicate()
+    tell(program, "exit")
+    _, errors = program.communicate()
+
+    assert found["hits_total"] == 1.0
+    assert holder == program.pid
+    assert out == "not serving\n"
+    assert (program.returncode, errors) == (0, "")
+
+
+def test_the_lock_of_an_open_file_outlives_other_looks_at_the_file(tmp_path: Path) -> None:
+    """POSIX's would be lost as soon as the same process closes any descriptor of it."""
+    guest = Lock(str(tmp_path), guest=True)
+    assert guest.take()
+
+    assert tree.exporter_pid(str(tmp_path)) == os.getpid()
+    assert tree.exporter_pid(str(tmp_path)) == os.getpid()
+    assert not Lock(str(tmp_path), guest=True).take()
+    assert not Lock(str(tmp_path)).take()
+    guest.release()
+    assert tree.exporter_pid(str(tmp_path)) == 0
+
+
+def test_children_of_the_program_keep_neither_its_lock_nor_its_port(tmp_path: Path) -> None:
+    """The parent is killed: somebody else may export, although its child lives on."""
+    program = start(tmp_path)
+    port = port_of(tmp_path)
+    assert program.stdout is not None
+    program.stdout.readline()
+    tell(program, "fork")
+    child = int(program.stdout.readline())
+    try:
+        program.kill()
+        program.wait()
+        lock = Lock(str(tmp_path))
+        assert lock.take()
+        lock.release()
+        try:
+            fetch(port, "/healthz")
+        except ConnectionRefusedError:
+            refused = True
+        else:
+            refused = False
+    finally:
+        os.kill(child, signal.SIGKILL)
+        program.communicate()
+
+    assert refused
+
+
+def test_at_the_end_of_the_program_its_last_numbers_are_delivered(tmp_path: Path) -> None:
+    """Also what was counted a moment before; then nothing of ours is left."""
+    state = tmp_path / "state"
+    state.mkdir()
+    program = start(state, MONAGENT_TEXTFILE=str(tmp_path / "last.prom"))
+    port_of(state)
+    tell(program, "add")
+    tell(program, "exit")
+    _, errors = program.communicate()
+
+    assert (program.returncode, errors) == (0, "")
+    assert text_samples((tmp_path / "last.prom").read_text())["hits_total"] == 2.0
+    assert not state.exists()

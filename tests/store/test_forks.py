@@ -78,7 +78,7 @@ def test_a_fork_storm_loses_nothing(tmp_path: Path) -> None:
             def work(number):
                 while not stop.is_set():
                     HITS.bind("thread")(1)
-                    HITS.bind(f"{number} {counted[number] // 5 % 1000}")(1)
+                    HITS.bind(f"{number} {counted[number] // 20 % 40}")(1)
                     LATENCY.bind("thread")(0.5)
                     counted[number] += 1
                     time.sleep(0.0002)

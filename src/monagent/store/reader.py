@@ -178,7 +178,7 @@ class ShardFile:
 
     def _record(self, payload: bytes) -> None:
         try:
-            record = json.loads(payload)
+            record = dict(json.loads(payload))
             if "series" in record:
                 self._series(record)
             elif "instrument" in record:

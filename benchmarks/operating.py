@@ -16,7 +16,7 @@ from benchmarks.scraping import scrape
 from benchmarks.variants import MONAGENT, Variant
 from monagent.demo.exposition import histograms, parse
 
-ROUNDS = 9
+ROUNDS = 5
 
 
 def measure(scenario: Operation, environ: Mapping[str, str]) -> list[Row]:

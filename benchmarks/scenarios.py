@@ -72,8 +72,14 @@ SERVERS = (
         "flask", "Flask, hello world, gunicorn", (*GUNICORN, "benchmarks.apps.flask_app:app"),
         "/", 2000, variants.WSGI,
     ),
+    Server(
+        "realistic", "FastAPI, three PostgreSQL queries, uvicorn",
+        (*UVICORN, "benchmarks.apps.fastapi_postgresql:app"),
+        "/items", 400, variants.FASTAPI, service="postgresql",
+    ),
 )  # fmt: skip
 
+CALLS = "http_client_request_duration_seconds"
 DATABASE = "db_client_operation_duration_seconds"
 
 OPERATIONS: tuple[Operation, ...] = (
@@ -93,6 +99,12 @@ OPERATIONS: tuple[Operation, ...] = (
         "psycopg", "psycopg, one query", "database_psycopg", 3000, DATABASE, service="postgresql",
     ),
     Operation("sqlite3", "sqlite3, one query", "database_sqlite3", 20000, DATABASE),
+    Operation("requests", "requests, one call", "call_requests", 2000, CALLS, service="http"),
+    Operation("httpx", "httpx, one call", "call_httpx", 2000, CALLS, service="http"),
+    Operation(
+        "httpx-async", "httpx, one call, asynchronous",
+        "call_httpx_async", 2000, CALLS, service="http",
+    ),
     Operation(
         "celery", "Celery, a task sent and run in one process",
         "celery_task", 2000, "job_execution_duration_seconds",

@@ -5,18 +5,19 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from benchmarks.processes import free_port, listening
+from benchmarks.processes import ROOT, free_port, listening
 
 
 def start(service: str | None, stack: ExitStack) -> dict[str, str] | None:
     """Starts the service; the variable with its address, or None where it is not installed."""
     if service is None:
         return {}
-    return {"postgresql": _postgresql, "redis": _redis}[service](stack)
+    return {"postgresql": _postgresql, "redis": _redis, "http": _http}[service](stack)
 
 
 def missing(title: str, service: str | None) -> list[str]:
@@ -51,6 +52,13 @@ def _redis(stack: ExitStack) -> dict[str, str] | None:
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     _serve([found, *options], port, folder, stack)
     return {"BENCH_REDIS": f"redis://127.0.0.1:{port}/0"}
+
+
+def _http(stack: ExitStack) -> dict[str, str]:
+    port = free_port()
+    command = [sys.executable, "-m", "benchmarks.apps.answering", str(port)]
+    _serve(command, port, str(ROOT), stack)
+    return {"BENCH_HTTP": f"http://127.0.0.1:{port}/"}
 
 
 def _serve(command: list[str], port: int, folder: str, stack: ExitStack) -> None:

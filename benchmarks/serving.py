@@ -13,7 +13,7 @@ from benchmarks.report import Row, progress
 from benchmarks.scenarios import Server
 from monagent.demo.exposition import histograms, parse
 
-STARTS = 3  # Fresh processes, since memory layout alone moves a result by some percent.
+STARTS = 2  # Fresh processes, since memory layout alone moves a result by some percent.
 ROUNDS = 7
 CONNECTIONS = 8
 DURATION = "http_server_request_duration_seconds"

@@ -14,7 +14,7 @@ from benchmarks.processes import ROOT, clean, running
 from benchmarks.report import progress, table
 from benchmarks.variants import BARE, MONAGENT, NOISE, OPENTELEMETRY, Variant
 
-ROUNDS = 15
+ROUNDS = 11
 PROGRAMS = ("pass", "import fastapi")
 IN_TREE = "**monagent**, a process of a running tree"
 LAUNCHED = "**monagent**, `monagent run` and the program"

@@ -51,7 +51,7 @@ def watch(
     path: str,
     *,
     optional: bool = False,
-    unless: Callable[[], bool] | None = None,
+    unless: Callable[[], object] | None = None,
 ) -> Callable[[Body], Body]:
     """Declare a target that the decorated generator watches. May be stacked for several.
 
@@ -78,7 +78,7 @@ class Watcher:
         library: str,
         body: Body,
         is_method: bool,
-        unless: Callable[[], bool] | None = None,
+        unless: Callable[[], object] | None = None,
     ) -> None:
         self.library = library
         self.body = body
@@ -87,9 +87,9 @@ class Watcher:
 
     def begin(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observed | None:
         """Run the part before the `yield`. None: the body has declined or failed."""
+        if self.unless is not None and self.unless():
+            return None
         try:
-            if self.unless is not None and self.unless():
-                return None
             if self.is_method and args:
                 observed = self.body(Call(args[0], args[1:], kwargs))
             else:
@@ -140,12 +140,23 @@ class Watcher:
         return pass_for(wrapper, original)
 
     def _around_function(self, original: Any) -> Any:
-        call = self._call
+        library, call, unless = self.library, self._call, self.unless
+        if unless is None:
 
-        def wrapper(*args: Any, **kwargs: Any) -> Any:
-            return call(original, args, kwargs)
+            def wrapper(*args: Any, **kwargs: Any) -> Any:
+                return call(original, args, kwargs)
 
-        return wrapper
+            return wrapper
+
+        def asking_wrapper(*args: Any, **kwargs: Any) -> Any:
+            declined: object = True
+            try:
+                declined = unless()
+            except BaseException as error:
+                failed(library, error)
+            return original(*args, **kwargs) if declined else call(original, args, kwargs)
+
+        return asking_wrapper
 
     def _call(self, original: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         observed = None

@@ -121,9 +121,8 @@ _namespaces: set[str] = set()
 _MOST_NAMESPACES = 100
 
 
-def covered() -> bool:
-    """Whether a library above records what is going on."""
-    return bool(_covers.get())
+covered: Callable[[], object] = _covers.get
+"""Whether (true or false) a library above records what is going on."""
 
 
 def covering(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -177,7 +176,10 @@ class Operation:
         """It has ended, with this error or well."""
         end = perf_counter()
         self.mark.clear()
-        record(self.labels, end - self.start, error)
+        recorder = _recorders.get(self.labels)
+        if recorder is None or error is not None:
+            recorder = _recorder(self.labels, error)
+        recorder(end - self.start)
         if end > due[0]:
             pulse(end)
 
@@ -210,17 +212,14 @@ class Connecting:
             refused(self.system, error)
 
 
-def record(labels: Labels, seconds: float, error: BaseException | None = None) -> None:
-    """Add one operation to the numbers."""
+def _recorder(labels: Labels, error: BaseException | None) -> Callable[[float], None]:
+    """Of the series of these labels and this error; that of success is kept."""
     if error is not None:
-        DURATION.bind(*labels, _status(error), error_type(error))(seconds)
-        return
-    recorder = _recorders.get(labels)
-    if recorder is None:
-        recorder = DURATION.bind(*labels, None, None)
-        if len(_recorders) < _MOST_RECORDERS:
-            _recorders[labels] = recorder
-    recorder(seconds)
+        return DURATION.bind(*labels, _status(error), error_type(error))
+    recorder = DURATION.bind(*labels, None, None)
+    if len(_recorders) < _MOST_RECORDERS:
+        _recorders[labels] = recorder
+    return recorder
 
 
 def refused(system: str, error: BaseException) -> None:

@@ -26,6 +26,12 @@ def met(dialect: Any, url: Any) -> None:
         database.expect_refusals(_system(dialect), f"{error.__module__}.{error.__qualname__}")
 
 
+def overriding(dialect: Any) -> list[type]:
+    """The classes of a dialect that may have their own version of what the default one does."""
+    base = "sqlalchemy.engine."
+    return [cls for cls in type(dialect).__mro__ if not cls.__module__.startswith(base)]
+
+
 def labels(dialect: Any, statement: Any, context: Any) -> database.Labels:
     """System, namespace, operation and table of a statement; kept on what it was compiled to."""
     compiled = context.compiled if context is not None else None
@@ -33,7 +39,7 @@ def labels(dialect: Any, statement: Any, context: Any) -> database.Labels:
         return (*_database(dialect), database.verb(statement), None)
     try:
         found: database.Labels = compiled._monagent_labels
-    except AttributeError:
+    except AttributeError:  # sent for the first time
         operation = database.verb(statement)
         found = (*_database(dialect), operation, _table(compiled))
         compiled._monagent_labels = found
@@ -88,12 +94,6 @@ def watched(pool: Any) -> _pools.Pool:
             _names[dialect] = name
     system = _system(dialect) if url is not None else "other_sql"
     return _pools.watched(pool, system, name, _reader(pool))
-
-
-def succeeded(before: Any, after: Any) -> None:
-    """An engine's pool was disposed of, and another has taken its place and name."""
-    if after is not before and _pools.of(after) is None:
-        watched(after)
 
 
 def is_timeout(error: BaseException) -> bool:

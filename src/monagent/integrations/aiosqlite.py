@@ -5,9 +5,9 @@ Nothing is recorded here. A library on top (SQLAlchemy) that records them is hea
 
 from __future__ import annotations
 
-from monagent import guard
 from monagent.conventions import database
 from monagent.instrument import Library, replace
+from monagent.instrument.watch import failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def hand_over(original: Any) -> Any:
             if database.covered():
                 fn = database.covering(fn)
         except BaseException as error:
-            guard.failed("aiosqlite", error)
+            failed("aiosqlite", error)
         return await original(self, fn, *args, **kwargs)
 
     return _execute

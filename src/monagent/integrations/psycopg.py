@@ -6,10 +6,10 @@ the time of sending it. Streams and COPY last until their last row.
 
 from __future__ import annotations
 
-from monagent import guard
 from monagent.conventions import database
 from monagent.conventions.database import covered
 from monagent.instrument import Call, Library, Observed, replace, watch
+from monagent.instrument.watch import failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,14 +91,14 @@ class Copying:
                 labels = (SYSTEM, name_of_database(self.cursor), "COPY", None)
                 self.operation = database.Operation(labels)
         except BaseException as error:
-            guard.failed("psycopg", error)
+            failed("psycopg", error)
 
     def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
         try:
             if self.operation is not None:
                 self.operation.__exit__(kind, error, traceback)
         except BaseException as other:
-            guard.failed("psycopg", other)
+            failed("psycopg", other)
 
 
 def name_of_database(cursor: Any) -> str | None:

@@ -7,9 +7,10 @@ connection is part of getting one, no operation.
 
 from __future__ import annotations
 
-from monagent import guard
 from monagent.conventions import _pools, database
+from monagent.conventions.database import Operation, covered
 from monagent.instrument import Library, adopt, replace, replace_override
+from monagent.instrument.watch import failed
 from monagent.integrations import _sqlalchemy as facts
 
 TYPE_CHECKING = False
@@ -23,6 +24,8 @@ LIBRARY = Library(
     covers="statements and connection pools of engines, sync and asyncio, Core and ORM",
 )
 
+NAME = "sqlalchemy"
+
 
 @adopt("sqlalchemy.engine.base", "Engine.__init__")
 def through_opentelemetry(original: Any) -> Any:
@@ -34,24 +37,31 @@ def through_opentelemetry(original: Any) -> Any:
 @replace("sqlalchemy.engine.default", "DefaultDialect.do_execute")
 @replace("sqlalchemy.engine.default", "DefaultDialect.do_executemany")
 def with_parameters(original: Any) -> Any:
+    labels_of = facts.labels
+
     def execute(
         self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None
     ) -> Any:
         operation = None
         try:
-            if not database.covered():
-                labels = facts.labels(self, statement, context)
-                operation = database.Operation(labels, covers=True)
+            if not covered():
+                operation = Operation(labels_of(self, statement, context), True)
         except BaseException as error:
-            failed(error)
+            failed(NAME, error)
         if operation is None:
             return original(self, cursor, statement, parameters, context)
         try:
             result = original(self, cursor, statement, parameters, context)
         except BaseException as error:
-            ended(operation, error)
+            try:
+                operation.finished(error)
+            except BaseException as ours:
+                failed(NAME, ours)
             raise
-        ended(operation)
+        try:
+            operation.finished()
+        except BaseException as error:
+            failed(NAME, error)
         return result
 
     return execute
@@ -76,16 +86,12 @@ def engine(original: Any) -> Any:
         try:
             facts.met(dialect, url)
             facts.watched(pool)
-            for cls in type(dialect).__mro__:
-                if cls.__module__ not in (
-                    "sqlalchemy.engine.default",
-                    "sqlalchemy.engine.interfaces",
-                ):
-                    replace_override(cls, "do_execute", with_parameters)
-                    replace_override(cls, "do_executemany", with_parameters)
-                    replace_override(cls, "do_execute_no_params", without_parameters)
+            for cls in facts.overriding(dialect):
+                replace_override(cls, "do_execute", with_parameters)
+                replace_override(cls, "do_executemany", with_parameters)
+                replace_override(cls, "do_execute_no_params", without_parameters)
         except BaseException as error:
-            failed(error)
+            failed(NAME, error)
 
     return __init__
 
@@ -96,9 +102,10 @@ def dispose(original: Any) -> Any:
         before = self.pool
         result = original(self, *args, **kwargs)
         try:
-            facts.succeeded(before, self.pool)
+            if self.pool is not before and _pools.of(self.pool) is None:
+                facts.watched(self.pool)
         except BaseException as error:
-            failed(error)
+            failed(NAME, error)
         return result
 
     return dispose
@@ -114,7 +121,7 @@ def checkout(original: Any) -> Any:
             cover = database.Cover()
             asked = watched.asked()
         except BaseException as error:
-            failed(error)
+            failed(NAME, error)
             return original(cls, pool, threadconns, fairy)
         try:
             fairy = original(cls, pool, threadconns, fairy)
@@ -125,14 +132,14 @@ def checkout(original: Any) -> Any:
                     watched.timed_out()
                 else:
                     watched.refused(error)
-            except BaseException as other:
-                failed(other)
+            except BaseException as ours:
+                failed(NAME, ours)
             raise
         try:
             cover.end()
             watched.given(asked, id(fairy._connection_record))
         except BaseException as error:
-            failed(error)
+            failed(NAME, error)
         return fairy
 
     return _checkout
@@ -144,7 +151,12 @@ def checkin(original: Any) -> Any:
         try:
             return original(self, *args, **kwargs)
         finally:
-            returned(self._ConnectionRecord__pool, self)
+            try:
+                watched = _pools.of(self._ConnectionRecord__pool)
+                if watched is not None:
+                    watched.returned(id(self))
+            except BaseException as error:
+                failed(NAME, error)
 
     return checkin
 
@@ -156,8 +168,12 @@ def detach(original: Any) -> Any:
         try:
             return original(self)
         finally:
-            if record is not None:
-                returned(self._pool, record)
+            try:
+                watched = _pools.of(self._pool)
+                if watched is not None and record is not None:
+                    watched.returned(id(record))
+            except BaseException as error:
+                failed(NAME, error)
 
     return detach
 
@@ -174,27 +190,7 @@ def emptied(original: Any) -> Any:
             if watched is not None:
                 watched.changed()
         except BaseException as error:
-            failed(error)
+            failed(NAME, error)
         return result
 
     return dispose
-
-
-def returned(pool: Any, record: Any) -> None:
-    try:
-        watched = _pools.of(pool)
-        if watched is not None:
-            watched.returned(id(record))
-    except BaseException as error:
-        failed(error)
-
-
-def ended(operation: database.Operation, error: BaseException | None = None) -> None:
-    try:
-        operation.finished(error)
-    except BaseException as other:
-        failed(other)
-
-
-def failed(error: BaseException) -> None:
-    guard.failed("sqlalchemy", error)

@@ -2,17 +2,18 @@
 
 The C types cannot be patched, so subclasses take their places in the module: `type(connection) is
 sqlite3.Connection` holds, and an application's own factories and subclasses, which derive from what
-the module offers, record as well. What came from `_sqlite3` past the module does not. One thing shows: where C code raised, a
-traceback now ends in a frame of this file, since every function written in Python has one.
+the module offers, record as well. What came from `_sqlite3` past the module does not. One thing
+shows: where C raised, a traceback ends in a frame of this file, as every Python function has one.
 """
 
 from __future__ import annotations
 
 import sys
 
-from monagent import guard
 from monagent.conventions import database
+from monagent.conventions.database import covered
 from monagent.instrument import Library, substitute
+from monagent.instrument.watch import failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ LIBRARY = Library(
     covers="statements and failed connections",
 )
 
+NAME = "sqlite3"
 SYSTEM = "sqlite"
 FACTORY = 5
 """Position of the argument `factory` of `sqlite3.connect`."""
@@ -62,7 +64,7 @@ def recording_connection(base: Any) -> Any:
                 path = args[0] if args else kwargs.get("database")
                 self._monagent_namespace = database.namespace(database.file_name(path))
             except BaseException as error:
-                guard.failed("sqlite3", error)
+                failed(NAME, error)
 
         def cursor(self, /, *args: Any, **kwargs: Any) -> Any:
             if args or kwargs:
@@ -98,7 +100,11 @@ def connecting(original: Any) -> Any:
         try:
             return original(*args, **kwargs)
         except BaseException as error:
-            refused(error)
+            try:
+                if not covered():
+                    database.refused(SYSTEM, error)
+            except BaseException as ours:
+                failed(NAME, ours)
             raise
 
     connect.__module__ = original.__module__
@@ -111,38 +117,29 @@ def recorded(method: Any, verb: str | None = None) -> Any:
     def execute(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         operation = None
         try:
-            if not database.covered():
+            if not covered():
                 name = getattr(self.connection, "_monagent_namespace", None)
                 word = verb or database.verb(args[0] if args else "")
                 operation = database.Operation((SYSTEM, name, word, None))
         except BaseException as error:
-            guard.failed("sqlite3", error)
+            failed(NAME, error)
         if operation is None:
             return method(self, *args, **kwargs)
         try:
             result = method(self, *args, **kwargs)
         except BaseException as error:
-            ended(operation, error)
+            try:
+                operation.finished(error)
+            except BaseException as ours:
+                failed(NAME, ours)
             raise
-        ended(operation)
+        try:
+            operation.finished()
+        except BaseException as error:
+            failed(NAME, error)
         return result
 
     return looks(execute, method)
-
-
-def ended(operation: database.Operation, error: BaseException | None = None) -> None:
-    try:
-        operation.finished(error)
-    except BaseException as other:
-        guard.failed("sqlite3", other)
-
-
-def refused(error: BaseException) -> None:
-    try:
-        if not database.covered():
-            database.refused(SYSTEM, error)
-    except BaseException as other:
-        guard.failed("sqlite3", other)
 
 
 def looks(function: Any, original: Any) -> Any:

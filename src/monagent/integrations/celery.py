@@ -101,8 +101,8 @@ def request_class(original: Any) -> Any:
 @replace("celery.worker.request", "Request.on_success")
 def success(original: Any) -> Any:
     def on_success(self: Any, failed__retval__runtime: Any, **kwargs: Any) -> Any:
-        failed, _, runtime = failed__retval__runtime
-        if not failed:
+        has_failed, _, runtime = failed__retval__runtime
+        if not has_failed:
             try:
                 # A message delivered twice, its task done before, comes without a running time.
                 self._monagent.end(jobs.IGNORED if runtime is None else jobs.SUCCESS, runtime)

@@ -61,7 +61,7 @@ def recorded(folder: Path, mode: str, app: Any = None) -> dict[tuple[str, str, i
     hooks.install()
     try:
         serving = app() if app else application()
-        answers = []
+        answers: list[Any] = []
         for path, method in REQUESTS:
             try:
                 answers.append(body_of(run(serving, path, method)))

@@ -38,8 +38,9 @@ def measured(app: App, gone: str = "") -> App:
     """An application that does what `app` does, and is recorded.
 
     Args:
-        gone: attribute, of the object whose method the server's `send` is, that is true once the
-            client has left; servers drop what is sent then without telling the application.
+        gone: "send.x" or "receive.x" when the server's `send` or `receive` is a method of an
+            object whose attribute x is true once the client has left; servers drop what is sent
+            then without telling the application.
     """
     if http.left_alone(app):
         return app
@@ -49,6 +50,7 @@ def measured(app: App, gone: str = "") -> App:
 
 def measured_method(original: Any, gone: str = "") -> Any:
     """A `__call__(self, scope, receive, send)` that does what `original` does, and is recorded."""
+    asked, _, gone = gone.rpartition(".")
     excluded = http.excluder()
     some_off = http.some_off()
     around_socket = _websocket.around
@@ -110,7 +112,7 @@ def measured_method(original: Any, gone: str = "") -> Any:
                     else:
                         last = not trailers
                 elif kind == "http.response.start":
-                    if gone and getattr(send.__self__, gone):  # type: ignore[attr-defined]
+                    if gone and has_left(receive if asked == "receive" else send, gone):
                         left = True
                     if not left:
                         status = message["status"]
@@ -159,7 +161,7 @@ def measured_method(original: Any, gone: str = "") -> Any:
         finally:
             if not exchange.recorded:
                 try:
-                    if gone and not end and getattr(send.__self__, gone):  # type: ignore[attr-defined]
+                    if gone and not end and has_left(receive if asked == "receive" else send, gone):
                         left = True
                     exchange.start, exchange.first, exchange.end = start, first, end
                     exchange.received, exchange.sent = size, sent
@@ -195,6 +197,11 @@ def left_out(excluded: Excluded, scope: Scope) -> bool:
     """Whether the request is excluded by its URL."""
     host = next((value for name, value in scope["headers"] if name == b"host"), b"")
     return excluded(scope.get("scheme", "http"), host.decode("latin-1"), scope.get("path", ""))
+
+
+def has_left(method: Any, gone: str) -> bool:
+    """Whether the client has left, by an attribute of the object that a method belongs to."""
+    return getattr(getattr(method, "__self__", None), gone, False) is True
 
 
 def streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:

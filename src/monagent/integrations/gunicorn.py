@@ -42,7 +42,7 @@ def asgi(original: Any) -> Any:
     def load_wsgi(self: Any) -> None:
         original(self)
         try:
-            self.asgi = _asgi.measured(self.asgi)
+            self.asgi = _asgi.measured(self.asgi, "receive._closed")
         except BaseException as error:
             http.failed(error)
 

@@ -54,4 +54,4 @@ def wrap(config: Any) -> None:
     owner, name, app = config, "loaded_app", config.loaded_app
     while type(app).__name__ in ("ProxyHeadersMiddleware", "MessageLoggerMiddleware"):
         owner, name, app = app, "app", app.app
-    setattr(owner, name, measured(app, "disconnected"))
+    setattr(owner, name, measured(app, "send.disconnected"))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from monagent import guard, settings
+from tests import golden as goldens
 
 
 @pytest.fixture(autouse=True)
@@ -27,3 +28,19 @@ def swallowed(request: pytest.FixtureRequest) -> Iterator[list[tuple[str, BaseEx
         component, error = kept[0]
         told = "".join(traceback.format_exception(error))
         pytest.fail(f"{len(kept)} errors were swallowed, the first in {component}:\n{told}")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """An option of our own."""
+    parser.addoption("--update-golden", action="store_true", help="write tests/golden/*.prom anew")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> goldens.Golden:
+    """Holds an exposition against the one kept under a name; see `tests.golden`."""
+    update = bool(request.config.getoption("--update-golden"))
+
+    def check(name: str, text: str, *prefixes: str) -> None:
+        goldens.check(name, text, prefixes, update)
+
+    return check

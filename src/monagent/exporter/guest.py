@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable
 
 from monagent import guard
-from monagent.exporter.life import GRACE, LAST, Life
+from monagent.exporter.life import GRACE, Life
 from monagent.exporter.lock import Lock
+from monagent.exporter.outbox import LAST
 from monagent.settings import Settings
 
 

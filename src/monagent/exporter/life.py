@@ -17,15 +17,15 @@ import traceback
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from monagent import tree
-from monagent.exporter import delivery, selfmetrics
+from monagent.exporter import selfmetrics
 from monagent.exporter.engine import LEDGER, Engine
 from monagent.exporter.exposition import OPENMETRICS
 from monagent.exporter.http import Server
 from monagent.exporter.listener import Listener
 from monagent.exporter.lock import Lock
-from monagent.exporter.resource import program, service_name
+from monagent.exporter.outbox import Outbox
 from monagent.exporter.voice import Voice
-from monagent.exporter.worker import Worker, alone
+from monagent.exporter.worker import Worker
 from monagent.settings import Settings
 from monagent.store import directory, process
 
@@ -40,8 +40,6 @@ NOBODY = 10.0
 """Seconds that a tree has to show its first process."""
 GRACE = 3.0
 """Seconds that a tree gets to end after the exporter was told to, if last numbers are awaited."""
-LAST = 15.0
-"""Seconds for all last deliveries together."""
 
 
 def budget() -> tuple[int, int]:
@@ -89,13 +87,13 @@ class Life:
         self._connections, shards = budget()
         self.engine = Engine(path, settings, self.voice.log, shards)
         self._worker = Worker()
+        self.outbox = Outbox(settings, self.engine, self._worker, self.voice)
         self._begun = time.monotonic()
         self._somebody = False
         self._root = directory.read_root(path)
         self._stop = asyncio.Event()
         self._wake = asyncio.Event()
         self._sock: socket.socket | None = None
-        self._otlp: delivery.Delivery | None = None
 
     async def run(self) -> None:
         """Until the tree has ended or we are told to."""
@@ -103,9 +101,12 @@ class Life:
         if not self.guest:
             loop.add_signal_handler(signal.SIGTERM, self.stop)
         self._watch_root(loop)
+        self.outbox.begin()
         await self._work(self._sweep)
         loop.set_exception_handler(self._strange)
-        tasks = [asyncio.ensure_future(self._kept_up(one)) for one in (self._serve, self._push)]
+        tasks = [
+            asyncio.ensure_future(self._kept_up(one)) for one in (self._serve, self.outbox.push)
+        ]
         try:
             ended = await self._rounds()
             while not await self._finish(ended):
@@ -264,55 +265,12 @@ class Life:
 
         return await self._work(work)
 
-    async def _push(self) -> None:
-        """Pushes over OTLP at the interval; at the end `_finish` does."""
-        if not self.settings.otlp_endpoint:
-            return
-        try:
-            # Imported here: the SDK and protobuf cost 30 MB, and few push.
-            from monagent.exporter.otlp import Otlp
-
-            self._otlp = Otlp(self.settings)
-        except Exception as error:
-            self.voice.say(f"cannot push to {self.settings.otlp_endpoint}: {error!r}")
-            return
-        failing = False
-        while True:
-            await asyncio.sleep(self.settings.otlp_interval / 1000)
-            reason = await self._deliver(self._otlp, attempts=1)
-            if reason and not failing:
-                self.voice.say(f"cannot push to {reason}; trying again at every interval")
-            failing = bool(reason)
-
-    async def _deliver(
-        self, goal: delivery.Delivery, attempts: int = delivery.ATTEMPTS
-    ) -> str | None:
-        # As Prometheus text and as data, of one moment; rendering is cheap beside any delivery.
-        text = await self._work(lambda: self.engine.scrape(False))
-        total = await self._work(self.engine.total)
-        reason = await alone(lambda: delivery.deliver(goal, total, text, time.sleep, attempts))
-        outcome = "failure" if reason else "success"
-        self.engine.own.add(selfmetrics.DELIVERIES, goal=goal.name, outcome=outcome)
-        return reason
-
     # -- the end ---------------------------------------------------------------------------------
 
     async def _finish(self, ended: bool) -> bool:
         """Last fold and deliveries; False when somebody new has come meanwhile."""
         await self._work(self.engine.fold)
-        info = self.engine.info
-        job = service_name(self.settings, info) or program(info)
-        goals = delivery.at_the_end(self.settings, job)
-        if self._otlp is not None:
-            goals.append(self._otlp)
-        try:
-            reasons = await asyncio.wait_for(
-                asyncio.gather(*(self._deliver(goal) for goal in goals)), LAST
-            )
-        except asyncio.TimeoutError:
-            reasons = [f"{', '.join(goal.name for goal in goals)}: no answer in {LAST:.0f} s"]
-        for reason in filter(None, reasons):
-            self.voice.say(f"the last numbers were not delivered to {reason}")
+        await self.outbox.last()
         return not ended or not await self._work(self._look)
 
     def _clean(self) -> None:

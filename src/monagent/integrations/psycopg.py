@@ -10,6 +10,7 @@ from monagent.conventions import database
 from monagent.conventions.database import covered
 from monagent.instrument import Call, Library, Observed, replace, watch
 from monagent.instrument.watch import failed
+from monagent.integrations._database import measured
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,19 +29,22 @@ SYSTEM = "postgresql"
 database.expect_refusals(SYSTEM, "psycopg.OperationalError")
 
 
-@watch("psycopg.cursor", "Cursor.execute", unless=covered)
-@watch("psycopg.cursor", "Cursor.executemany", unless=covered)
+@replace("psycopg.cursor", "Cursor.execute")
+@replace("psycopg.cursor", "Cursor.executemany")
+@replace("psycopg.cursor_async", "AsyncCursor.execute")
+@replace("psycopg.cursor_async", "AsyncCursor.executemany")
+@replace("psycopg._server_cursor", "ServerCursor.execute")
+@replace("psycopg._server_cursor_async", "AsyncServerCursor.execute")
+@replace("psycopg.server_cursor", "ServerCursor.execute")  # where both are until 3.1
+@replace("psycopg.server_cursor", "AsyncServerCursor.execute")
+def statement(original: Any) -> Any:
+    return measured("psycopg", original, labels)
+
+
 @watch("psycopg.cursor", "Cursor.stream", unless=covered)
-@watch("psycopg.cursor_async", "AsyncCursor.execute", unless=covered)
-@watch("psycopg.cursor_async", "AsyncCursor.executemany", unless=covered)
 @watch("psycopg.cursor_async", "AsyncCursor.stream", unless=covered)
-@watch("psycopg._server_cursor", "ServerCursor.execute", unless=covered)
-@watch("psycopg._server_cursor_async", "AsyncServerCursor.execute", unless=covered)
-@watch("psycopg.server_cursor", "ServerCursor.execute", unless=covered)  # where both are until 3.2
-@watch("psycopg.server_cursor", "AsyncServerCursor.execute", unless=covered)
-def statement(call: Call) -> Observed:
-    verb = database.verb(call.argument(0, "query"))
-    with database.Operation((SYSTEM, name_of_database(call.instance), verb, None)):
+def stream(call: Call) -> Observed:
+    with database.Operation(labels(call.instance, call.args, call.kwargs)):
         yield
 
 
@@ -99,6 +103,12 @@ class Copying:
                 self.operation.__exit__(kind, error, traceback)
         except BaseException as other:
             failed("psycopg", other)
+
+
+def labels(cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> database.Labels:
+    """What the cursor is about to do, and in which database."""
+    query = args[0] if args else kwargs.get("query")
+    return SYSTEM, name_of_database(cursor), database.verb(query), None
 
 
 def name_of_database(cursor: Any) -> str | None:

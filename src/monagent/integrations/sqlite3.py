@@ -3,7 +3,7 @@
 The C types cannot be patched, so subclasses take their places in the module: `type(connection) is
 sqlite3.Connection` holds, and an application's own factories and subclasses, which derive from what
 the module offers, record as well. What came from `_sqlite3` past the module does not. One thing
-shows: where C raised, a traceback ends in a frame of this file, as every Python function has one.
+shows: where C raised, a traceback ends in a frame of ours, as every Python function has one.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from monagent.conventions import database
 from monagent.conventions.database import covered
 from monagent.instrument import Library, substitute
 from monagent.instrument.watch import failed
+from monagent.integrations._database import measured
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,32 +115,11 @@ def connecting(original: Any) -> Any:
 def recorded(method: Any, verb: str | None = None) -> Any:
     """A cursor's method that counts; `verb` where the text has several."""
 
-    def execute(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        operation = None
-        try:
-            if not covered():
-                name = getattr(self.connection, "_monagent_namespace", None)
-                word = verb or database.verb(args[0] if args else "")
-                operation = database.Operation((SYSTEM, name, word, None))
-        except BaseException as error:
-            failed(NAME, error)
-        if operation is None:
-            return method(self, *args, **kwargs)
-        try:
-            result = method(self, *args, **kwargs)
-        except BaseException as error:
-            try:
-                operation.finished(error)
-            except BaseException as ours:
-                failed(NAME, ours)
-            raise
-        try:
-            operation.finished()
-        except BaseException as error:
-            failed(NAME, error)
-        return result
+    def labels(cursor: Any, args: tuple[Any, ...], _: dict[str, Any]) -> database.Labels:
+        name = getattr(cursor.connection, "_monagent_namespace", None)
+        return SYSTEM, name, verb or database.verb(args[0] if args else ""), None
 
-    return looks(execute, method)
+    return looks(measured(NAME, method, labels), method)
 
 
 def looks(function: Any, original: Any) -> Any:

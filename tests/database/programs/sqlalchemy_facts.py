@@ -60,9 +60,7 @@ for statement in ("select * from nowhere", "insert into things (name) values ('a
         error: Any = caught
         # A wrapper of a C function is in Python the innermost frame there is.
         frames = traceback.extract_tb(error.__traceback__)
-        tail = [frame for frame in frames if "monagent/integrations/sqlite3" not in frame.filename][
-            -1
-        ]
+        tail = [frame for frame in frames if "monagent/integrations" not in frame.filename][-1]
         print(type(error), error.args, type(error.orig), type(error.__cause__), tail.name)
         print(error.statement, error.params, error.hide_parameters, error.connection_invalidated)
         print(pickle.loads(pickle.dumps(error)).args)

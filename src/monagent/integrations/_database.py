@@ -1,0 +1,84 @@
+"""What drivers share: a method that sends one statement, sync or a coroutine function, measured.
+
+Closer to the metal than `watch`, since a statement may take no more than some microseconds.
+"""
+
+from __future__ import annotations
+
+from monagent.conventions.database import Operation, covered
+from monagent.instrument.watch import failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from monagent.conventions.database import Labels
+
+    LabelsOf = Callable[[Any, tuple[Any, ...], dict[str, Any]], Labels]
+
+_COROUTINE = 0x80 | 0x100  # flags of code objects
+
+
+def measured(library: str, original: Any, labels_of: LabelsOf) -> Any:
+    """A wrapper for a method of a cursor or connection.
+
+    Args:
+        library: the integration, for the guard.
+        labels_of: gives the labels, from the object, the arguments and those given by name.
+    """
+    code = getattr(original, "__code__", None)
+    if code is not None and code.co_flags & _COROUTINE:
+        return _measured_coroutine(library, original, labels_of)
+
+    def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        operation = None
+        try:
+            if not covered():
+                operation = Operation(labels_of(self, args, kwargs))
+        except BaseException as error:
+            failed(library, error)
+        if operation is None:
+            return original(self, *args, **kwargs)
+        try:
+            result = original(self, *args, **kwargs)
+        except BaseException as error:
+            try:
+                operation.finished(error)
+            except BaseException as ours:
+                failed(library, ours)
+            raise
+        try:
+            operation.finished()
+        except BaseException as error:
+            failed(library, error)
+        return result
+
+    return method
+
+
+def _measured_coroutine(library: str, original: Any, labels_of: LabelsOf) -> Any:
+    async def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        operation = None
+        try:
+            if not covered():
+                operation = Operation(labels_of(self, args, kwargs))
+        except BaseException as error:
+            failed(library, error)
+        if operation is None:
+            return await original(self, *args, **kwargs)
+        try:
+            result = await original(self, *args, **kwargs)
+        except BaseException as error:
+            try:
+                operation.finished(error)
+            except BaseException as ours:
+                failed(library, ours)
+            raise
+        try:
+            operation.finished()
+        except BaseException as error:
+            failed(library, error)
+        return result
+
+    return method

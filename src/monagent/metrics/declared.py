@@ -12,6 +12,7 @@ out.
 from __future__ import annotations
 
 from monagent.metrics.family import Family, Spec
+from monagent.store.attributes import identity
 from monagent.store.shard import Shard
 
 TYPE_CHECKING = False
@@ -77,15 +78,14 @@ class Metric:
         family = self._family
         if family is None:
             family = self._family = _current.family(self.spec(_current), self.limit)
-        made = family.recorder(
-            values,
-            {
-                label: value
-                for label, value in zip(self.labels, values, strict=True)
-                if value is not None and value != ""
-            },
-        )
-        if values in family.series:
+        attributes = {
+            label: value
+            for label, value in zip(self.labels, values, strict=True)
+            if value is not None and value != ""
+        }
+        key = identity(attributes)
+        made = family.recorder(key, attributes)
+        if family.series.get(key) is made:
             self._bound[values] = made
         return made
 
@@ -177,11 +177,10 @@ def _overflowed(family: Family) -> None:
     widest = _widest.get(name)
     if widest is None:  # Once: it reads every series.
         values: dict[str, set[Any]] = {}
-        labels = next((metric.labels for metric in _declared if metric.name == name), ())
-        for key in family.series:
-            if isinstance(key, tuple):
-                for label, value in zip(labels, key, strict=False):
-                    values.setdefault(label, set()).add(value)
+        keys: Any = family.series
+        for _, pairs in keys:  # As `identity` makes them.
+            for label, value in pairs:
+                values.setdefault(label, set()).add(value)
         widest = max(values, key=lambda label: len(values[label]), default="")
         _widest[name] = widest
     OVERFLOWS.bind(name, widest)(1)

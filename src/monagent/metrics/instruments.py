@@ -19,7 +19,7 @@ from monagent.metrics.streams import Described, Stream
 if TYPE_CHECKING:
     from monagent.metrics.recorders import Recorder
 
-# 1.20 to 1.22 of the API have no gauge that is set.
+# The API has had a gauge that is set since 1.23.
 _Gauge: Any = getattr(api, "_Gauge", api.Synchronous)
 
 LARGEST = sys.float_info.max

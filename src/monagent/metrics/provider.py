@@ -3,7 +3,7 @@ through it into this process's shard.
 
     FastAPIInstrumentor().instrument(meter_provider=MeterProvider())
 
-Works with opentelemetry-api 1.20 and later; the SDK is imported for views only.  The global meter
+Works with opentelemetry-api 1.12 and later; the SDK is imported for views only.  The global meter
 provider is neither set nor read.
 """
 

@@ -33,10 +33,10 @@ database.expect_refusals(SYSTEM, "psycopg.OperationalError")
 @replace("psycopg.cursor", "Cursor.executemany")
 @replace("psycopg.cursor_async", "AsyncCursor.execute")
 @replace("psycopg.cursor_async", "AsyncCursor.executemany")
-@replace("psycopg._server_cursor", "ServerCursor.execute")
-@replace("psycopg._server_cursor_async", "AsyncServerCursor.execute")
-@replace("psycopg.server_cursor", "ServerCursor.execute")  # where both are until 3.1
-@replace("psycopg.server_cursor", "AsyncServerCursor.execute")
+@replace("psycopg._server_cursor", "ServerCursor.execute", optional=True)
+@replace("psycopg._server_cursor_async", "AsyncServerCursor.execute", optional=True)
+@replace("psycopg.server_cursor", "ServerCursor.execute", optional=True)  # until 3.1
+@replace("psycopg.server_cursor", "AsyncServerCursor.execute", optional=True)
 def statement(original: Any) -> Any:
     return measured("psycopg", original, labels)
 

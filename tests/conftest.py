@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from monagent import guard, settings
-from tests import goldens
+from tests import golden as goldens
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture
 def golden(request: pytest.FixtureRequest) -> goldens.Golden:
-    """Holds an exposition against the one kept under a name; see `tests.goldens`."""
+    """Holds an exposition against the one kept under a name; see `tests.golden`."""
     update = bool(request.config.getoption("--update-golden"))
 
     def check(name: str, text: str, *prefixes: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import goldens
+from tests import golden as goldens
 from tests.exporter.forge import ACTIVE, LATENCY, REQUESTS, Forged
 from tests.exporter.running import exporter, write_root
 

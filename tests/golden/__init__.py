@@ -13,7 +13,7 @@ Golden = Callable[..., None]
 """`golden(name, text, *prefixes)`: `text` must have the shape kept under this name, where only
 metrics whose names begin with one of the prefixes count (all, if there are none)."""
 
-HOME = Path(__file__).parent / "golden"
+HOME = Path(__file__).parent
 
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? \S+$")
 _LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')

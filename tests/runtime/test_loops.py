@@ -37,8 +37,8 @@ def test_running_tasks_are_told_and_forgotten_with_their_loop(loops: str, tmp_pa
     (tmp_path / "later").mkdir()
     stopped = program(BLOCKED.format(loops=loops, last="pass"), tmp_path / "later")
 
-    assert running.counted.total("asyncio.task.count") == 8
-    assert stopped.counted.total("asyncio.task.count") == 0
+    assert running.counted.total("asyncio.tasks") == 8
+    assert stopped.counted.total("asyncio.tasks") == 0
 
 
 def test_a_loop_with_a_clock_of_its_own_is_left_alone(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_many_short_runs_leave_nothing_behind(tmp_path: Path) -> None:
     ended = program(text, tmp_path)
 
     assert ended.output == b"1000 0\n"
-    assert ended.counted.total("asyncio.task.count") == 0
+    assert ended.counted.total("asyncio.tasks") == 0
 
 
 def test_it_can_be_switched_off(tmp_path: Path) -> None:

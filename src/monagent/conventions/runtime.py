@@ -51,7 +51,7 @@ DELAY = Histogram(
     buckets=DELAYS,
 )
 TASKS = UpDownCounter(
-    "asyncio.task.count",
+    "asyncio.tasks",
     unit="{task}",
     help="Tasks of running event loops that are not done.",
 )

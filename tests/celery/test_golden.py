@@ -1,0 +1,57 @@
+"""What the endpoint shows of Celery changes on purpose only."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+from tests import goldens
+from tests.celery.running import APPS
+from tests.e2e.command import running, until
+
+SEND = """
+import jobs_app
+jobs_app.flaky.delay(1, 0).get(timeout=30)
+jobs_app.app.send_task("nobody.knows")
+"""
+
+
+def test_names_and_labels_of_celery_change_on_purpose_only(
+    redis_url: str, tmp_path: Path, golden: goldens.Golden
+) -> None:
+    """A worker with its beat, a task that is retried, one that nobody knows."""
+    environ = {
+        "PYTHONPATH": str(APPS),
+        "BROKER": redis_url,
+        "BACKEND": redis_url,
+        "MONAGENT_LOG_LEVEL": "warning",
+    }
+    command = (
+        *(sys.executable, "-m", "celery", "-A", "jobs_app", "worker", "-c", "1"),
+        *("-B", "-s", str(tmp_path / "schedule")),
+    )
+    with running(command, tmp_path, environ=environ) as run:
+        client = [sys.executable, "-m", "monagent", "run", "--port", "0", "--"]
+        subprocess.run(
+            [*client, sys.executable, "-c", SEND],
+            env={**os.environ, **environ},
+            cwd=tmp_path,
+            timeout=60,
+            check=True,
+        )
+
+        def text() -> str:
+            with urllib.request.urlopen(f"http://127.0.0.1:{run.metrics}/metrics") as answer:
+                found: bytes = answer.read()
+            return found.decode()
+
+        until(lambda: "worker_errors_total{" in text(), "the unknown task", 30)
+        until(lambda: "job_schedule_missed_total{" in text(), "the schedule", 30)
+        until(lambda: "job_wait_duration_seconds_count{" in text(), "a run of beat's", 30)
+        until(lambda: "job_queue_oldest_age_seconds{" in text(), "the queue's size", 30)
+        shown = text()
+
+    golden("celery", shown, "job_", "worker_")

@@ -8,7 +8,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from tests import goldens
+from tests import golden as goldens
 from tests.celery.running import APPS
 from tests.e2e.command import running, until
 

@@ -6,7 +6,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from tests import goldens
+from tests import golden as goldens
 from tests.e2e.command import running, until
 
 PROGRAM = """

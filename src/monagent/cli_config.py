@@ -40,6 +40,7 @@ def effective(found: settings.Settings, given: set[str]) -> list[dict[str, objec
     rows: list[dict[str, object]] = []
     for setting in settings.TABLE:
         origin = found.origins[setting.attribute]
+        origin = found.places.get(origin, origin)
         if origin in given and setting.option:
             origin = setting.option
         value = getattr(found, setting.attribute)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from monagent import settings_file
 from monagent.settings_kinds import EDGES, FILE, MODE, PATH, SWITCH, Kind, library_name
 from monagent.settings_table import BUCKETS, PREFIX, TABLE, Setting
 
@@ -48,7 +49,6 @@ class Settings:
     excluded_urls: tuple[str, ...]
     series_limit: int
     labels: dict[str, str]
-    recommended_attributes: bool
     peer_services: tuple[tuple[str, str], ...]
     peer_limit: int
     service_name: str | None
@@ -71,6 +71,7 @@ class Settings:
         self.edges: dict[str, tuple[float, ...]] = {}
         self.problems: list[str] = []
         self.origins: dict[str, str] = {}
+        self.places: dict[str, str] = {}  # of variables that the settings file sets: file:line
 
     def library(self, name: str) -> str:
         """Mode of a library: on, off or otel. Its own variable beats the two lists."""
@@ -103,8 +104,17 @@ class Settings:
 
 
 def load(environ: Mapping[str, str]) -> Settings:
-    """Settings from an environment. Empty variables count as unset, as OpenTelemetry has it."""
+    """Settings from an environment, and from the file that it names.
+
+    Empty variables count as unset, as OpenTelemetry has it.
+    """
     settings = Settings()
+    lines = settings_file.read(environ)
+    if lines.values or lines.problems:
+        settings.problems += lines.problems
+        given = {name: text for name, text in environ.items() if text.strip()}
+        settings.places = {n: at for n, at in lines.places.items() if n not in given}
+        environ = {**lines.values, **given}
     for setting in TABLE:
         _set(settings, setting, environ)
     known = _KNOWN
@@ -121,7 +131,9 @@ def absolute(settings: Settings) -> dict[str, str]:
     return {
         setting.name: os.path.abspath(getattr(settings, setting.attribute))
         for setting in TABLE
-        if setting.kind in (FILE, PATH) and settings.origins[setting.attribute] == setting.name
+        if setting.kind in (FILE, PATH)
+        and settings.origins[setting.attribute] == setting.name
+        and setting.name not in settings.places
     }
 
 
@@ -190,7 +202,8 @@ def _set_free(settings: Settings, name: str, text: str) -> None:
     names = [s.name for s in TABLE] + [PREFIX + library.upper() for library in known]
     meant = nearest(name, [known for known in names if known.startswith(PREFIX)])
     hint = f", expected a known name; did you mean {meant}?" if meant else ", which nobody knows"
-    settings.problems.append(f"{name}: found this variable{hint}; it is ignored")
+    place = f"{settings.places[name]}: " if name in settings.places else ""
+    settings.problems.append(f"{place}{name}: found this variable{hint}; it is ignored")
 
 
 _WRONG = object()
@@ -201,7 +214,9 @@ def _parsed(settings: Settings, name: str, kind: Kind, text: str, default: objec
         return kind.parse(text)
     except ValueError:
         using = _shown(default)
-        settings.problems.append(f"{name}: found {text!r}, expected {kind.expected}; using {using}")
+        place = f"{settings.places[name]}: " if name in settings.places else ""
+        found = f"found {text!r}, expected {kind.expected}"
+        settings.problems.append(f"{place}{name}: {found}; using {using}")
         return _WRONG
 
 

@@ -137,13 +137,6 @@ TABLE = (
         "Constant labels on every series.",
     ),
     Setting(
-        "recommended_attributes",
-        "MONAGENT_RECOMMENDED_ATTRIBUTES",
-        SWITCH,
-        False,
-        "Add labels that the conventions recommend without requiring them.",
-    ),
-    Setting(
         "peer_services",
         "MONAGENT_PEER_SERVICES",
         PAIRS,
@@ -191,7 +184,7 @@ TABLE = (
         "MONAGENT_CONFIG",
         FILE,
         None,
-        "File with rules for metrics of your own.",
+        "File of further settings, one a line as MONAGENT_PORT=9464; the environment comes first.",
     ),
     Setting(
         "web_config",

@@ -30,7 +30,7 @@ LIBRARY = Library(
     "celery",
     versions=">=5.2",
     records=("jobs",),
-    covers="tasks sent and run (prefork, threads, solo, gevent, eventlet, eager), queues, beat",
+    covers="tasks sent and run (prefork, threads, solo, gevent, in place), queues, beat",
 )
 
 

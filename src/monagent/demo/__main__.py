@@ -48,7 +48,7 @@ def main() -> int:
             return 130
         except Failed as failure:
             print(f"demo: {failure}; the shop said:", file=sys.stderr)
-            print((Path(folder) / "shop.log").read_text()[-4000:], file=sys.stderr)
+            print((Path(folder) / "shop.log").read_text()[-6000:], file=sys.stderr)
             return 1
 
 
@@ -152,8 +152,11 @@ def _settled(shop: subprocess.Popen[bytes], endpoint: str, sent: int) -> list[Sa
 
     def scrape() -> list[Sample] | None:
         nonlocal missing
-        with urllib.request.urlopen(endpoint, timeout=10) as answer:
-            samples = list(parse(answer.read().decode()))
+        try:
+            with urllib.request.urlopen(endpoint, timeout=10) as answer:
+                samples = list(parse(answer.read().decode()))
+        except OSError:
+            return None
         enqueued = sum(totals(samples, tables.ENQUEUED, ()).values())
         done = sum(totals(samples, tables.JOBS, ()).values())
         recorded = _requests(samples)

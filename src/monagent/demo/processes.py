@@ -34,7 +34,8 @@ def main() -> None:
         ),
     ]
     try:
-        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        print(f"process {ended.si_pid} ended with {ended.si_status}" if ended else "nothing runs")
     finally:
         for part in parts:
             part.send_signal(signal.SIGTERM)

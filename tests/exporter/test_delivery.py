@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -29,6 +28,7 @@ from monagent.exporter.otel import metrics_data
 from monagent.exporter.table import Table
 from tests.exporter.forge import ACTIVE, LATENCY, REQUESTS, TEMPERATURE, Forged
 from tests.exporter.running import exporter, fetch, sleeper, text_samples, until, write_root
+from tests.services._started import program
 
 NOTHING = Total(Table(), [], {}, 0.0)
 
@@ -218,9 +218,7 @@ def test_a_goal_that_is_not_there_is_told_in_one_line_and_delays_the_end_by_litt
 @contextmanager
 def pushgateway() -> Iterator[int]:
     """A real Pushgateway on a free port."""
-    binary = shutil.which("prometheus-pushgateway")
-    if binary is None:
-        pytest.skip("needs the Debian package prometheus-pushgateway")
+    binary = program("prometheus-pushgateway", "prometheus-pushgateway")
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]

@@ -5,12 +5,9 @@ from __future__ import annotations
 import math
 import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from monagent.exporter import processes, selfmetrics
 from monagent.exporter.exposition import Exposition
@@ -18,6 +15,7 @@ from monagent.exporter.table import Table
 from monagent.store.reader import Instrument
 from tests.exporter.forge import ACTIVE, LATENCY, REQUESTS, TEMPERATURE, Forged
 from tests.exporter.running import exporter, parse_strictly, text_samples, write_root
+from tests.services._started import program
 
 Said = tuple[Instrument, dict[str, Any], list[float]]
 
@@ -173,9 +171,7 @@ def everything(path: Path) -> None:
 
 def test_promtool_has_nothing_to_say(tmp_path: Path) -> None:
     """About everything that a running exporter serves, in both formats."""
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        pytest.skip("needs the Debian package prometheus")
+    promtool = program("promtool", "prometheus")
     write_root(tmp_path, os.getpid())
     everything(tmp_path)
     with exporter(tmp_path) as running:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -19,6 +18,7 @@ import pytest
 
 from monagent.exporter.webconfig import WebConfig, Wrong
 from tests.exporter.running import exporter, until, write_root
+from tests.services._started import program
 
 PAIR = "tls_server_config: {cert_file: web.yml, key_file: web.yml}"
 HASH = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
@@ -169,8 +169,7 @@ def test_a_wrong_file_closes_the_endpoint_until_it_is_right(tmp_path: Path) -> N
 @pytest.fixture
 def certificates(tmp_path: Path) -> Path:
     """A CA, a certificate of 127.0.0.1 and one of a client, both signed by it."""
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the Debian package openssl")
+    program("openssl", "openssl")
     where = tmp_path / "pki"
     where.mkdir()
     _openssl(where, "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-import resource
 import shutil
 import signal
 import socket
@@ -21,6 +20,7 @@ from monagent.exporter import selfmetrics
 from monagent.exporter.engine import LEDGER, Engine
 from monagent.exporter.exposition import OPENMETRICS
 from monagent.exporter.http import Server
+from monagent.exporter.limits import budget
 from monagent.exporter.listener import Listener
 from monagent.exporter.lock import Lock
 from monagent.exporter.outbox import Outbox
@@ -40,23 +40,6 @@ NOBODY = 10.0
 """Seconds that a tree has to show its first process."""
 GRACE = 3.0
 """Seconds that a tree gets to end after the exporter was told to, if last numbers are awaited."""
-
-
-def budget() -> tuple[int, int]:
-    """How many connections and how many open shards the limit on descriptors allows."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-            soft = wanted
-        except (OSError, ValueError):
-            pass
-    if soft == resource.RLIM_INFINITY or soft > 4096:
-        soft = 4096
-    spare = max(8, soft - 32)
-    connections = min(128, spare // 2)
-    return connections, min(512, spare - connections)
 
 
 class Life:
@@ -188,14 +171,17 @@ class Life:
         while True:
             if self._stop.is_set() and not await self._linger():
                 return False
+            begun = time.monotonic()
             if not await self._work(self._look):
                 return True
+            # With very many processes a look takes long: never more than a twentieth of a core.
+            pause = max(ROUND, 20 * (time.monotonic() - begun))
             turn += 1
             if turn % 4 == 0:
                 await self._work(self.engine.sample)
             self._wake.clear()
             try:
-                await asyncio.wait_for(self._wake.wait(), ROUND)
+                await asyncio.wait_for(self._wake.wait(), min(pause, 5.0))
             except asyncio.TimeoutError:
                 pass
 

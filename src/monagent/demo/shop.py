@@ -47,10 +47,12 @@ class Folder(filesystem.Channel):
     Messages appear whole; of kombu 5.7's own a reader may meet one that is half written.
     """
 
-    def _put(self, queue: str, message: object, **_options: object) -> None:
+    def _put(  # type: ignore[override]  # As kombu's own differs from its base.
+        self, queue: str, payload: object, **_options: object
+    ) -> None:
         name = f"{time.monotonic_ns()}_{uuid.uuid4()}.{queue}.msg"
         draft = DATA / name
-        draft.write_text(json.dumps(message))
+        draft.write_text(json.dumps(payload))
         draft.rename(DATA / "queue" / name)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from time import perf_counter
 
+from monagent import guard
 from monagent.conventions._sql import OTHER, verb
 from monagent.metrics import Counter, Histogram, UpDownCounter, cache
 from monagent.metrics.pulse import due, pulse
@@ -129,17 +130,22 @@ def covering(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` as covered, wherever it will run: for what hands work to another thread."""
 
     def run(*args: Any, **kwargs: Any) -> Any:
-        cover = Cover()
+        cover = None
+        try:
+            cover = Cover()
+        except BaseException as error:
+            guard.failed("database", error)
         try:
             return function(*args, **kwargs)
         finally:
-            cover.end()
+            if cover is not None:
+                cover.mark.clear()
 
     return run
 
 
 class Cover:
-    """Until it ends, libraries below record nothing."""
+    """Until its `mark` is cleared, libraries below record nothing."""
 
     __slots__ = ("mark",)
 
@@ -148,9 +154,6 @@ class Cover:
         if not _covers.get():
             self.mark.append(True)
             _covers.set(self.mark)
-
-    def end(self) -> None:
-        self.mark.clear()
 
 
 class Operation:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from monagent.conventions import database
 from monagent.conventions.database import covered
 from monagent.instrument import Call, Library, Observed, replace, watch
-from monagent.instrument.watch import failed
+from monagent.instrument.watch import Watcher
 from monagent.integrations._database import measured
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
     from typing import Any
 
 LIBRARY = Library(
@@ -52,25 +51,24 @@ def stream(call: Call) -> Observed:
 def copy(original: Any) -> Any:
     from contextlib import contextmanager
 
-    @contextmanager
-    def copy(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
-        with Copying(self), original(self, *args, **kwargs) as opened:
-            yield opened
-
-    return copy
+    return contextmanager(watched_copy(original.__wrapped__))
 
 
 @replace("psycopg.cursor_async", "AsyncCursor.copy")
 def copy_async(original: Any) -> Any:
     from contextlib import asynccontextmanager
 
-    @asynccontextmanager
-    async def copy(self: Any, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-        with Copying(self):
-            async with original(self, *args, **kwargs) as opened:
-                yield opened
+    return asynccontextmanager(watched_copy(original.__wrapped__))
 
-    return copy
+
+def copying(call: Call) -> Observed:
+    with database.Operation((SYSTEM, name_of_database(call.instance), "COPY", None)):
+        yield
+
+
+def watched_copy(generate: Any) -> Any:
+    """The generator function behind a context manager, watched."""
+    return Watcher("psycopg", copying, True, covered).wrapper_of(generate)
 
 
 @watch("psycopg.connection", "Connection.connect", unless=covered)
@@ -78,31 +76,6 @@ def copy_async(original: Any) -> Any:
 def connect(_: Call) -> Observed:
     with database.Connecting(SYSTEM):
         yield
-
-
-class Copying:
-    """A COPY operation as a context that never raises."""
-
-    __slots__ = ("cursor", "operation")
-
-    def __init__(self, cursor: Any) -> None:
-        self.cursor = cursor
-        self.operation: database.Operation | None = None
-
-    def __enter__(self) -> None:
-        try:
-            if not covered():
-                labels = (SYSTEM, name_of_database(self.cursor), "COPY", None)
-                self.operation = database.Operation(labels)
-        except BaseException as error:
-            failed("psycopg", error)
-
-    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
-        try:
-            if self.operation is not None:
-                self.operation.__exit__(kind, error, traceback)
-        except BaseException as other:
-            failed("psycopg", other)
 
 
 def labels(cursor: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> database.Labels:

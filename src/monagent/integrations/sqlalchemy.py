@@ -54,11 +54,13 @@ def with_parameters(original: Any) -> Any:
             result = original(self, cursor, statement, parameters, context)
         except BaseException as error:
             try:
+                operation.mark.clear()  # Here, too: a mark that stays would silence all drivers.
                 operation.finished(error)
             except BaseException as ours:
                 failed(NAME, ours)
             raise
         try:
+            operation.mark.clear()
             operation.finished()
         except BaseException as error:
             failed(NAME, error)
@@ -118,8 +120,8 @@ def checkout(original: Any) -> Any:
             return original(cls, pool, threadconns, fairy)
         try:
             watched = _pools.of(pool) or facts.watched(pool)
-            cover = database.Cover()
             asked = watched.asked()
+            cover = database.Cover()  # Last: one that was left on would silence all drivers.
         except BaseException as error:
             failed(NAME, error)
             return original(cls, pool, threadconns, fairy)
@@ -127,7 +129,7 @@ def checkout(original: Any) -> Any:
             fairy = original(cls, pool, threadconns, fairy)
         except BaseException as error:
             try:
-                cover.end()
+                cover.mark.clear()
                 if facts.is_timeout(error):
                     watched.timed_out()
                 else:
@@ -136,7 +138,7 @@ def checkout(original: Any) -> Any:
                 failed(NAME, ours)
             raise
         try:
-            cover.end()
+            cover.mark.clear()
             watched.given(asked, id(fairy._connection_record))
         except BaseException as error:
             failed(NAME, error)

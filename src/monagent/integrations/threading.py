@@ -11,6 +11,7 @@ import sys
 from monagent import guard
 from monagent.conventions import errors
 from monagent.instrument import Library, replace
+from monagent.instrument.targets import undo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def watching(original: Any) -> Any:
                     errors.uncaught(kind, errors.ERROR)
             except BaseException as error:
                 guard.failed("threading", error)
+                if guard.off("threading"):
+                    undo("threading")
             invoke(thread)
 
         return invoke_excepthook

@@ -126,6 +126,7 @@ from opentelemetry.sdk.metrics.export import (
     AggregationTemporality, InMemoryMetricReader, MetricExporter, MetricExportResult,
     PeriodicExportingMetricReader,
 )
+from opentelemetry.sdk.resources import Resource
 from monagent.embedding import MeterProvider
 from monagent.metrics import Recording
 from tests.test_embedding import points
@@ -177,7 +178,8 @@ def test_a_child_tells_its_own_numbers_only() -> None:
     lines = run(
         """
 readers = [InMemoryMetricReader(), InMemoryMetricReader(DELTA)]
-meter = MeterProvider(Recording(), metric_readers=readers, shutdown_on_exit=False).get_meter("app")
+# A given resource, since the SDK looks for one with threads.
+meter = MeterProvider(Recording(), (), readers, Resource({}), False).get_meter("app")
 counter, histogram = meter.create_counter("c"), meter.create_histogram("h")
 counter.add(5); histogram.record(1.0); histogram.record(100.0)
 readers[1].collect()

@@ -1,9 +1,9 @@
 """The functions that add to cells: one closure per series, the fastest thing that Python offers.
 
 Each takes the value and returns nothing.  `mem[0]` is looked up at every call, since forks and
-growth replace it.  Between that and the last write stands no call: CPython 3.10 to 3.13 switch
-threads and run signal handlers only at calls and backward jumps, so what is read is still true when
-it is written, and a histogram's sum and bucket move as one.
+growth replace it.  Between that and a write stands neither a call nor a branch that is taken:
+CPython 3.10 to 3.13 switch threads and run signal handlers only at calls and jumps, so what is read
+is still true when it is written, and a histogram's sum and bucket move as one.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ def placer(mem: list[View], index: int) -> Recorder:
     def place(value: float) -> None:
         view = mem[0]
         if view.__class__ is Asleep:
-            view = view.shard.awake()
-        view[index] = value
+            view.shard.awake()
+        mem[0][index] = value
 
     return place
 
@@ -53,7 +53,8 @@ def setter(mem: list[View], index: int) -> Recorder:
         now = time()
         view = mem[0]
         if view.__class__ is Asleep:
-            view = view.shard.awake()
+            view.shard.awake()
+        view = mem[0]
         view[index] = value
         view[changed] = now
 
@@ -82,30 +83,46 @@ def extremes_at(index: int, bounds: tuple[float, ...]) -> tuple[int, int]:
     return smallest, smallest + 1
 
 
-def observer_of_extremes(
-    mem: list[View], index: int, bounds: tuple[float, ...], since: list[float] | None = None
-) -> Recorder:
-    """For histograms that also tell their smallest and largest value, as the SDK's do.
-
-    `since` holds both once more, for a reader that takes them and begins anew.
-    """
+def observer_of_extremes(mem: list[View], index: int, bounds: tuple[float, ...]) -> Recorder:
+    """For histograms that also tell their smallest and largest value, as the SDK's do."""
     first = index + 1
     smallest, largest = extremes_at(index, bounds)
-    since = since or [-INFINITY, INFINITY]
 
     def record(value: float) -> None:
         bucket = first + bisect_left(bounds, value)
         view = mem[0]
         if view.__class__ is Asleep:
-            view = view.shard.awake()
-        if value < view[smallest]:
-            view[smallest] = value
-        if value > view[largest]:
-            view[largest] = value
-        if value < since[0]:
-            since[0] = value
-        if value > since[1]:
-            since[1] = value
+            view.shard.awake()
+        if value < mem[0][smallest]:
+            mem[0][smallest] = value
+        if value > mem[0][largest]:
+            mem[0][largest] = value
+        view = mem[0]
+        view[index] += value
+        view[bucket] += 1.0
+
+    return record
+
+
+def observer_since(
+    mem: list[View], index: int, bounds: tuple[float, ...], since: list[float]
+) -> Recorder:
+    """As `observer_of_extremes`; `since` holds both once more, for a reader that takes them
+    together with the cells and begins anew, so all must move as one."""
+    first = index + 1
+    smallest, largest = extremes_at(index, bounds)
+
+    def record(value: float) -> None:
+        bucket = first + bisect_left(bounds, value)
+        view = mem[0]
+        if view.__class__ is Asleep:
+            view.shard.awake()
+        view = mem[0]
+        # Chosen by index: a branch is a jump.
+        view[smallest] = (view[smallest], value)[value < view[smallest]]
+        view[largest] = (view[largest], value)[value > view[largest]]
+        since[0] = (since[0], value)[value < since[0]]
+        since[1] = (since[1], value)[value > since[1]]
         view[index] += value
         view[bucket] += 1.0
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from monagent.metrics.declared import Recording
 from monagent.metrics.family import Spec
-from monagent.metrics.recorders import INFINITY, observer_of_extremes, placer, recorder
+from monagent.metrics.recorders import INFINITY, observer_since, placer, recorder
 from monagent.store import layout
 from monagent.store.attributes import identity
 
@@ -111,12 +111,11 @@ class Point:
 
     def take(self, shard: Shard, width: int) -> tuple[list[float], float, float]:
         """The cells as they are now, and the extremes since the last taking."""
-        view = shard.awake()
+        shard.awake()
         own = slice(self.index, self.index + width)
-        if self.extremes is None:
-            return [*view[own]], INFINITY, -INFINITY
-        extremes = self.extremes
+        extremes = self.extremes or [INFINITY, -INFINITY]
         # No call between these lines: whatever the cells count, the extremes know.
+        view: Any = shard.mem[0]
         cells = [*view[own]]
         smallest, largest = extremes[0], extremes[1]
         extremes[0] = INFINITY
@@ -162,7 +161,7 @@ class Stream:
         extremes = None
         if self._takes_extremes:
             extremes = [INFINITY, -INFINITY]
-            made = observer_of_extremes(mem, index, spec.bounds, extremes)
+            made = observer_since(mem, index, spec.bounds, extremes)
         elif self.described.observed and spec.kind != "gauge":
             made = placer(mem, index)
         else:

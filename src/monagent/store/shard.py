@@ -4,7 +4,7 @@ descriptors that name them.
 `mem` is a list of one view, so that what holds it keeps working when the shard grows (a larger
 mapping takes the view's place) and after a fork: there a stand-in takes it, which makes the child's
 own shard, laid out alike, when something is first written.  CPython 3.10 to 3.13 switch threads and
-run signal handlers only at calls and backward jumps, so the statement loses nothing.
+run signal handlers only at calls and jumps, so the statement loses nothing.
 """
 
 from __future__ import annotations
@@ -217,7 +217,7 @@ class Shard:
         self._regions = (*self._regions, region)
         self._size = start + length
         if self._file is None:
-            # Nothing may be recorded between these lines, hence no call in them.
+            # Nothing may be recorded from here to the view's change, hence no call and no jump.
             mapping[before] = old[before]
         if self.mem[0] is seen:  # Else a signal handler forked, and we are the child.
             self.mem[0] = view

@@ -126,7 +126,7 @@ def _watch(found: Settings, shard: Shard, environ: MutableMapping[str, str]) -> 
 
     _record(found, shard)
     if _state:
-        checks.append(ensure_exporter)
+        checks += [shard.check, ensure_exporter]
     if found.library("runtime") != "off":
         _interpreter.record()
     if found.library("errors") != "off":

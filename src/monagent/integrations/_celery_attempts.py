@@ -109,12 +109,11 @@ def destination(amqp: Any, options: dict[str, Any]) -> str:
         queue = amqp.default_queue
     if queue is None:
         return queues.name_of(amqp.app, exchange, options.get("routing_key"))
-    return queue if isinstance(queue, str) else queues.label_of(queue)
+    return str(queue) if isinstance(queue, str) else queues.label_of(queue)
 
 
-def sent_type(amqp: Any, name: Any) -> str:
+def sent_type(amqp: Any, name: str) -> str:
     """A task's name as a label; without finalizing the application."""
-    name = str(name)
     if name in amqp.app._tasks or name in _remote:
         return name
     if len(_remote) < REMOTE_TYPES:
@@ -129,7 +128,7 @@ def refused(app: Any, message: Any) -> None:
     queue = queues.name_of(app, delivery.get("exchange"), delivery.get("routing_key"))
     name = (message.headers or {}).get("task")
     known = isinstance(name, str) and name in app._tasks
-    jobs.lane(queue, name if known else jobs.OTHER).never_began(jobs.REJECTED)
+    jobs.lane(queue, str(name) if known else jobs.OTHER).never_began(jobs.REJECTED)
 
 
 def waiting_since(now: float) -> None:

@@ -48,7 +48,8 @@ def task_sender(original: Any) -> Any:
                 failed(error)
             sent = send(producer, name, message, *args, **options)
             try:
-                jobs.enqueued(attempts.destination(self, options), attempts.sent_type(self, name))
+                job_type = attempts.sent_type(self, str(name))
+                jobs.enqueued(attempts.destination(self, options), job_type)
             except BaseException as error:
                 failed(error)
             return sent

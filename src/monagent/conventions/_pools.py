@@ -40,7 +40,7 @@ class Name:
 class Cells:
     """The recorders of one name."""
 
-    __slots__ = ("idle", "most", "overflow", "pending", "shard", "timeouts", "use", "used", "wait")
+    __slots__ = ("idle", "overflow", "pending", "shard", "timeouts", "use", "used", "wait")
 
     def __init__(self, name: str) -> None:
         self.shard = recording().shard
@@ -60,11 +60,11 @@ class Pool:
         "_cells",
         "_idle",
         "_most",
+        "_of",
         "_overflow",
         "_pid",
         "_turn",
         "_used",
-        "connections",
         "given_at",
         "name",
         "out",
@@ -79,7 +79,7 @@ class Pool:
         self.out = 0
         self.given_at: dict[int, float] = {}
         key = id(pool)
-        self.connections = ref(pool, lambda _: _collected(key))
+        self._of = ref(pool, lambda _: _collected(key))
         self._cells: Cells | None = None
         self._used = self._idle = self._overflow = self._most = 0
         self._pid = -1
@@ -160,7 +160,7 @@ class Pool:
         """
         turn = self._turn = self._turn + 1
         while True:
-            pool = self.connections()
+            pool = self._of()
             used, idle, overflow, most = (0, 0, 0, 0) if pool is None else self.read(pool, self.out)
             more, self._used = used - self._used, used
             if more:
@@ -181,7 +181,11 @@ class Pool:
 
 def watched(pool: Any, system: str, name: Name, read: Read) -> Pool:
     """Begin to record a pool; what is known of it already is written at once."""
-    made = _pools[id(pool)] = Pool(pool, system, name, read)
+    made = Pool(pool, system, name, read)
+    kept = _pools.setdefault(id(pool), made)
+    if kept is not made:  # Another thread was first.
+        made.dropped()
+        return kept
     made.changed()
     return made
 

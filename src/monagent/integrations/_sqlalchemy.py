@@ -84,7 +84,10 @@ def _table(compiled: Any) -> str | None:
 
 
 def watched(pool: Any) -> _pools.Pool:
-    """Begin to record a pool that an engine has, or that somebody uses without one."""
+    """What is recorded of a pool that an engine has, or that somebody uses without one."""
+    found = _pools.of(pool)
+    if found is not None:  # Engines may share one.
+        return found
     dialect = pool._dialect
     url = _urls.get(dialect)
     name = _names.get(dialect)

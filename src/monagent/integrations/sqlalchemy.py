@@ -104,7 +104,7 @@ def dispose(original: Any) -> Any:
         before = self.pool
         result = original(self, *args, **kwargs)
         try:
-            if self.pool is not before and _pools.of(self.pool) is None:
+            if self.pool is not before:
                 facts.watched(self.pool)
         except BaseException as error:
             failed(NAME, error)

@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 EVERYWHERE = ["pytest", "hypothesis", "aiosqlite", "asyncpg", "psycopg2-binary"]
 ALL = ["test_pools.py", "test_sqlalchemy.py", "test_sqlalchemy_failures.py", "test_unchanged.py"]
+OTEL = "opentelemetry-instrumentation-sqlalchemy"
 DRIVER = ["test_psycopg.py", "test_psycopg_pool.py"]
 
 
@@ -22,7 +23,10 @@ DRIVER = ["test_psycopg.py", "test_psycopg_pool.py"]
     ("pins", "files"),
     [
         (["sqlalchemy[asyncio]>=1.4,<1.5"], ALL),
-        (["sqlalchemy[asyncio]>=2.0,<2.1", "psycopg[binary]"], ALL),
+        (
+            ["sqlalchemy[asyncio]>=2.0,<2.1", "psycopg[binary]", OTEL],
+            [*ALL, "test_sqlalchemy_otel.py"],
+        ),
         (["psycopg[binary]>=3.1,<3.2", "psycopg-pool>=3.1,<3.2"], DRIVER),
         (["psycopg[binary]>=3.2,<3.3", "psycopg-pool>=3.2,<3.3"], DRIVER),
     ],

@@ -81,8 +81,9 @@ def _closer(word: str, chain: list[BaseException]) -> str:
 
 
 def _names(error: BaseException) -> set[str]:
+    # httpx2 has the names of httpx.
     return {
-        f"{found.__module__.partition('.')[0].lstrip('_')}.{found.__name__}"
+        f"{found.__module__.partition('.')[0].lstrip('_').rstrip('2')}.{found.__name__}"
         for found in type(error).__mro__
     }
 

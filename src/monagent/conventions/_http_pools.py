@@ -105,7 +105,8 @@ class Connection:
 
     def close(self) -> None:
         """It is no longer open."""
-        before, self._state = self._state, _CLOSED
+        before = getattr(self, "_state", _CLOSED)  # not there if its making has failed
+        self._state = _CLOSED
         if before != _CLOSED and self._forks == _forks[0]:
             self._mem[0][self._active if before == _ACTIVE else self._idle] -= 1.0
             self._lifetime(perf_counter() - self._begin)
@@ -130,7 +131,7 @@ class Pool:
 
     def __del__(self) -> None:
         try:
-            if self._forks == _forks[0]:
+            if getattr(self, "_forks", -1) == _forks[0]:  # not there if its making has failed
                 self._add(-self._most)
         except BaseException as error:
             guard.failed("http_client", error)

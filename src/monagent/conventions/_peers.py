@@ -64,8 +64,9 @@ def of_url(url: str) -> Peer:
     host, colon, port = authority.rpartition(":")
     if not colon or "]" in port:
         host, port = authority, ""
-    number = int(port) if port.isdecimal() else PORTS.get(scheme.lower())
-    return peer(host.strip("[]"), number)
+    if port and not port.isdecimal():
+        host = ""
+    return peer(host.strip("[]"), int(port) if port.isdecimal() else PORTS.get(scheme.lower()))
 
 
 def peer(host: str, port: int | None) -> Peer:

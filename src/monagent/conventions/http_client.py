@@ -173,7 +173,8 @@ class Streamed:
 
     def end(self, received: int, error: BaseException | None = None) -> None:
         """The body was read to its end, closed, or broken by `error`."""
-        calls, self._calls = self._calls, None
+        calls = getattr(self, "_calls", None)  # not there if its making has failed
+        self._calls = None
         if calls is None or self._forks != _forks[0]:
             return
         if error is None or isinstance(error, GeneratorExit):  # closed early, by choice
@@ -200,7 +201,8 @@ class Upload:
     def __iter__(self) -> Iterator[Any]:
         self.sent = 0
         for part in self._body:
-            self.sent += len(part)
+            if isinstance(part, (bytes, str)):
+                self.sent += len(part)
             yield part
 
 

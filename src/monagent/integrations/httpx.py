@@ -7,14 +7,8 @@ the application inside makes.
 
 from __future__ import annotations
 
-import sys
-from time import perf_counter
-
-from monagent.conventions._peers import UNKNOWN, of, peer
-from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.instrument import Library, replace
-from monagent.integrations import _http_client, _httpx_body
-from monagent.integrations._http_client import failed
+from monagent.integrations import _httpx, _httpx_body
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,90 +24,17 @@ LIBRARY = Library(
 
 @replace("httpx._client", "Client.send")
 def sending(original: Any) -> Any:
-    client, models = sys.modules["httpx._client"], sys.modules["httpx._models"]
-    codes = codes_of(client.Client, models.Response.read)
-
-    def send(self: Any, request: Any, **kwargs: Any) -> Any:
-        calls = None
-        try:
-            try:
-                parts = request.url._uri_reference  # Its public properties cost 1 µs.
-                found = CALLS[parts.scheme, parts.host, parts.port, request.method]
-            except (KeyError, AttributeError):
-                found = met(request)
-            found.begin(1.0)
-            calls, begun = found, perf_counter()
-        except BaseException as error:
-            failed("httpx", error)
-        if calls is None:
-            return original(self, request, **kwargs)
-        try:
-            response = original(self, request, **kwargs)
-        except BaseException as error:
-            try:
-                broke(calls, perf_counter() - begun, error, codes)
-            except BaseException as ours:
-                failed("httpx", ours)
-            raise
-        try:
-            returned(calls, begun, request, response, kwargs)
-        except BaseException as error:
-            failed("httpx", error)
-        return response
-
-    return send
+    return _httpx.sending("httpx", original)
 
 
 @replace("httpx._client", "AsyncClient.send")
 def sending_async(original: Any) -> Any:
-    client, models = sys.modules["httpx._client"], sys.modules["httpx._models"]
-    codes = codes_of(client.AsyncClient, models.Response.aread)
-
-    async def send(self: Any, request: Any, **kwargs: Any) -> Any:
-        calls = None
-        try:
-            try:
-                parts = request.url._uri_reference  # Its public properties cost 1 µs.
-                found = CALLS[parts.scheme, parts.host, parts.port, request.method]
-            except (KeyError, AttributeError):
-                found = met(request)
-            found.begin(1.0)
-            calls, begun = found, perf_counter()
-        except BaseException as error:
-            failed("httpx", error)
-        if calls is None:
-            return await original(self, request, **kwargs)
-        try:
-            response = await original(self, request, **kwargs)
-        except BaseException as error:
-            try:
-                broke(calls, perf_counter() - begun, error, codes)
-            except BaseException as ours:
-                failed("httpx", ours)
-            raise
-        try:
-            returned(calls, begun, request, response, kwargs)
-        except BaseException as error:
-            failed("httpx", error)
-        return response
-
-    return send
+    return _httpx.sending_async("httpx", original)
 
 
 @replace("httpx._client", "BaseClient._merge_url")
 def merging(original: Any) -> Any:
-    def _merge_url(self: Any, url: Any) -> Any:
-        try:
-            return original(self, url)
-        except Exception as error:
-            try:
-                method = sys._getframe(1).f_locals.get("method")  # of build_request
-                calls_to(peer(UNKNOWN, None), method).unsent(error)
-            except BaseException as ours:
-                failed("httpx", ours)
-            raise
-
-    return _merge_url
+    return _httpx.merging("httpx", original)
 
 
 @replace("httpx._content", "IteratorByteStream.__iter__")
@@ -124,49 +45,3 @@ def uploading(original: Any) -> Any:
 @replace("httpx._content", "AsyncIteratorByteStream.__aiter__")
 def uploading_async(original: Any) -> Any:
     return _httpx_body.counting_async(original)
-
-
-def met(request: Any) -> Calls:
-    """The first call of a method to a server."""
-    url, method = request.url, request.method
-    key = (url.scheme, url.host, url.port)
-    return calls_to(of(*key), method, (*key, method))
-
-
-def returned(
-    calls: Calls, begun: float, request: Any, response: Any, kwargs: dict[str, Any]
-) -> None:
-    """The call has given its answer."""
-    now = perf_counter()
-    status = response.status_code
-    if status >= 400 or now > calls.look:
-        calls.heard(status, response.headers, now)
-    content = getattr(request, "_content", None)
-    sent = len(content) if content.__class__ is bytes else _httpx_body.uploaded(request)
-    if response.history:
-        followed(calls, response.history)
-    if "stream" not in kwargs or not _httpx_body.streams(response, kwargs):
-        calls[status](now - begun, sent, response._num_bytes_downloaded)
-    else:
-        _httpx_body.follow(response, calls.streams(now - begun, status, sent))
-
-
-def broke(calls: Calls, seconds: float, error: BaseException, codes: Any) -> None:
-    """The call has raised, perhaps between redirects or while its answer was read."""
-    redirecting, reading = codes
-    history = _http_client.locals_of(redirecting, error).get("history", ())
-    too_many = type(error).__name__ == "TooManyRedirects"  # nothing was sent for the last
-    followed(calls, history[:-1] if too_many else history)
-    response = _http_client.locals_of(reading, error).get("self")
-    calls.failed(seconds, error, getattr(response, "status_code", None))
-
-
-def codes_of(client: Any, reader: Any) -> Any:
-    """The functions that follow redirects, and that read the body of an answer."""
-    return {client._send_handling_redirects.__code__}, {reader.__code__}
-
-
-def followed(calls: Calls, history: Any) -> None:
-    """The answers before the last one, each of which made httpx send once more."""
-    for step in history:
-        resent(calls.peer, "redirect" if step.has_redirect_location else "auth")

@@ -205,7 +205,9 @@ def uploaded(body: Any, headers: Any, response: Any) -> int:
 def broke(calls: Calls, seconds: float, error: BaseException) -> None:
     """The call has raised, perhaps while the body of an answer was read."""
     reading = {sys.modules["urllib3.response"].HTTPResponse.read.__code__}
-    response = _http_client.locals_of(reading, error).get("self")
+    # What ends the retries is a new error, which holds the one of the last try.
+    last = getattr(error, "reason", None)
+    response = _http_client.locals_of(reading, last or error).get("self")
     calls.failed(seconds, error, getattr(response, "status", None))
 
 

@@ -1,0 +1,200 @@
+"""How httpcore and its successor httpcore2 are watched, for the library of either name: wrappers
+that keep the count of a connection on its own object."""
+
+from __future__ import annotations
+
+import sys
+
+from monagent.conventions._http_pools import Connection, Pool, Wait
+from monagent.conventions._peers import Peer, of
+from monagent.integrations._http_client import failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def connected(library: str, original: Any) -> Any:
+    """Wrapper of `HTTP11Connection.__init__` and of HTTP/2's."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            self._monagent = Connection(_peer(self._origin))
+        except BaseException as error:
+            failed(library, error)
+
+    return __init__
+
+
+def used(library: str, original: Any) -> Any:
+    """Wrapper of `HTTP11Connection.handle_request` and of HTTP/2's."""
+
+    def handle_request(self: Any, request: Any) -> Any:
+        try:
+            busy(self)
+        except BaseException as error:
+            failed(library, error)
+        return original(self, request)
+
+    return handle_request
+
+
+def used_async(library: str, original: Any) -> Any:
+    """Wrapper of their `handle_async_request`."""
+
+    async def handle_async_request(self: Any, request: Any) -> Any:
+        try:
+            busy(self)
+        except BaseException as error:
+            failed(library, error)
+        return await original(self, request)
+
+    return handle_async_request
+
+
+def answered(library: str, original: Any) -> Any:
+    """Wrapper of their `_response_closed`."""
+
+    def _response_closed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            rested(self)
+        except BaseException as error:
+            failed(library, error)
+        return result
+
+    return _response_closed
+
+
+def answered_async(library: str, original: Any) -> Any:
+    """Wrapper of their `_response_closed`."""
+
+    async def _response_closed(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = await original(self, *args, **kwargs)
+        try:
+            rested(self)
+        except BaseException as error:
+            failed(library, error)
+        return result
+
+    return _response_closed
+
+
+def closed(library: str, original: Any) -> Any:
+    """Wrapper of their `close`."""
+
+    def close(self: Any) -> Any:
+        try:
+            forgotten(self)
+        except BaseException as error:
+            failed(library, error)
+        return original(self)
+
+    return close
+
+
+def closed_async(library: str, original: Any) -> Any:
+    """Wrapper of their `aclose`."""
+
+    async def aclose(self: Any) -> Any:
+        try:
+            forgotten(self)
+        except BaseException as error:
+            failed(library, error)
+        return await original(self)
+
+    return aclose
+
+
+def pool(library: str, original: Any) -> Any:
+    """Wrapper of `ConnectionPool.__init__`."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            if self._max_connections < sys.maxsize:
+                self._monagent = Pool(self._max_connections)
+        except BaseException as error:
+            failed(library, error)
+
+    return __init__
+
+
+def queued(library: str, original: Any) -> Any:
+    """Wrapper of the `wait_for_connection` of a call in a pool's queue."""
+
+    def wait_for_connection(self: Any, *args: Any, **kwargs: Any) -> Any:
+        wait = waiting(library, self) if self.connection is None else None
+        if wait is None:
+            return original(self, *args, **kwargs)
+        try:
+            connection = original(self, *args, **kwargs)
+        except BaseException as error:
+            waited(library, wait, error)
+            raise
+        waited(library, wait, None)
+        return connection
+
+    return wait_for_connection
+
+
+def queued_async(library: str, original: Any) -> Any:
+    """Wrapper of the same for a coroutine."""
+
+    async def wait_for_connection(self: Any, *args: Any, **kwargs: Any) -> Any:
+        wait = waiting(library, self) if self.connection is None else None
+        if wait is None:
+            return await original(self, *args, **kwargs)
+        try:
+            connection = await original(self, *args, **kwargs)
+        except BaseException as error:
+            waited(library, wait, error)
+            raise
+        waited(library, wait, None)
+        return connection
+
+    return wait_for_connection
+
+
+def busy(connection: Any) -> None:
+    """A call goes over the connection."""
+    counted = getattr(connection, "_monagent", None)
+    if counted is not None:
+        counted.busy()
+
+
+def rested(connection: Any) -> None:
+    """An answer is over; the connection may have others under way, or be closed."""
+    counted = getattr(connection, "_monagent", None)
+    if counted is not None and connection.is_idle():
+        counted.idle()
+
+
+def forgotten(connection: Any) -> None:
+    """The connection is closed."""
+    counted = getattr(connection, "_monagent", None)
+    if counted is not None:
+        connection._monagent = None
+        counted.close()
+
+
+def waiting(library: str, queued: Any) -> Wait | None:
+    """The pool has no connection for this call."""
+    try:
+        return Wait(_peer(queued.request.url.origin))
+    except BaseException as error:
+        failed(library, error)
+        return None
+
+
+def waited(library: str, wait: Wait, error: BaseException | None) -> None:
+    """The call has got a connection, or gives up."""
+    try:
+        wait.end(error)
+    except BaseException as ours:
+        failed(library, ours)
+
+
+def _peer(origin: Any) -> Peer:
+    return of(origin.scheme.decode("ascii"), origin.host.decode("ascii"), origin.port)

@@ -1,0 +1,77 @@
+"""httpcore2: the connections beneath httpx2, as in httpcore."""
+
+from __future__ import annotations
+
+from monagent.instrument import Library, replace
+from monagent.integrations import _httpcore
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LIBRARY = Library(
+    "httpcore2",
+    versions=">=2",
+    records=("http_client",),
+    covers="open connections of httpx2, HTTP/1.1 and HTTP/2, and waiting in full pools",
+)
+
+
+@replace("httpcore2._sync.http11", "HTTP11Connection.__init__")
+@replace("httpcore2._async.http11", "AsyncHTTP11Connection.__init__")
+@replace("httpcore2._sync.http2", "HTTP2Connection.__init__", optional=True)
+@replace("httpcore2._async.http2", "AsyncHTTP2Connection.__init__", optional=True)
+def connected(original: Any) -> Any:
+    return _httpcore.connected("httpcore2", original)
+
+
+@replace("httpcore2._sync.http11", "HTTP11Connection.handle_request")
+@replace("httpcore2._sync.http2", "HTTP2Connection.handle_request", optional=True)
+def used(original: Any) -> Any:
+    return _httpcore.used("httpcore2", original)
+
+
+@replace("httpcore2._async.http11", "AsyncHTTP11Connection.handle_async_request")
+@replace("httpcore2._async.http2", "AsyncHTTP2Connection.handle_async_request", optional=True)
+def used_async(original: Any) -> Any:
+    return _httpcore.used_async("httpcore2", original)
+
+
+@replace("httpcore2._sync.http11", "HTTP11Connection._response_closed")
+@replace("httpcore2._sync.http2", "HTTP2Connection._response_closed", optional=True)
+def answered(original: Any) -> Any:
+    return _httpcore.answered("httpcore2", original)
+
+
+@replace("httpcore2._async.http11", "AsyncHTTP11Connection._response_closed")
+@replace("httpcore2._async.http2", "AsyncHTTP2Connection._response_closed", optional=True)
+def answered_async(original: Any) -> Any:
+    return _httpcore.answered_async("httpcore2", original)
+
+
+@replace("httpcore2._sync.http11", "HTTP11Connection.close")
+@replace("httpcore2._sync.http2", "HTTP2Connection.close", optional=True)
+def closed(original: Any) -> Any:
+    return _httpcore.closed("httpcore2", original)
+
+
+@replace("httpcore2._async.http11", "AsyncHTTP11Connection.aclose")
+@replace("httpcore2._async.http2", "AsyncHTTP2Connection.aclose", optional=True)
+def closed_async(original: Any) -> Any:
+    return _httpcore.closed_async("httpcore2", original)
+
+
+@replace("httpcore2._sync.connection_pool", "ConnectionPool.__init__")
+@replace("httpcore2._async.connection_pool", "AsyncConnectionPool.__init__")
+def pool(original: Any) -> Any:
+    return _httpcore.pool("httpcore2", original)
+
+
+@replace("httpcore2._sync.connection_pool", "PoolRequest.wait_for_connection", optional=True)
+def queued(original: Any) -> Any:
+    return _httpcore.queued("httpcore2", original)
+
+
+@replace("httpcore2._async.connection_pool", "AsyncPoolRequest.wait_for_connection", optional=True)
+def queued_async(original: Any) -> Any:
+    return _httpcore.queued_async("httpcore2", original)

@@ -1,0 +1,1 @@
+"""Outgoing HTTP calls, through real clients against a server that misbehaves."""

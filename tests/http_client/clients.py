@@ -1,0 +1,127 @@
+"""One way to call through every client, so that one table can judge them all.
+
+Each makes a call, follows redirects, reads the answer to its end and gives its status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+Body = bytes | Iterable[bytes] | None
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a client is to do."""
+
+    url: str
+    method: str = "GET"
+    stream: bool = False
+    timeout: float = 5.0
+    body: Body = None
+
+    @property
+    def content(self) -> bytes | Iterator[bytes] | None:
+        """The body; parts are an iterator, whose length nobody knows."""
+        known = self.body is None or isinstance(self.body, bytes)
+        return self.body if known else iter(self.body)  # type: ignore[return-value, arg-type]
+
+
+def by_requests(ask: Ask) -> int:
+    """A session, which reads bodies by itself unless told to stream."""
+    import requests
+
+    with requests.Session() as session:
+        answer = session.request(
+            ask.method, ask.url, stream=ask.stream, timeout=ask.timeout, data=ask.content,
+            allow_redirects=True,
+        )  # fmt: skip
+        with answer:
+            for _ in answer.iter_content(10_000):
+                pass
+        return answer.status_code
+
+
+def by_urllib3(ask: Ask) -> int:
+    """A pool manager that tries once."""
+    import urllib3
+
+    retries = urllib3.Retry(
+        connect=0, read=0, redirect=5, status=0, respect_retry_after_header=False
+    )
+    with urllib3.PoolManager() as manager:
+        answer = manager.request(
+            ask.method, ask.url, body=ask.content, timeout=ask.timeout, retries=retries,
+            preload_content=not ask.stream,
+        )  # fmt: skip
+        if ask.stream:
+            for _ in answer.stream(10_000):
+                pass
+        return answer.status
+
+
+def by_httpx(ask: Ask, httpx: Any = None) -> int:
+    """A client without an event loop."""
+    if httpx is None:
+        import httpx
+
+    with httpx.Client(follow_redirects=True, timeout=ask.timeout, trust_env=False) as client:
+        if not ask.stream:
+            return int(client.request(ask.method, ask.url, content=ask.content).status_code)
+        with client.stream(ask.method, ask.url, content=ask.content) as answer:
+            for _ in answer.iter_raw():
+                pass
+        return int(answer.status_code)
+
+
+def by_httpx2(ask: Ask) -> int:
+    """The successor of httpx."""
+    import httpx2
+
+    return by_httpx(ask, httpx2)
+
+
+def by_async_httpx2(ask: Ask) -> int:
+    """The same, asynchronous."""
+    import httpx2
+
+    return by_async_httpx(ask, httpx2)
+
+
+def by_async_httpx(ask: Ask, httpx: Any = None) -> int:
+    """A client in an event loop of its own."""
+    if httpx is None:
+        import httpx
+
+    async def parts(body: Iterable[bytes]) -> AsyncIterator[bytes]:
+        for part in body:
+            yield part
+
+    async def call() -> int:
+        body = ask.body
+        content = body if body is None or isinstance(body, bytes) else parts(body)
+        async with httpx.AsyncClient(
+            follow_redirects=True, timeout=ask.timeout, trust_env=False
+        ) as client:
+            if not ask.stream:
+                found = await client.request(ask.method, ask.url, content=content)
+                return int(found.status_code)
+            async with client.stream(ask.method, ask.url, content=content) as answer:
+                async for _ in answer.aiter_raw():
+                    pass
+            return int(answer.status_code)
+
+    return asyncio.run(call())
+
+
+CLIENTS: dict[str, Callable[[Ask], int]] = {
+    "requests": by_requests,
+    "urllib3": by_urllib3,
+    "httpx": by_httpx,
+    "httpx, async": by_async_httpx,
+    "httpx2": by_httpx2,
+    "httpx2, async": by_async_httpx2,
+}

@@ -1,0 +1,61 @@
+"""The words for what went wrong."""
+
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+from monagent.conventions._failures import failure
+
+
+def test_an_error_that_was_handled_when_the_call_was_made_is_not_the_calls() -> None:
+    """The application looks for a replacement of a server that refused it, and fails otherwise."""
+
+    def call() -> None:
+        raise ValueError("what the call fails with")
+
+    try:
+        try:
+            raise ConnectionRefusedError
+        except ConnectionRefusedError:
+            call()
+    except ValueError as error:
+        word = failure(error)
+
+    assert word == "ValueError"
+
+
+def test_an_error_that_was_raised_while_handling_another_says_the_deeper_one() -> None:
+    """As libraries wrap them, with or without `from`."""
+
+    def call() -> None:
+        try:
+            raise socket.gaierror(-2, "Name or service not known")
+        except OSError as error:
+            raise RuntimeError("cannot connect") from error
+
+    with pytest.raises(RuntimeError) as caught:
+        call()
+
+    assert failure(caught.value) == "name_resolution_error"
+
+
+def test_an_error_of_the_application_is_told_by_its_class() -> None:
+    """And its text is not looked at."""
+
+    class Mine(Exception):
+        pass
+
+    word = failure(Mine("secret"))
+
+    assert word.endswith("Mine")
+    assert "secret" not in word
+
+
+def test_errors_that_contain_one_another_end() -> None:
+    """A circle of causes is walked once."""
+    one, other = RuntimeError("one"), RuntimeError("other")
+    one.__cause__, other.__cause__ = other, one
+
+    assert failure(one) == "RuntimeError"

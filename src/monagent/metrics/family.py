@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
     from monagent.metrics.recorders import Recorder
-    from monagent.store.shard import Shard, View
+    from monagent.store.asleep import View
+    from monagent.store.shard import Shard
 
     Maker = Callable[[list[View], int, Mapping[str, object]], Recorder]
 

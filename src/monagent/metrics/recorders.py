@@ -11,13 +11,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from time import time
 
-from monagent.store.shard import Asleep
+from monagent.store.asleep import Asleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from monagent.store.shard import View
+    from monagent.store.asleep import View
 
     Recorder = Callable[[float], None]
 

@@ -17,7 +17,8 @@ from monagent.store.attributes import identity
 
 if TYPE_CHECKING:
     from monagent.metrics.recorders import Recorder
-    from monagent.store.shard import Shard, View
+    from monagent.store.asleep import View
+    from monagent.store.shard import Shard
 
 # https://opentelemetry.io/docs/specs/otel/metrics/sdk/#explicit-bucket-histogram-aggregation
 DEFAULT_BOUNDS = (

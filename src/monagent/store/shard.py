@@ -16,6 +16,7 @@ import time
 
 from monagent import guard
 from monagent.store import directory, layout, process
+from monagent.store.asleep import Asleep
 from monagent.store.file import File
 from monagent.store.regions import CHUNK, Region, first_regions
 
@@ -23,33 +24,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from monagent.store.asleep import View
+
 LONGEST_WAIT = 1024.0
 """Most seconds from one attempt to grow a shard that could not grow to the next."""
 
 
 class Full(Exception):
     """There is no room for another series; what exists goes on."""
-
-
-class Asleep:
-    """Stands in for a forked child's view until the child records: reads 0, and the first write
-    makes the shard."""
-
-    __slots__ = ("shard",)
-
-    def __init__(self, shard: Shard) -> None:
-        self.shard = shard
-
-    def __getitem__(self, index: int) -> float:
-        return 0.0
-
-    def __setitem__(self, index: int, value: float) -> None:
-        # Added, not set: `+=` read 0 above, and another thread may have woken the shard since.
-        self.shard.awake()[index] += value
-
-
-if TYPE_CHECKING:
-    View = memoryview[float] | Asleep
 
 
 class Shard:

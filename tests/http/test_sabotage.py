@@ -179,10 +179,11 @@ def test_what_keeps_failing_is_switched_off(
     numbers: Numbers, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """After that many failures nothing is tried any more; two lines were said."""
-    broken(monkeypatch, "monagent.integrations._asgi:begun", RuntimeError)
+    broken(monkeypatch, "monagent.integrations._asgi:queued", RuntimeError)
     app = fastapi()
     for _ in range(guard.LIMIT + 10):
-        assert run(app, "/r/items/1")[0]["status"] == 200
+        stamp = [(b"x-request-start", b"t=1700000000")]
+        assert run(app, "/r/items/1", headers=stamp)[0]["status"] == 200
 
     assert guard.counts["http"] == guard.LIMIT
     assert http.broken

@@ -22,16 +22,21 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping
     from typing import Any
 
+    from monagent.metrics.recorders import Recorder
+
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
     Send = Callable[[Message], Awaitable[None]]
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
+    Headers = Iterable[tuple[bytes, bytes]]
     Excluded = Callable[[str, str, str], bool]
 
-_first = itemgetter(0)
+first_of = itemgetter(0)
 
+LENGTH = b"content-length"
 QUEUE_HEADERS = frozenset((b"x-request-start", b"x-queue-start"))
+no_queue = QUEUE_HEADERS.isdisjoint
 
 
 def measured(app: App, gone: str = "") -> App:
@@ -54,7 +59,7 @@ def measured_method(original: Any, gone: str = "") -> Any:
     excluded = http.excluder()
     some_off = http.some_off()
     around_socket = _websocket.around
-    recorders = http.recorders
+    arrivals, recorders = http.arrivals, http.recorders
 
     # Every request passes here: written out, with its state in local variables. An instruction of
     # Python's costs 12 ns among all that a request runs; these are 300 of them.
@@ -67,10 +72,22 @@ def measured_method(original: Any, gone: str = "") -> Any:
             elif some_off and http.left_alone(self):
                 scope[KEY] = Exchange()
             elif kind == "http":
-                exchange = begun(scope, excluded)
+                if not no_queue(map(first_of, scope["headers"])):
+                    queued(scope["headers"])
+                exchange = scope[KEY] = Exchange()
+                if excluded is not None and left_out(excluded, scope):
+                    exchange = None
+                else:
+                    try:
+                        method, scheme, add = arrivals[scope["method"], scope["scheme"]]
+                    except KeyError:
+                        method, scheme, add = first_of_its_kind(scope)
+                    add(1.0)
+                    exchange.active = add
             elif kind == "websocket":
                 socket = _websocket.Socket(scope)
         except BaseException as error:
+            exchange = None
             http.failed(error)
         if socket is not None:
             return await around_socket(original, self, socket, scope, receive, send)
@@ -101,24 +118,26 @@ def measured_method(original: Any, gone: str = "") -> Any:
             try:
                 kind = message["type"]
                 if kind == "http.response.body":
-                    body = message.get("body")
-                    if body:
+                    if "body" in message:
+                        body = message["body"]
                         sent += len(body)
                         if stream is not None:
                             stream.sent(bytes(body))
-                    if message.get("more_body"):
-                        if not first:
-                            first = perf_counter()
-                    else:
+                    if "more_body" not in message or not message["more_body"]:
                         last = not trailers
+                    elif not first:
+                        first = perf_counter()
                 elif kind == "http.response.start":
                     if gone and has_left(receive if asked == "receive" else send, gone):
                         left = True
                     if not left:
                         status = message["status"]
-                    trailers = message.get("trailers", False)
-                    if streams(message["headers"]):
-                        stream = becomes_stream(exchange, start)
+                    if "trailers" in message:
+                        trailers = message["trailers"]
+                    headers = message["headers"]
+                    # Starlette says the length first; what has one is no stream of events.
+                    if type(headers) is not list or not headers or headers[0][0] != LENGTH:
+                        stream = event_stream(exchange, headers, start)
                 else:
                     bytes_sent, last = extension(kind, message, trailers)
                     sent += bytes_sent
@@ -132,8 +151,7 @@ def measured_method(original: Any, gone: str = "") -> Any:
             if last and not end:
                 try:
                     end = perf_counter()
-                    add = exchange.active
-                    if add is not None:
+                    if exchange.active is not None:
                         exchange.active = None
                         add(-1.0)
                         if status < 500 and not left:
@@ -150,7 +168,6 @@ def measured_method(original: Any, gone: str = "") -> Any:
                 except BaseException as error:
                     http.failed(error)
 
-        method, scheme, _ = exchange.arrival
         start = perf_counter()
         broken: BaseException | None = None
         try:
@@ -163,6 +180,7 @@ def measured_method(original: Any, gone: str = "") -> Any:
                 try:
                     if gone and not end and has_left(receive if asked == "receive" else send, gone):
                         left = True
+                    exchange.arrival = (method, scheme, add)
                     exchange.start, exchange.first, exchange.end = start, first, end
                     exchange.received, exchange.sent = size, sent
                     exchange.status, exchange.gone, exchange.stream = status, left, stream
@@ -178,19 +196,15 @@ def _call(app: App, scope: Scope, receive: Receive, send: Send) -> Awaitable[Non
     return app(scope, receive, send)
 
 
-def begun(scope: Scope, excluded: Excluded | None) -> Exchange | None:
-    """A request's exchange. None: it is excluded, and so for all layers inside."""
-    headers = scope["headers"]
-    if not QUEUE_HEADERS.isdisjoint(map(_first, headers)):
-        stamp = next(value for name, value in headers if name in QUEUE_HEADERS)
-        http.queued(stamp.decode("latin-1"))
-    exchange = scope[KEY] = Exchange()
-    if excluded is not None and left_out(excluded, scope):
-        return None
-    exchange.arrival = arrival = http.arrived(scope["method"], scope.get("scheme", "http"))
-    exchange.active = arrival[2]
-    arrival[2](1.0)
-    return exchange
+def first_of_its_kind(scope: Scope) -> tuple[str, str, Recorder]:
+    """Method and scheme as labels, and what adds to the active requests of these."""
+    return http.arrived(scope.get("method", ""), scope.get("scheme", "http"))
+
+
+def queued(headers: Headers) -> None:
+    """Record how long the request has waited, by the first stamp of a proxy."""
+    stamp = next(value for name, value in headers if name in QUEUE_HEADERS)
+    http.queued(stamp.decode("latin-1"))
 
 
 def left_out(excluded: Excluded, scope: Scope) -> bool:
@@ -212,10 +226,15 @@ def streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return False
 
 
-def becomes_stream(exchange: Exchange, start: float) -> EventStream:
-    """The response is a stream of events: no longer a request that is being answered."""
-    exchange.inactive()
-    return EventStream(exchange.route, start)
+def event_stream(exchange: Exchange, headers: Headers, start: float) -> EventStream | None:
+    """If the response is a stream of events: no longer a request that is being answered."""
+    for name, value in headers:
+        if name == b"content-type":
+            if value.startswith(b"text/event-stream"):
+                exchange.inactive()
+                return EventStream(exchange.route, start)
+            break
+    return None
 
 
 def extension(kind: str, message: Message, trailers: bool) -> tuple[int, bool]:

@@ -163,6 +163,20 @@ def test_a_client_that_leaves_is_an_error_of_its_own(
     assert numbers.counts() == {recorded: 1}
 
 
+def test_a_disconnect_that_follows_the_last_byte_is_none(numbers: Numbers) -> None:
+    """Some servers say it while the application still waits for its last `send`."""
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200})
+        listening = asyncio.create_task(receive())
+        await send(END)
+        await listening
+
+    run(measured(app), gone_after=2, messages=[])
+
+    assert numbers.counts() == {"GET unmatched 200": 1}
+
+
 def test_a_send_that_fails_is_a_client_that_left(numbers: Numbers) -> None:
     """Servers of newer specifications raise OSError."""
 

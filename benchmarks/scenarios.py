@@ -29,6 +29,8 @@ class Server:
         path: what is asked for.
         requests: how many in one block, some tenths of a second.
         service: name of a server it needs ("postgresql"), whose address comes in BENCH_<NAME>.
+        connections: how many requests at a time; one where a request waits for other servers,
+            since how waits fall together would decide the CPU it takes.
     """
 
     key: str
@@ -38,6 +40,7 @@ class Server:
     requests: int
     rows: tuple[Variant, ...]
     service: str | None = None
+    connections: int = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ SERVERS = (
     Server(
         "realistic", "FastAPI, three PostgreSQL queries, uvicorn",
         (*UVICORN, "benchmarks.apps.fastapi_postgresql:app"),
-        "/items", 400, variants.FASTAPI, service="postgresql",
+        "/items", 400, variants.FASTAPI, service="postgresql", connections=1,
     ),
 )  # fmt: skip
 

@@ -15,7 +15,6 @@ from monagent.demo.exposition import histograms, parse
 
 STARTS = 2  # Fresh processes, since memory layout alone moves a result by some percent.
 ROUNDS = 7
-CONNECTIONS = 8
 DURATION = "http_server_request_duration_seconds"
 
 
@@ -36,14 +35,14 @@ def measure(scenario: Server, environ: Mapping[str, str]) -> list[Row]:
                     blocks[program.variant.name].append(_block(program, scenario))
             for program in programs:
                 if program.variant.ours:
-                    _verify(program, (ROUNDS + 1) * (scenario.requests + CONNECTIONS))
+                    _verify(program, (ROUNDS + 1) * (scenario.requests + scenario.connections))
     return [Row(name, statistics.median(found)) for name, found in blocks.items()]
 
 
 def _block(program: Program, scenario: Server) -> float:
     """CPU seconds per request over one block of them."""
     # Connections are new, since servers close idle ones; each has had one request before the clock.
-    with Client(program.port, scenario.path, CONNECTIONS) as client:
+    with Client(program.port, scenario.path, scenario.connections) as client:
         before = cpu(program.pid)
         client.send(scenario.requests)
         return (cpu(program.pid) - before) / scenario.requests

@@ -221,7 +221,33 @@ def test_an_application_in_another_counts_once(numbers: Numbers) -> None:
     assert 0 < numbers.sums("http.server.response.body.size")["/inner/x"] < 500
 
 
-def test_flask_inside_starlette_adds_its_rule(numbers: Numbers) -> None:
+def test_applications_of_the_other_kind_count_once(numbers: Numbers) -> None:
+    """Flask in Starlette and FastAPI in Flask, by a2wsgi; the inner one adds its route."""
+    import a2wsgi
+    import flask
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    inner_flask, outer_flask, inner_fastapi = flask.Flask("inner"), flask.Flask("outer"), FastAPI()
+
+    @inner_flask.get("/user/<name>")
+    def user(name: str) -> str:
+        return name
+
+    @inner_fastapi.get("/item/{item}")
+    async def item(item: str) -> str:
+        return item
+
+    starlette = Starlette(routes=[Mount("/legacy", a2wsgi.WSGIMiddleware(inner_flask))])  # type: ignore[arg-type]  # it takes Flask
+    outer_flask.wsgi_app = a2wsgi.ASGIMiddleware(inner_fastapi)  # type: ignore[method-assign, assignment, arg-type]
+    assert body_of(run(starlette, "/legacy/user/bob")) == b"bob"
+    with outer_flask.test_client().get("/item/1") as answer:
+        assert answer.get_data() == b'"1"'
+
+    assert numbers.counts() == {"GET /legacy/user/<name> 200": 1, "GET /item/{item} 200": 1}
+
+
+def test_flask_inside_starlettes_own_middleware_adds_its_rule(numbers: Numbers) -> None:
     """Through WSGIMiddleware, whose environ has no way back to the scope."""
     import flask
     from starlette.applications import Starlette

@@ -39,7 +39,7 @@ def measured_method(original: Any) -> Any:
     def __call__(self: Any, environ: Environ, start_response: Any) -> Any:
         exchange = None
         try:
-            if not nested(environ) and not http.broken:
+            if KEY not in environ and not http.broken:
                 if some_off and http.left_alone(self):
                     environ[KEY] = Exchange()
                 else:
@@ -84,17 +84,6 @@ def measured_method(original: Any) -> Any:
 
 def _call(app: App, environ: Environ, start_response: Any) -> Iterable[bytes]:
     return app(environ, start_response)
-
-
-def nested(environ: Environ) -> bool:
-    """Whether somebody further out measures this request already; a2wsgi shows the ASGI scope."""
-    if KEY in environ:
-        return True
-    exchange = (environ.get("asgi.scope") or {}).get(KEY)
-    if exchange is None:
-        return False
-    environ[KEY] = exchange
-    return True
 
 
 def arrived(environ: Environ, excluded: Excluded | None) -> Exchange | None:

@@ -6,6 +6,7 @@ Each makes a call, follows redirects, reads the answer to its end and gives its 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -122,6 +123,6 @@ CLIENTS: dict[str, Callable[[Ask], int]] = {
     "urllib3": by_urllib3,
     "httpx": by_httpx,
     "httpx, async": by_async_httpx,
-    "httpx2": by_httpx2,
-    "httpx2, async": by_async_httpx2,
 }
+if importlib.util.find_spec("httpx2"):  # not beside the oldest versions
+    CLIENTS |= {"httpx2": by_httpx2, "httpx2, async": by_async_httpx2}

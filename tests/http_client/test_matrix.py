@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.http_client.clients import CLIENTS, Ask, Body
+from tests.http_client.clients import CLIENTS, Ask, Body, by_requests
 from tests.http_client.numbers import ACTIVE, RECEIVED, SENT, Numbers
 from tests.http_client.server import BIG, PACKED, Server
 
@@ -78,7 +78,10 @@ def test_a_call_counts_once_as_the_table_says(
     method = case.method if case.method != "BREW" else "_OTHER"
     outcome = (method, case.status, case.error)
     assert numbers.outcomes() == {outcome: 1}, failed
-    assert numbers.sizes(SENT) == ({} if case.sent is None else {outcome: (1, case.sent)})
+    # Until 2.28 requests wrote parts to the socket by itself, past everything that counts.
+    unseen = isinstance(case.body, tuple) and client is by_requests and old_requests()
+    sizes = {} if case.sent is None or unseen else {outcome: (1, case.sent)}
+    assert numbers.sizes(SENT) == sizes
     assert numbers.sizes(RECEIVED) == (
         {} if case.received is None else {outcome: (1, case.received)}
     )
@@ -152,6 +155,13 @@ def test_an_invalid_url_counts_without_its_text(
     assert numbers.outcomes() == {("GET", None, "invalid_url"): 1}
     hosts = numbers.values("http.client.request.duration", "server.address", "server.port")
     assert set(hosts) <= {("unknown", None)}
+
+
+def old_requests() -> bool:
+    """Whether the installed version is among the oldest covered."""
+    import requests
+
+    return str(vars(requests)["__version__"]).startswith("2.28.")
 
 
 def attempt(client: Callable[[Ask], int], ask: Ask) -> str:

@@ -51,6 +51,8 @@ def _sign(wrapper: Any, original: Any) -> None:
     code = wrapper.__code__
     if inspect is None or not code.co_flags & 0x0C:  # *args or **kwargs in the wrapper
         return
+    if hasattr(original, "__wrapped__"):  # It was told by its decorator's *args before, too.
+        return
     try:
         wrapper.__signature__ = inspect.signature(original)
     except Exception:  # An unreadable annotation: it was unreadable before as well.

@@ -51,14 +51,14 @@ def stream(call: Call) -> Observed:
 def copy(original: Any) -> Any:
     from contextlib import contextmanager
 
-    return contextmanager(watched_copy(original.__wrapped__))
+    return watched_copy(contextmanager, original.__wrapped__)
 
 
 @replace("psycopg.cursor_async", "AsyncCursor.copy")
 def copy_async(original: Any) -> Any:
     from contextlib import asynccontextmanager
 
-    return asynccontextmanager(watched_copy(original.__wrapped__))
+    return watched_copy(asynccontextmanager, original.__wrapped__)
 
 
 def copying(call: Call) -> Observed:
@@ -66,9 +66,11 @@ def copying(call: Call) -> Observed:
         yield
 
 
-def watched_copy(generate: Any) -> Any:
-    """The generator function behind a context manager, watched."""
-    return Watcher("psycopg", copying, True, covered).wrapper_of(generate)
+def watched_copy(manager: Any, generate: Any) -> Any:
+    """The context manager made of a generator function, watched."""
+    made = manager(Watcher("psycopg", copying, True, covered).wrapper_of(generate))
+    vars(made).pop("__signature__", None)  # The generator's own, which decorators do not show.
+    return made
 
 
 @watch("psycopg.connection", "Connection.connect", unless=covered)

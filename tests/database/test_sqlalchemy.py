@@ -80,6 +80,8 @@ def test_core_statements_are_known_by_operation_and_table(sqlite: Any, numbers: 
         connection.execute(sqlalchemy.select(shops)).all()
         connection.execute(sqlalchemy.select(name).where(name.in_(["a", "b"]))).all()
         connection.execute(sqlalchemy.select(name).where(name.in_(["a", "b", "c"]))).all()
+        connection.execute(sqlalchemy.select(shops.alias("other"))).all()
+        connection.execute(sqlalchemy.select(sqlalchemy.select(shops).alias("sub"))).all()
         connection.execute(sqlalchemy.select(name).join_from(shops, items)).all()
         connection.execute(sqlalchemy.select(name).union(sqlalchemy.select(name))).all()
         connection.execute(sqlalchemy.select(1)).all()
@@ -91,8 +93,8 @@ def test_core_statements_are_known_by_operation_and_table(sqlite: Any, numbers: 
         "CREATE items": 1,
         "CREATE shops": 1,
         "INSERT shops": 2,
-        "SELECT shops": 3,
-        "SELECT": 3,
+        "SELECT shops": 4,
+        "SELECT": 4,
         "UPDATE shops": 1,
         "DELETE shops": 1,
     }

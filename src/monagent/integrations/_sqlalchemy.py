@@ -70,14 +70,18 @@ def _system(dialect: Any) -> str:
 def _table(compiled: Any) -> str | None:
     """The table, if it is one and known from compiling."""
     statement = compiled.statement
-    table = getattr(statement, "table", None)  # INSERT, UPDATE, DELETE
+    table: Any = getattr(statement, "table", None)  # INSERT, UPDATE, DELETE
     if table is None:
         froms = getattr(getattr(compiled, "compile_state", None), "froms", None)  # SELECT
         if froms is None or len(froms) != 1:
             table = getattr(statement, "element", None)  # CREATE TABLE
         else:
             table = froms[0]
-    if getattr(table, "__visit_name__", None) != "table":
+    kind = getattr(table, "__visit_name__", None)
+    if kind == "alias":
+        table = table.element
+        kind = getattr(table, "__visit_name__", None)
+    if kind != "table":
         return None
     name = getattr(table, "name", None)
     return str(name) if isinstance(name, str) else None

@@ -163,10 +163,22 @@ class Exchange:
 
         A 5xx waits for `over`, since the exception behind it comes last.
         """
-        self.end = perf_counter()
-        self.inactive()
-        if self.status < 500 or self.gone:
+        end = self.end = perf_counter()
+        status, active = self.status, self.active
+        if active is not None:
+            self.active = None
+            active(-1.0)
+        if self.gone or self.stream is not None:
             self.record()
+        elif 0 < status < 500:
+            self.recorded = True
+            method, scheme, _ = self.arrival
+            record = recorder((method, scheme, self.route, status, self.error))
+            start, first = self.start, self.first
+            seconds = end - start
+            record(seconds, self.received, self.sent, first - start if first else seconds)
+            if end > due[0]:
+                pulse(end)
 
     def over(self, error: BaseException | None) -> None:
         """The application is through with the request, by an exception or without."""

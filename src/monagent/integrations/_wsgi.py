@@ -39,12 +39,20 @@ def measured_method(original: Any) -> Any:
     def __call__(self: Any, environ: Environ, start_response: Any) -> Any:
         exchange = None
         try:
-            if KEY not in environ and not http.broken:
-                if some_off and http.left_alone(self):
-                    environ[KEY] = Exchange()
-                else:
-                    exchange = arrived(environ, excluded)
+            if KEY in environ or http.broken:
+                pass
+            elif (some_off and http.left_alone(self)) or (excluded and left_out(excluded, environ)):
+                environ[KEY] = Exchange()
+            else:
+                if "HTTP_X_REQUEST_START" in environ or "HTTP_X_QUEUE_START" in environ:
+                    queued(environ)
+                exchange = environ[KEY] = Exchange()
+                if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
+                    with_body(exchange, environ)
+                scheme = environ.get("wsgi.url_scheme", "http")
+                exchange.begin(environ.get("REQUEST_METHOD", ""), scheme)
         except BaseException as error:
+            exchange = None
             http.failed(error)
         if exchange is None:
             return original(self, environ, start_response)
@@ -86,32 +94,33 @@ def _call(app: App, environ: Environ, start_response: Any) -> Iterable[bytes]:
     return app(environ, start_response)
 
 
-def arrived(environ: Environ, excluded: Excluded | None) -> Exchange | None:
-    """Begin a request's exchange. None: it is excluded, and so for all layers inside."""
-    exchange = environ[KEY] = Exchange()
+def left_out(excluded: Excluded, environ: Environ) -> bool:
+    """Whether the request is excluded by its URL."""
     get = environ.get
-    scheme = get("wsgi.url_scheme", "http")
-    if excluded is not None:
-        path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
-        if excluded(scheme, get("HTTP_HOST") or get("SERVER_NAME", ""), path):
-            return None
-    stamp = get("HTTP_X_REQUEST_START") or get("HTTP_X_QUEUE_START")
-    if stamp:
-        http.queued(stamp)
-    length = get("CONTENT_LENGTH")
+    path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
+    host = get("HTTP_HOST") or get("SERVER_NAME", "")
+    return excluded(get("wsgi.url_scheme", "http"), host, path)
+
+
+def queued(environ: Environ) -> None:
+    """Record how long the request has waited, by the first stamp of a proxy."""
+    http.queued(environ.get("HTTP_X_REQUEST_START") or environ["HTTP_X_QUEUE_START"])
+
+
+def with_body(exchange: Exchange, environ: Environ) -> None:
+    """The request has a body: of a declared length, or counted as it is read."""
+    length = environ.get("CONTENT_LENGTH")
     if length and length.isdigit():
         exchange.received = int(length)
-    elif get("HTTP_TRANSFER_ENCODING") and get("wsgi.input") is not None:
+    elif environ.get("HTTP_TRANSFER_ENCODING") and environ.get("wsgi.input") is not None:
         environ["wsgi.input"] = _wsgi_body.CountedInput(environ["wsgi.input"], exchange)
-    exchange.begin(get("REQUEST_METHOD", ""), scheme)
-    return exchange
 
 
 def started(exchange: Exchange, status: str, headers: Any, _exc_info: Any = None) -> None:
     """The application has said status and headers, or says others after an exception."""
     exchange.status = int(status[:3])
     for name, value in headers:
-        if name.lower() == "content-type":
+        if name == "Content-Type" or name.lower() == "content-type":
             if value.startswith("text/event-stream") and exchange.stream is None:
                 exchange.inactive()
                 exchange.stream = EventStream(exchange.route, exchange.start)

@@ -37,7 +37,8 @@ def ended(exchange: Exchange, whole: bool) -> None:
     if not whole:
         exchange.gone = True
     exchange.sent_all()
-    exchange.over(None)
+    if not exchange.recorded:
+        exchange.over(None)
 
 
 def broke(exchange: Exchange, error: BaseException) -> None:
@@ -45,14 +46,6 @@ def broke(exchange: Exchange, error: BaseException) -> None:
     if not exchange.first:
         exchange.status = 500  # Nothing was sent, so the server still can.
     exchange.over(error)
-
-
-def passed(exchange: Exchange, item: bytes) -> None:
-    """The server has got a piece of the body."""
-    if item:
-        exchange.wrote(len(item))
-        if exchange.stream is not None:
-            exchange.stream.sent(item)
 
 
 class _InMemory:
@@ -102,7 +95,7 @@ class Counted:
 
     def __init__(self, body: Any, exchange: Exchange) -> None:
         self._body = body
-        self._items = iter(body)
+        self._next = iter(body).__next__
         self._exchange = exchange
 
     def __iter__(self) -> Counted:
@@ -111,10 +104,11 @@ class Counted:
     def __next__(self) -> bytes:
         exchange = self._exchange
         try:
-            item: bytes = next(self._items)
+            item: bytes = self._next()
         except StopIteration:
             try:
-                ended(exchange, True)
+                if not exchange.end:
+                    ended(exchange, True)
             except BaseException as error:
                 http.failed(error)
             raise
@@ -125,7 +119,12 @@ class Counted:
                 http.failed(ours)
             raise
         try:
-            passed(exchange, item)
+            if item:
+                if not exchange.first:
+                    exchange.first = perf_counter()
+                exchange.sent += len(item)
+                if exchange.stream is not None:
+                    exchange.stream.sent(item)
         except BaseException as error:
             http.failed(error)
         return item
@@ -134,8 +133,9 @@ class Counted:
         """Close the application's iterable, if it can be closed."""
         exchange = self._exchange
         try:
-            # A server that has not read at all has no body to send: HEAD, 304.
-            ended(exchange, not exchange.first)
+            if not exchange.end:
+                # A server that has not read at all has no body to send: HEAD, 304.
+                ended(exchange, not exchange.first)
         except BaseException as error:
             http.failed(error)
         close = getattr(self._body, "close", None)

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from monagent.conventions.http import Exchange
+
 LIBRARY = Library(
     "flask",
     versions=">=2.2",
@@ -31,7 +33,13 @@ def match(original: Any) -> Any:
     def match_request(self: Any) -> None:
         original(self)
         try:
-            matched(self.request)
+            request = self.request
+            exchange = request.environ[KEY]
+            if exchange.script is not None:
+                dispatched(exchange, request.environ)
+            exchange.route = exchange.prefix + request.url_rule.rule
+        except (KeyError, AttributeError, TypeError):
+            pass  # Nobody measures, or no rule took the request.
         except BaseException as error:
             http.failed(error)
 
@@ -50,18 +58,11 @@ def exception(original: Any) -> Any:
     return handle_exception
 
 
-def matched(request: Any) -> None:
-    """The request has its rule, or none."""
-    exchange = request.environ.get(KEY)
-    rule = getattr(request, "url_rule", None)
-    path = getattr(rule, "rule", None)
-    if exchange is None or type(path) is not str:
-        return
-    if exchange.script is not None:
-        script = request.environ.get("SCRIPT_NAME", "")
-        exchange.mounted(script.removeprefix(exchange.script))
-        exchange.script = None
-    exchange.routed(path)
+def dispatched(exchange: Exchange, environ: dict[str, Any]) -> None:
+    """A dispatcher has put its mount point behind what SCRIPT_NAME was."""
+    mount = environ.get("SCRIPT_NAME", "").removeprefix(exchange.script or "")
+    exchange.script = None
+    exchange.mounted(mount)
 
 
 def raised(arguments: tuple[Any, ...]) -> None:

@@ -71,7 +71,7 @@ class MeterProvider(provider.MeterProvider):
             reader._set_collect_callback(self.collect)  # type: ignore[arg-type]  # declared wrongly
             if hasattr(reader, "_set_meter_provider"):  # Since 1.39.
                 reader._set_meter_provider(self)
-        _forget_in_children(self)
+        _living.add(self)
         if shutdown_on_exit:
             atexit.register(self.shutdown)
 
@@ -224,12 +224,12 @@ def _preferred(readers: Iterable[MetricReader]) -> Mapping[type, Any]:
     return next((one for one in wanted if one), {})
 
 
-def _forget_in_children(one: MeterProvider) -> None:
-    found = weakref.ref(one)
+_living: weakref.WeakSet[MeterProvider] = weakref.WeakSet()
 
-    def forget() -> None:
-        here = found()
-        if here is not None:
-            here.forget()
 
-    os.register_at_fork(after_in_child=forget)
+def _forked() -> None:
+    for one in list(_living):
+        one.forget()
+
+
+os.register_at_fork(after_in_child=_forked)

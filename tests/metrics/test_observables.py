@@ -294,6 +294,49 @@ def test_a_callback_that_hangs_holds_no_fork_up(tmp_path: Path) -> None:
     assert (result.stdout, result.stderr) == ("False 2\n", "")
 
 
+@pytest.mark.parametrize("patched", ["before", "after import", "after registration"])
+def test_under_gevent_it_is_a_greenlet(tmp_path: Path, patched: str) -> None:
+    """Whenever the application patches: a callback that waits cooperatively is asked in the main
+    thread, in children too, and nothing hangs."""
+    pytest.importorskip("gevent", reason="needs gevent")
+    patch = "from gevent import monkey; monkey.patch_all()\n"
+    code = """
+        from monagent.metrics.pulse import pulse
+        native = os.getpid()
+        asked = []
+        def told(options):
+            asked.append(len(os.listdir("/proc/self/task")))
+            time.sleep(0.001)
+            return [Observation(len(asked))]
+        provider.get_meter("app").create_observable_gauge("g", [told])
+        PATCH
+        until(lambda: pulse(time.monotonic()) or len(asked) > 2)
+        child = os.fork()
+        if child == 0:
+            asked.clear()
+            HITS.bind("x")(1)
+            until(lambda: len(asked) > 2)
+            os._exit(0)
+        print(os.waitpid(child, 0)[1])
+        before = len(asked)
+        until(lambda: len(asked) > before + 2)
+        print(asked[-1])
+    """
+    late = patch if patched == "after registration" else ""
+    text = PREAMBLE.replace("sampler.SECONDS = 0.02", "sampler.SECONDS = 0.2")
+    text += patch if patched == "after import" else ""
+    text += textwrap.dedent(code).replace("PATCH\n", late + "\n")
+    result = subprocess.run(
+        [sys.executable, "-c", (patch if patched == "before" else "") + text, str(tmp_path)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (result.returncode, result.stdout, result.stderr) == (0, "0\n1\n", "")
+
+
 def test_the_end_of_the_program_is_quiet(tmp_path: Path) -> None:
     """A callback that needs what is being torn down says nothing, holds nothing up, and the exit
     code is the program's."""

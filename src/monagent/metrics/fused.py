@@ -42,17 +42,34 @@ def exchange(
     (mem, a, _), (_, d, edges), (_, q, sizes), (_, r, _) = (found for found in places if found)
     d1, q1, r1 = d + 1, q + 1, r + 1
 
-    # No call stands between mem[0] and the last write, see recorders.py.
-    def finish(seconds: float, sent: int, received: int) -> None:
-        bucket = d1 + bisect_left(edges, seconds)
-        sent_bucket = q1 + bisect_left(sizes, sent) if sent else q1
-        received_bucket = r1 + bisect_left(sizes, received) if received else r1
+    # What it needs are defaults, which lie side by side, not cells of a closure. No call stands
+    # between mem[0] and the last write, see recorders.py.
+    def finish(
+        seconds: float,
+        sent: int,
+        received: int,
+        mem: Any = mem,
+        edges: Any = edges,
+        sizes: Any = sizes,
+        search: Any = bisect_left,
+        a: int = a,
+        d: int = d,
+        d1: int = d1,
+        q: int = q,
+        q1: int = q1,
+        r: int = r,
+        r1: int = r1,
+    ) -> None:
+        bucket = d1 + search(edges, seconds)
+        sent_bucket = q1 + search(sizes, sent) if sent else q1
+        received_bucket = r1 + search(sizes, received) if received else r1
         view = mem[0]
         view[a] -= 1.0
         view[d] += seconds
         view[bucket] += 1.0
-        if sent >= 0:
+        if sent > 0:
             view[q] += sent
+        if sent >= 0:
             view[sent_bucket] += 1.0
         if received >= 0:
             view[r] += received

@@ -4,6 +4,10 @@ It is a bare thread (importing `threading` for the application could break its g
 the first callback is registered and ended around every fork: no lock that a callback takes is held
 in a child, and Python 3.12 does not warn of a fork with threads.  A child has none before it
 records something.
+
+Where gevent or eventlet has patched `_thread` it is a greenlet.  A native thread that finds out
+ends before it calls anything (two hubs that come into being at once deadlock), and the next pulse
+begins a greenlet.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import os
 from time import monotonic
 
 from monagent import guard
+from monagent.metrics.pulse import checks
 from monagent.store import shard
 
 TYPE_CHECKING = False
@@ -25,24 +30,38 @@ if TYPE_CHECKING:
 SECONDS = 4.0
 """From one round to the next, so that what a callback told is 5 seconds old at most."""
 
+FIRST = 1.0
+"""From the beginning to the first round: the program may be about to patch itself."""
+
 PATIENCE = 0.1
 """Seconds that a fork waits for a callback to come to its end."""
 
-_start = _thread.start_new_thread
-_lock = _thread.allocate_lock
+_BUILTIN = type(len)
 
 
 class _Thread:
     """A running sampler: releasing `end` ends it, `life` is held as long as it lives."""
 
-    __slots__ = ("end", "ident", "life")
+    __slots__ = ("end", "ident", "life", "start")
 
     def __init__(self) -> None:
-        self.end = _lock()
+        self.start = _thread.start_new_thread
+        self.end = _thread.allocate_lock()
         self.end.acquire()
-        self.life = _lock()
+        self.life = _thread.allocate_lock()
         self.life.acquire()
         self.ident = 0
+
+    @property
+    def native(self) -> bool:
+        """Whether it is a thread of the system."""
+        return isinstance(self.start, _BUILTIN)
+
+    @property
+    def current(self) -> bool:
+        """Whether it still is the process's sampler, of the sort that is to be: a fork copies
+        greenlets."""
+        return self is _thread_now and self.start is _thread.start_new_thread
 
 
 _looks: list[Look] = []
@@ -55,9 +74,7 @@ _hooked = False
 
 def watch(look: Look) -> None:
     """Calls `look` now and then from here on."""
-    global _due
     _looks.append(look)
-    _due = 0.0
     _hook()
     _begin()
 
@@ -80,24 +97,27 @@ def over() -> bool:
 
 
 def _begin() -> None:
-    global _thread_now
+    global _thread_now, _due
     if _thread_now is None and _looks and not _over:
         thread = _Thread()
         if _thread_now is not None:  # Another thread was faster.
             return
         _thread_now = thread
+        _due = _due or monotonic() + min(FIRST, SECONDS)
         try:
-            _start(_run, (thread,))
+            thread.start(_run, (thread,))
         except RuntimeError as error:  # No more threads for this process.
             _thread_now = None
             guard.failed("sampler", error)
 
 
 def _run(thread: _Thread) -> None:
-    global _due
+    global _thread_now, _due
     thread.ident = _thread.get_ident()
     try:
         while not thread.end.acquire(True, max(0.0, _due - monotonic())):
+            if not thread.current:
+                break
             _due = monotonic() + SECONDS
             for look in list(_looks):
                 try:
@@ -105,6 +125,8 @@ def _run(thread: _Thread) -> None:
                 except BaseException as error:
                     _failed(error)
     finally:
+        if _thread_now is thread:
+            _thread_now = None
         thread.life.release()
 
 
@@ -122,6 +144,7 @@ def _hook() -> None:
         _hooked = True
         os.register_at_fork(before=_pause, after_in_parent=_resume, after_in_child=_forked)
         shard.woken.append(_begin)
+        checks.append(_begin)
         atexit.register(_finish)
 
 
@@ -129,14 +152,13 @@ def _pause() -> None:
     """Before a fork: ends the thread, or at least waits a little for its callback."""
     global _thread_now
     thread = _thread_now
-    if thread is None or thread.ident == _thread.get_ident():
+    if thread is None or not thread.native or thread.ident == _thread.get_ident():
         return
     thread.end.release()
     if thread.life.acquire(True, PATIENCE):
         _thread_now = None
-    elif not thread.end.acquire(False):
-        # It saw the end and is about to leave.
-        _thread_now = None
+    else:
+        thread.end.acquire(False)  # It goes on, unless it just saw the end.
 
 
 def _resume() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,7 @@ from monagent import metrics
 from monagent.conventions import _pools
 from monagent.instrument import hooks
 from monagent.store.shard import Shard
+from tests.database.engines import Make
 from tests.database.numbers import Numbers
 from tests.services import postgres as postgres_service
 
@@ -45,3 +47,22 @@ def postgres() -> Iterator[postgres_service.Server]:
     """A PostgreSQL server; the tests share it, so each uses tables of its own."""
     with postgres_service.server() as server:
         yield server
+
+
+@pytest.fixture
+def make(numbers: Numbers, tmp_path: Path) -> Iterator[Make]:
+    """Makes engines on a file; they are disposed of at the end."""
+    import sqlalchemy
+    from sqlalchemy import pool
+
+    engines: list[Any] = []
+
+    def make(**options: Any) -> Any:
+        options.setdefault("poolclass", pool.QueuePool)
+        engines.append(sqlalchemy.create_engine(f"sqlite:///{tmp_path}/pool.db", **options))
+        return engines[-1]
+
+    yield make
+    for engine in engines:
+        engine.dispose()
+    engines.clear()

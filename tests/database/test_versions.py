@@ -13,7 +13,13 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 EVERYWHERE = ["pytest", "hypothesis", "aiosqlite", "asyncpg", "psycopg2-binary"]
-ALL = ["test_pools.py", "test_sqlalchemy.py", "test_sqlalchemy_failures.py", "test_unchanged.py"]
+ALL = [
+    "test_pools.py",
+    "test_pool_names.py",
+    "test_sqlalchemy.py",
+    "test_sqlalchemy_failures.py",
+    "test_unchanged.py",
+]
 OTEL = "opentelemetry-instrumentation-sqlalchemy"
 DRIVER = ["test_psycopg.py", "test_psycopg_pool.py"]
 

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 INNER: set[CodeType] = set()
 """Functions that urllib3 is called by within a call that is counted already."""
 
+OUTER: set[type] = set()
+"""Classes of headers that only such a caller gives to urllib3; cheaper to look at than frames."""
+
 
 def failed(library: str, error: BaseException) -> None:
     """Something of ours broke while a call was measured; the call goes on."""

@@ -32,7 +32,9 @@ def used(library: str, original: Any) -> Any:
 
     def handle_request(self: Any, request: Any) -> Any:
         try:
-            busy(self)
+            counted = getattr(self, "_monagent", None)
+            if counted is not None:
+                counted.busy()
         except BaseException as error:
             failed(library, error)
         return original(self, request)
@@ -45,7 +47,9 @@ def used_async(library: str, original: Any) -> Any:
 
     async def handle_async_request(self: Any, request: Any) -> Any:
         try:
-            busy(self)
+            counted = getattr(self, "_monagent", None)
+            if counted is not None:
+                counted.busy()
         except BaseException as error:
             failed(library, error)
         return await original(self, request)
@@ -59,7 +63,9 @@ def answered(library: str, original: Any) -> Any:
     def _response_closed(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
-            rested(self)
+            counted = getattr(self, "_monagent", None)
+            if counted is not None and self.is_idle():  # not closed, no other stream under way
+                counted.idle()
         except BaseException as error:
             failed(library, error)
         return result
@@ -73,7 +79,9 @@ def answered_async(library: str, original: Any) -> Any:
     async def _response_closed(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = await original(self, *args, **kwargs)
         try:
-            rested(self)
+            counted = getattr(self, "_monagent", None)
+            if counted is not None and self.is_idle():  # not closed, no other stream under way
+                counted.idle()
         except BaseException as error:
             failed(library, error)
         return result
@@ -125,15 +133,26 @@ def queued(library: str, original: Any) -> Any:
     """Wrapper of the `wait_for_connection` of a call in a pool's queue."""
 
     def wait_for_connection(self: Any, *args: Any, **kwargs: Any) -> Any:
-        wait = waiting(library, self) if self.connection is None else None
+        wait = None
+        try:
+            if self.connection is None:
+                wait = Wait(_peer(self.request.url.origin))
+        except BaseException as error:
+            failed(library, error)
         if wait is None:
             return original(self, *args, **kwargs)
         try:
             connection = original(self, *args, **kwargs)
         except BaseException as error:
-            waited(library, wait, error)
+            try:
+                wait.end(error)
+            except BaseException as ours:
+                failed(library, ours)
             raise
-        waited(library, wait, None)
+        try:
+            wait.end()
+        except BaseException as error:
+            failed(library, error)
         return connection
 
     return wait_for_connection
@@ -143,32 +162,29 @@ def queued_async(library: str, original: Any) -> Any:
     """Wrapper of the same for a coroutine."""
 
     async def wait_for_connection(self: Any, *args: Any, **kwargs: Any) -> Any:
-        wait = waiting(library, self) if self.connection is None else None
+        wait = None
+        try:
+            if self.connection is None:
+                wait = Wait(_peer(self.request.url.origin))
+        except BaseException as error:
+            failed(library, error)
         if wait is None:
             return await original(self, *args, **kwargs)
         try:
             connection = await original(self, *args, **kwargs)
         except BaseException as error:
-            waited(library, wait, error)
+            try:
+                wait.end(error)
+            except BaseException as ours:
+                failed(library, ours)
             raise
-        waited(library, wait, None)
+        try:
+            wait.end()
+        except BaseException as error:
+            failed(library, error)
         return connection
 
     return wait_for_connection
-
-
-def busy(connection: Any) -> None:
-    """A call goes over the connection."""
-    counted = getattr(connection, "_monagent", None)
-    if counted is not None:
-        counted.busy()
-
-
-def rested(connection: Any) -> None:
-    """An answer is over; the connection may have others under way, or be closed."""
-    counted = getattr(connection, "_monagent", None)
-    if counted is not None and connection.is_idle():
-        counted.idle()
 
 
 def forgotten(connection: Any) -> None:
@@ -177,23 +193,6 @@ def forgotten(connection: Any) -> None:
     if counted is not None:
         connection._monagent = None
         counted.close()
-
-
-def waiting(library: str, queued: Any) -> Wait | None:
-    """The pool has no connection for this call."""
-    try:
-        return Wait(_peer(queued.request.url.origin))
-    except BaseException as error:
-        failed(library, error)
-        return None
-
-
-def waited(library: str, wait: Wait, error: BaseException | None) -> None:
-    """The call has got a connection, or gives up."""
-    try:
-        wait.end(error)
-    except BaseException as ours:
-        failed(library, ours)
 
 
 def _peer(origin: Any) -> Peer:

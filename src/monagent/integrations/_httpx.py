@@ -28,7 +28,7 @@ def sending(library: str, original: Any) -> Any:
                 found = CALLS[parts.scheme, parts.host, parts.port, request.method]
             except (KeyError, AttributeError):
                 found = met(request)
-            found.begin(1.0)
+            found.mem[0][found.at] += 1.0
             calls, begun = found, perf_counter()
         except BaseException as error:
             failed(library, error)
@@ -43,7 +43,15 @@ def sending(library: str, original: Any) -> Any:
                 failed(library, ours)
             raise
         try:
-            returned(calls, begun, request, response, kwargs)
+            now = perf_counter()
+            status = response.status_code
+            if status >= 400 or now > calls.look:
+                calls.heard(status, response.headers, now)
+            content = request._content if hasattr(request, "_content") else None
+            if content.__class__ is not bytes or "stream" in kwargs or response.history:
+                returned(calls, now - begun, request, response, kwargs)
+            else:
+                calls[status](now - begun, len(content), response._num_bytes_downloaded)
         except BaseException as error:
             failed(library, error)
         return response
@@ -64,7 +72,7 @@ def sending_async(library: str, original: Any) -> Any:
                 found = CALLS[parts.scheme, parts.host, parts.port, request.method]
             except (KeyError, AttributeError):
                 found = met(request)
-            found.begin(1.0)
+            found.mem[0][found.at] += 1.0
             calls, begun = found, perf_counter()
         except BaseException as error:
             failed(library, error)
@@ -79,7 +87,15 @@ def sending_async(library: str, original: Any) -> Any:
                 failed(library, ours)
             raise
         try:
-            returned(calls, begun, request, response, kwargs)
+            now = perf_counter()
+            status = response.status_code
+            if status >= 400 or now > calls.look:
+                calls.heard(status, response.headers, now)
+            content = request._content if hasattr(request, "_content") else None
+            if content.__class__ is not bytes or "stream" in kwargs or response.history:
+                returned(calls, now - begun, request, response, kwargs)
+            else:
+                calls[status](now - begun, len(content), response._num_bytes_downloaded)
         except BaseException as error:
             failed(library, error)
         return response
@@ -112,21 +128,16 @@ def met(request: Any) -> Calls:
 
 
 def returned(
-    calls: Calls, begun: float, request: Any, response: Any, kwargs: dict[str, Any]
+    calls: Calls, seconds: float, request: Any, response: Any, kwargs: dict[str, Any]
 ) -> None:
-    """The call has given its answer."""
-    now = perf_counter()
-    status = response.status_code
-    if status >= 400 or now > calls.look:
-        calls.heard(status, response.headers, now)
+    """The call has given an answer out of the ordinary: streams, redirects."""
     content = getattr(request, "_content", None)
-    sent = len(content) if content.__class__ is bytes else _httpx_body.uploaded(request)
-    if response.history:
-        followed(calls, response.history)
-    if "stream" not in kwargs or not _httpx_body.streams(response, kwargs):
-        calls[status](now - begun, sent, response._num_bytes_downloaded)
+    sent = len(content) if isinstance(content, bytes) else _httpx_body.uploaded(request)
+    followed(calls, response.history)
+    if kwargs.get("stream") and _httpx_body.streams(response):
+        _httpx_body.follow(response, calls.streams(seconds, response.status_code, sent))
     else:
-        _httpx_body.follow(response, calls.streams(now - begun, status, sent))
+        calls[response.status_code](seconds, sent, response.num_bytes_downloaded)
 
 
 def broke(calls: Calls, seconds: float, error: BaseException, codes: Any) -> None:

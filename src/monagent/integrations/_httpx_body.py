@@ -58,13 +58,9 @@ class Body:
             failed("httpx", ours)
 
 
-def streams(response: Any, kwargs: Any) -> bool:
+def streams(response: Any) -> bool:
     """Whether bytes of this answer may be to come, and we shall see them."""
-    return (
-        kwargs["stream"]
-        and not response.is_closed
-        and "_stream" in getattr(response.stream, "__dict__", ())
-    )
+    return not response.is_closed and hasattr(response.stream, "_stream")
 
 
 def follow(response: Any, streamed: Streamed) -> None:

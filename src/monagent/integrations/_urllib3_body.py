@@ -9,6 +9,7 @@ body that had no length.
 from __future__ import annotations
 
 import sys
+from weakref import ref
 
 from monagent.conventions.http_client import Streamed, Upload
 from monagent.integrations._http_client import failed
@@ -16,8 +17,6 @@ from monagent.integrations._http_client import failed
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-_catchers: list[Any] = []  # our wrappers of _error_catcher
 
 
 class Catcher:
@@ -52,20 +51,21 @@ class Catcher:
         return swallowed
 
 
-def catching(original: Any) -> Any:
-    """Wrapper of `HTTPResponse._error_catcher`."""
+class Catching:
+    """Takes the place of a streamed response's `_error_catcher`, on that response alone.
 
-    def _error_catcher(self: Any) -> Any:
-        catcher = original(self)
-        try:
-            streamed = getattr(self, "_monagent", None)
-            return catcher if streamed is None else Catcher(catcher, self, streamed)
-        except BaseException as error:
-            failed("urllib3", error)
-            return catcher
+    It does not hold the response, which must go with its last reference and let go its connection.
+    """
 
-    _catchers.append(_error_catcher)
-    return _error_catcher
+    __slots__ = ("_response", "_streamed")
+
+    def __init__(self, response: Any, streamed: Streamed) -> None:
+        self._response = ref(response)
+        self._streamed = streamed
+
+    def __call__(self) -> Any:
+        response: Any = self._response()
+        return Catcher(type(response)._error_catcher(response), response, self._streamed)
 
 
 def chunking(original: Any) -> Any:
@@ -100,17 +100,20 @@ def closing(original: Any) -> Any:
 
 def unfinished(raw: Any) -> bool:
     """Whether bytes of this response may be to come, and we shall see them."""
-    return getattr(type(raw), "_error_catcher", None) in _catchers and not raw.closed
+    return hasattr(raw, "_error_catcher") and hasattr(raw, "_fp_bytes_read") and not raw.closed
 
 
 def follow(raw: Any, streamed: Streamed) -> None:
     """Count the call when this response is over."""
     raw._monagent = streamed
+    raw._error_catcher = Catching(raw, streamed)
 
 
 def ended(raw: Any, streamed: Streamed, received: int, error: BaseException | None = None) -> None:
     """The response was read, closed or broken."""
     raw._monagent = None
+    if "_error_catcher" in vars(raw):
+        del raw._error_catcher
     streamed.end(received, error)
 
 

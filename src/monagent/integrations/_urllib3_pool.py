@@ -59,11 +59,15 @@ def taking(original: Any) -> Any:
         try:
             connection = original(self, *args, **kwargs)
         except BaseException as error:
-            _waited(wait, error)
+            try:
+                if wait is not None:
+                    wait.end(error)
+            except BaseException as ours:
+                failed("urllib3", ours)
             raise
-        if wait is not None:
-            _waited(wait, None)
         try:
+            if wait is not None:
+                wait.end()
             counted = getattr(connection, "_monagent", None)
             if counted is not None:
                 counted.busy()
@@ -102,14 +106,6 @@ def making(original: Any) -> Any:
             failed("urllib3", error)
 
     return __init__
-
-
-def _waited(wait: Wait | None, error: BaseException | None) -> None:
-    try:
-        if wait is not None:
-            wait.end(error)
-    except BaseException as ours:
-        failed("urllib3", ours)
 
 
 def _peer(connection: Any) -> Peer:

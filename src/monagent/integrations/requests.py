@@ -1,8 +1,8 @@
 """requests: every call of a session, redirects and the adapter's retries within.
 
 The duration ends where `send` returns: with the body read, or with the headers under stream=True.
-A streamed body is followed by the integration of urllib3; without it such a call is counted as soon
-as its headers are there.
+A streamed body is followed on urllib3's response; another adapter's is counted when its headers are
+there.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from monagent.conventions._peers import UNKNOWN, of_url, peer
 from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_client, _urllib3_body
-from monagent.integrations._http_client import INNER, failed
+from monagent.integrations._http_client import INNER, OUTER, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def sending(original: Any) -> Any:
     mixin = sys.modules["requests.sessions"].SessionRedirectMixin
     following = {mixin.resolve_redirects.__code__}
     INNER.add(sys.modules["requests.adapters"].HTTPAdapter.send.__code__)
+    OUTER.add(sys.modules["requests.structures"].CaseInsensitiveDict)
 
     def send(self: Any, request: Any, **kwargs: Any) -> Any:
         calls = None
@@ -46,7 +47,7 @@ def sending(original: Any) -> Any:
                 found = CALLS[key]
             except KeyError:
                 found = calls_to(of_url(url), request.method, key)
-            found.begin(1.0)
+            found.mem[0][found.at] += 1.0
             calls, begun = found, perf_counter()
         except BaseException as error:
             failed("requests", error)

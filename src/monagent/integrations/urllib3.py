@@ -13,7 +13,7 @@ from monagent.conventions._peers import of, of_url
 from monagent.conventions.http_client import CALLS, Calls, Upload, calls_to, resent, throttled
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_client, _urllib3_body, _urllib3_pool
-from monagent.integrations._http_client import INNER, called_by, failed
+from monagent.integrations._http_client import INNER, OUTER, called_by, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def manager(original: Any) -> Any:
                     found = CALLS[key]
                 except KeyError:
                     found = calls_to(of_url(url), method, key)
-                found.begin(1.0)
+                found.mem[0][found.at] += 1.0
                 calls, begun = found, perf_counter()
         except BaseException as error:
             failed("urllib3", error)
@@ -58,8 +58,16 @@ def manager(original: Any) -> Any:
                 failed("urllib3", ours)
             raise
         try:
-            given = kwargs.get
-            returned(calls, begun, response, given("body"), given("headers"), kwargs)
+            now = perf_counter()
+            status = response.status
+            if status >= 400 or now > calls.look:
+                calls.heard(status, response.headers, now)
+            if "body" in kwargs or "preload_content" in kwargs:
+                given = kwargs.get
+                returned(calls, now - begun, response, given("body"), given("headers"), kwargs)
+            else:
+                received = response._fp_bytes_read or _urllib3_body.received(response)
+                calls[status](now - begun, 0, received)
         except BaseException as error:
             failed("urllib3", error)
         return response
@@ -90,13 +98,15 @@ def pool(original: Any) -> Any:
                 body = Upload(body)
             # It calls itself to try again; the other is what managers and requests say.
             inner = not assert_same_host or getattr(retries, "history", None)
-            if not inner or not called_by(INNER, sys._getframe(1)):
+            if headers.__class__ not in OUTER and not (
+                inner and called_by(INNER, sys._getframe(1))
+            ):
                 key = (self.scheme, self.host, self.port, method)
                 try:
                     found = CALLS[key]
                 except KeyError:
                     found = calls_to(of(*key[:3]), method, key)
-                found.begin(1.0)
+                found.mem[0][found.at] += 1.0
                 calls, begun = found, perf_counter()
         except BaseException as error:
             failed("urllib3", error)
@@ -116,7 +126,10 @@ def pool(original: Any) -> Any:
             if type(body) is Upload:
                 _urllib3_body.sending(response, body)
             if calls is not None:
-                returned(calls, begun, response, body, headers, kwargs)
+                now = perf_counter()
+                if response.status >= 400 or now > calls.look:
+                    calls.heard(response.status, response.headers, now)
+                returned(calls, now - begun, response, body, headers, kwargs)
         except BaseException as error:
             failed("urllib3", error)
         return response
@@ -135,11 +148,6 @@ def retry(original: Any) -> Any:
         return following
 
     return increment
-
-
-@replace("urllib3.response", "HTTPResponse._error_catcher")
-def catching(original: Any) -> Any:
-    return _urllib3_body.catching(original)
 
 
 @replace("urllib3.response", "HTTPResponse._handle_chunk", optional=True)
@@ -179,19 +187,16 @@ def making(original: Any) -> Any:
 
 
 def returned(
-    calls: Calls, begun: float, response: Any, body: Any, headers: Any, kwargs: dict[str, Any]
+    calls: Calls, seconds: float, response: Any, body: Any, headers: Any, kwargs: dict[str, Any]
 ) -> None:
     """The call has given its answer."""
-    now = perf_counter()
     status = response.status
-    if status >= 400 or now > calls.look:
-        calls.heard(status, response.headers, now)
     sent = 0 if body is None else uploaded(body, headers, response)
     if not kwargs.get("preload_content", True) and _urllib3_body.unfinished(response):
-        _urllib3_body.follow(response, calls.streams(now - begun, status, sent))
+        _urllib3_body.follow(response, calls.streams(seconds, status, sent))
     else:
         received = response._fp_bytes_read or _urllib3_body.received(response)
-        calls[status](now - begun, sent, received)
+        calls[status](seconds, sent, received)
 
 
 def uploaded(body: Any, headers: Any, response: Any) -> int:

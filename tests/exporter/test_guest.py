@@ -110,7 +110,7 @@ def test_children_of_the_program_keep_neither_its_lock_nor_its_port(tmp_path: Pa
         program.kill()
         program.wait()
         lock = Lock(str(tmp_path))
-        assert lock.take()
+        until(lock.take, "the child to have let go of the lock")
         lock.release()
         try:
             fetch(port, "/healthz")

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from fastapi import BackgroundTasks, FastAPI
 
+from monagent import settings
+from monagent.instrument import hooks
 from tests.http.asgi import body_of, exchange, run, status
 from tests.http.numbers import Numbers
 
@@ -308,6 +310,31 @@ def test_patched_callables_pass_for_what_they_are() -> None:
 
     assert status(run(Own(), "/none")) == 404
     assert isinstance(Own().router, Router)
+
+
+@pytest.mark.parametrize(
+    ("environ", "counted"),
+    [
+        ({"MONAGENT_ENABLE_ONLY": "fastapi"}, {"GET /outer 404": 1}),
+        ({"MONAGENT_ENABLE_ONLY": "uvicorn"}, {}),
+        ({"MONAGENT_FASTAPI": "off"}, {}),
+        ({"MONAGENT_DISABLE": "starlette"}, {}),
+        ({"MONAGENT_DISABLE": "http"}, {}),
+        ({"MONAGENT_DISABLE": "flask"}, {"GET /outer 404": 1}),
+    ],
+)
+def test_switching_one_library_off_or_on_means_its_applications(
+    numbers: Numbers, tmp_path: Path, environ: dict[str, str], counted: dict[str, int]
+) -> None:
+    """FastAPI needs Starlette's integration; switching either off leaves FastAPI alone."""
+    hooks.uninstall()
+    found = settings.load(environ)
+    settings.use(found)
+    hooks.modes[:] = [found.library]
+    hooks.install()
+    run(nested(tmp_path), "/outer/x")
+
+    assert numbers.counts() == counted
 
 
 def test_fastapis_own_telemetry_stays_as_it_is(numbers: Numbers) -> None:

@@ -286,14 +286,21 @@ def excluder() -> Callable[[str, str, str], bool] | None:
 def some_off() -> bool:
     """Whether any library or family is switched off at all."""
     found = settings.current()
-    return bool(found.disable or found.enable_only or "off" in found.modes.values())
+    return bool(found.disable or "off" in found.modes.values())
 
 
 def left_alone(app: object) -> bool:
     """Whether nobody is to measure this application: its framework is off, or the whole family."""
     found = settings.current()
+    if not some_off():
+        return False
     names = {base.__module__.partition(".")[0] for base in type(app).__mro__} & FRAMEWORKS
-    return any(found.library(name) == "off" for name in names | {"http"})
+    # Named, not just missing from MONAGENT_ENABLE_ONLY: there a server's name means all it serves.
+    return any(
+        found.modes.get(name) == "off"
+        or (name not in found.modes and not {name, "*"}.isdisjoint(found.disable))
+        for name in names | {"http"}
+    )
 
 
 def failed(error: BaseException) -> None:

@@ -30,6 +30,7 @@ modes: list[Callable[[str], str]] = []
 """Whether a library is on, off or otel; the agent puts `settings.library` here. Empty: all on."""
 
 _integrations: dict[str, ModuleType | None] = {}  # None when it failed
+_needed: set[str] = set()
 _finder: list[Finder] = []
 _loading = [RLock()]  # One thread loads; a fork gives the child a lock of its own.
 os.register_at_fork(after_in_child=lambda: _loading.__setitem__(0, RLock()))
@@ -56,6 +57,7 @@ def uninstall() -> None:
     for library in (*targets.targets, *targets.adoptions):
         targets.undo(library)
     _integrations.clear()
+    _needed.clear()
     status.known.clear()
 
 
@@ -160,7 +162,8 @@ def _watched(library: str) -> bool:
 
 
 def _mode(library: str) -> str:
-    return modes[0](library) if modes else "on"
+    wanted = modes[0](library) if modes else "on"
+    return "on" if wanted == "off" and library in _needed else wanted
 
 
 def _load(library: str) -> None:
@@ -168,7 +171,11 @@ def _load(library: str) -> None:
     try:
         full = f"{PACKAGE}.{library}"
         __import__(full)
-        _integrations[library] = sys.modules[full]
+        integration = _integrations[library] = sys.modules[full]
+        _needed.update(integration.LIBRARY.needs)
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] in integration.LIBRARY.needs and not _initializing(module):
+                imported(name, module)
     except BaseException as error:
         status.put(library, "", status.FAILED, f"{type(error).__name__} in the integration")
         guard.failed(library, error)

@@ -22,9 +22,10 @@ class Library:
         records: families that get numbers, names of `conventions/`.
         covers: one sentence for readers: which part of the library is measured.
         distribution: name on the package index where it differs from `name`.
+        needs: libraries that must be watched with it, also when only it was enabled.
     """
 
-    __slots__ = ("covers", "distribution", "name", "records", "versions")
+    __slots__ = ("covers", "distribution", "name", "needs", "records", "versions")
 
     def __init__(
         self,
@@ -34,12 +35,14 @@ class Library:
         records: tuple[str, ...],
         covers: str,
         distribution: str | None = None,
+        needs: tuple[str, ...] = (),
     ) -> None:
         self.name = name
         self.versions = versions
         self.records = records
         self.covers = covers
         self.distribution = distribution or name
+        self.needs = needs
 
     @property
     def setting(self) -> str:

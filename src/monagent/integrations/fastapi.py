@@ -20,6 +20,7 @@ LIBRARY = Library(
     "fastapi",
     versions=">=0.100",
     records=("http", "realtime"),
+    needs=("starlette",),
     covers="requests, event streams and WebSockets of applications, by composed route template",
 )
 

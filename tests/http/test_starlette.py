@@ -312,6 +312,23 @@ def test_patched_callables_pass_for_what_they_are() -> None:
     assert isinstance(Own().router, Router)
 
 
+def test_a_front_end_is_one_route(numbers: Numbers, tmp_path: Path) -> None:
+    """However many files it has, and under its prefixes."""
+    from fastapi import APIRouter
+
+    if not hasattr(APIRouter, "frontend"):
+        pytest.skip("this FastAPI serves no front ends")
+    for name in ("index.html", "app.js"):
+        (tmp_path / name).write_text(name)
+    router, app = APIRouter(), FastAPI()
+    router.frontend("/ui", directory=tmp_path)
+    app.include_router(router, prefix="/web")
+    for path in ("/web/ui/", "/web/ui/app.js", "/web/ui/none.js"):
+        run(app, path)
+
+    assert numbers.counts() == {"GET /web/ui/{path} 200": 2, "GET /web/ui/{path} 404": 1}
+
+
 @pytest.mark.parametrize(
     ("environ", "counted"),
     [

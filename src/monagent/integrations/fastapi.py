@@ -44,7 +44,7 @@ def route(original: Any) -> Any:
 def frontend(original: Any) -> Any:
     async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
         try:
-            static_files(scope)
+            static_files(scope, self.routes)
         except BaseException as error:
             http.failed(error)
         return await original(self, scope, receive, send)
@@ -61,12 +61,15 @@ def included(scope: Scope) -> None:
         exchange.routed(path)
 
 
-def static_files(scope: Scope) -> None:
+def static_files(scope: Scope, folders: list[Any]) -> None:
     """A front end's files take the request: one route for all of them."""
     exchange = scope.get(KEY)
     context = (scope.get("fastapi") or {}).get("effective_route_context")
     if exchange is not None:
-        exchange.routed(getattr(context, "frontend_prefix", "") + "/{path}")
+        path = getattr(context, "frontend_prefix", "")
+        if len(folders) == 1:
+            path += folders[0].path.rstrip("/")
+        exchange.routed(path + "/{path}")
 
 
 # Through the package, since the instrumentor imports it whole.

@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI, WebSocket
 from starlette.responses import StreamingResponse
 
 from monagent import guard, metrics
-from monagent.conventions import http, realtime
+from monagent.conventions import _exchange, http, realtime
 from monagent.instrument import hooks
 from monagent.integrations import _asgi, _websocket, _wsgi, _wsgi_body
 from monagent.metrics import declared, family, recorders
@@ -27,7 +27,19 @@ pytestmark = [pytest.mark.swallows, pytest.mark.usefixtures("numbers")]
 # they call is sabotaged, they are not.
 STAND_INS = ("Counted", "CountedInput", "CountedList", "CountedSized", "CountedTuple", "_InMemory")
 
-MODULES = [http, realtime, _asgi, _websocket, _wsgi, _wsgi_body, declared, family, recorders, shard]
+MODULES = [
+    _exchange,
+    http,
+    realtime,
+    _asgi,
+    _websocket,
+    _wsgi,
+    _wsgi_body,
+    declared,
+    family,
+    recorders,
+    shard,
+]
 
 
 class Bottom(BaseException):
@@ -131,7 +143,7 @@ def test_the_list_of_what_is_sabotaged_is_not_empty(numbers: Numbers) -> None:
     names = reachable()
 
     assert len(names) > 60
-    assert "monagent.conventions.http:Exchange.record" in names
+    assert "monagent.conventions._exchange:Exchange.record" in names
 
 
 @pytest.mark.parametrize("error", [ValueError, MemoryError, Bottom], ids=lambda kind: kind.__name__)

@@ -11,8 +11,8 @@ import os
 from operator import itemgetter
 from time import perf_counter
 
-from monagent.conventions import http
-from monagent.conventions.http import KEY, Exchange
+from monagent.conventions import _exchange, http
+from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions.realtime import EventStream
 from monagent.integrations import _websocket
 from monagent.metrics.pulse import due, pulse
@@ -59,7 +59,7 @@ def measured_method(original: Any, gone: str = "") -> Any:
     excluded = http.excluder()
     some_off = http.some_off()
     around_socket = _websocket.around
-    arrivals, recorders = http.arrivals, http.recorders
+    arrivals, recorders = _exchange.arrivals, _exchange.recorders
 
     # Every request passes here: written out, with its state in local variables. An instruction of
     # Python's costs 12 ns among all that a request runs; these are 350 of them.
@@ -159,7 +159,7 @@ def measured_method(original: Any, gone: str = "") -> Any:
                                 record = recorders[method, scheme, exchange.route, status, None]
                             except KeyError:
                                 labels = (method, scheme, exchange.route, status, None)
-                                record = http.recorder(labels)
+                                record = _exchange.recorder(labels)
                             seconds = end - start
                             record(seconds, size, sent, first - start if first else seconds)
                             if end > due[0]:
@@ -197,7 +197,7 @@ def _call(app: App, scope: Scope, receive: Receive, send: Send) -> Awaitable[Non
 
 def first_of_its_kind(scope: Scope) -> tuple[str, str, Recorder]:
     """Method and scheme as labels, and what adds to the active requests of these."""
-    return http.arrived(scope.get("method", ""), scope.get("scheme", "http"))
+    return _exchange.arrived(scope.get("method", ""), scope.get("scheme", "http"))
 
 
 def queued(headers: Headers) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from monagent import dependencies, settings
 from monagent.conventions import http
-from monagent.conventions.http import KEY
+from monagent.conventions._exchange import KEY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from monagent.conventions import http
-from monagent.conventions.http import KEY, Exchange, error_type
+from monagent.conventions._exchange import KEY, Exchange
+from monagent.conventions.http import error_type
 from monagent.conventions.realtime import Connection
 
 TYPE_CHECKING = False

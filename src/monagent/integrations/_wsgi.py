@@ -8,7 +8,7 @@ else is handed through item by item and closed once.
 from __future__ import annotations
 
 from monagent.conventions import http
-from monagent.conventions.http import KEY, Exchange
+from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions.realtime import EventStream
 from monagent.integrations import _wsgi_body
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from monagent.conventions.http import Exchange
+    from monagent.conventions._exchange import Exchange
 
 
 def around(body: Any, exchange: Exchange, environ: dict[str, Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monagent.conventions.http import KEY
+from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
 
 TYPE_CHECKING = False

@@ -7,7 +7,7 @@ monagent never sets or reads: it stays as it is, and each request counts once on
 from __future__ import annotations
 
 from monagent.conventions import http
-from monagent.conventions.http import KEY
+from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, adopt, replace
 
 TYPE_CHECKING = False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from monagent.conventions import http
-from monagent.conventions.http import KEY, error_type
+from monagent.conventions._exchange import KEY
+from monagent.conventions.http import error_type
 from monagent.instrument import Library, replace
 from monagent.integrations._wsgi import measured_method
 
@@ -11,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from monagent.conventions.http import Exchange
+    from monagent.conventions._exchange import Exchange
 
 LIBRARY = Library(
     "flask",

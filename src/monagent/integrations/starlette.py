@@ -7,7 +7,7 @@ composed of what was really passed (mounts, included routers) and nothing is mat
 from __future__ import annotations
 
 from monagent.conventions import http
-from monagent.conventions.http import KEY
+from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
 from monagent.integrations._asgi import measured_method
 

@@ -8,7 +8,7 @@ inside the middleware that corrects scheme and client address behind a proxy.
 from __future__ import annotations
 
 from monagent.conventions import http
-from monagent.conventions.http import KEY
+from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
 from monagent.integrations._asgi import measured
 

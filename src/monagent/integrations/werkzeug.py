@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monagent.conventions import http
-from monagent.conventions.http import KEY
+from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
 from monagent.integrations._wsgi import measured
 

@@ -16,6 +16,7 @@ from opentelemetry import metrics as api
 from opentelemetry.sdk.metrics import MeterProvider as Theirs
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
+from monagent import guard
 from monagent.metrics import Recording
 from monagent.metrics import instruments as instruments_module
 from monagent.metrics.provider import MeterProvider
@@ -199,9 +200,9 @@ def test_attributes_may_change_after_they_were_passed(shard: Shard, meter: api.M
 
 
 def test_attributes_that_fail_cost_their_measurement_only(
-    shard: Shard, meter: api.Meter, swallowed: list[tuple[str, BaseException]]
+    shard: Shard, meter: api.Meter, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    """A value whose text cannot be had is swallowed and counted as an error."""
+    """A value whose text cannot be had; it is told once."""
 
     class Broken:
         def __str__(self) -> str:
@@ -209,13 +210,28 @@ def test_attributes_that_fail_cost_their_measurement_only(
 
     counter = meter.create_counter("c")
     odd: dict[str, Any] = {"v": Broken()}
-    counter.add(1, odd)
+    for _ in range(30):
+        counter.add(1, odd)
     counter.add(1, {"v": "x"})
-    errors = [(component, type(error)) for component, error in swallowed]
-    swallowed.clear()
 
-    assert errors == [("metrics", RuntimeError)]
     assert said(shard) == {"c": {"x": 1}}
+    assert capfd.readouterr().err.count("c: found attributes that raise RuntimeError") == 1
+
+
+@pytest.mark.swallows
+def test_an_instrument_that_keeps_failing_is_switched_off(
+    shard: Shard, meter: api.Meter, swallowed: list[tuple[str, BaseException]]
+) -> None:
+    """Whatever is broken inside: the application sees nothing, and after a while it costs
+    nothing."""
+    counter: Any = meter.create_counter("c")
+    counter._streams = [None]
+    for _ in range(100):
+        counter.add(1, {"v": "x"})
+
+    assert said(shard) == {}
+    assert {type(error) for _, error in swallowed} == {AttributeError}
+    assert len(swallowed) == guard.LIMIT
 
 
 def test_beyond_the_limit_there_is_one_overflow_series(shard: Shard) -> None:
@@ -264,6 +280,7 @@ def test_the_global_provider_is_neither_set_nor_read() -> None:
     code = """
 import sys
 from opentelemetry import metrics
+from monagent import guard
 from monagent.metrics import Recording
 from monagent.metrics.provider import MeterProvider
 before = metrics.get_meter_provider()
@@ -281,6 +298,7 @@ def test_it_can_be_the_global_provider_if_somebody_sets_it() -> None:
     """Instruments that were made through the API before go on through it."""
     code = """
 from opentelemetry import metrics
+from monagent import guard
 from monagent.metrics import Recording
 from monagent.metrics.provider import MeterProvider
 from monagent.store.shard import Shard

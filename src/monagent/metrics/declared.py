@@ -157,7 +157,9 @@ class Recording:
     def shard(self) -> Shard:
         """The shard; one in memory alone as long as nothing else was set up."""
         if self._shard is None:
-            self._shard = Shard(None)
+            made = Shard(None)
+            if self._shard is None:  # Else another thread was faster.
+                self._shard = made
         return self._shard
 
     def family(self, spec: Spec, limit: int | None = None, maker: Maker | None = None) -> Family:

@@ -52,7 +52,13 @@ class Synchronous:
         if not isinstance(attributes, Mapping):
             tell(self.name, f"attributes of {type(attributes).__name__}, expected a mapping")
             attributes = {}
-        cleaned = clean_mapping(attributes)
+        try:
+            cleaned = clean_mapping(attributes)
+        except (
+            Exception
+        ) as error:  # The application's own: a value without a text, a broken mapping.
+            tell(self.name, f"attributes that raise {type(error).__name__}, expected values")
+            return _leave_out
         found = [stream.recorder(cleaned) for stream in self._streams]
         made = found[0][0] if len(found) == 1 else _all([recorder for recorder, _ in found])
         if all(keep for _, keep in found):
@@ -63,6 +69,11 @@ class Synchronous:
                     self._bound.clear()
                 self._bound[lookup(attributes)] = made
         return made
+
+    def _failed(self, error: BaseException) -> None:
+        guard.failed("metrics", error)
+        if guard.off("metrics"):
+            self._recorder = _nobody  # type: ignore[method-assign]  # for good
 
 
 class Counter(Synchronous, api.Counter):
@@ -84,7 +95,7 @@ class Counter(Synchronous, api.Counter):
             else:
                 tell(self.name, f"{amount}, expected a finite number not below 0")
         except BaseException as error:
-            guard.failed("metrics", error)
+            self._failed(error)
 
 
 class UpDownCounter(Synchronous, api.UpDownCounter):
@@ -106,7 +117,7 @@ class UpDownCounter(Synchronous, api.UpDownCounter):
             else:
                 tell(self.name, f"{amount}, expected a finite number")
         except BaseException as error:
-            guard.failed("metrics", error)
+            self._failed(error)
 
 
 class Histogram(Synchronous, api.Histogram):
@@ -128,7 +139,7 @@ class Histogram(Synchronous, api.Histogram):
             else:
                 tell(self.name, f"{amount}, expected a finite number not below 0")
         except BaseException as error:
-            guard.failed("metrics", error)
+            self._failed(error)
 
 
 class Gauge(Synchronous, _Gauge):  # type: ignore[misc]  # its base depends on the API's version
@@ -150,7 +161,7 @@ class Gauge(Synchronous, _Gauge):  # type: ignore[misc]  # its base depends on t
             else:
                 tell(self.name, f"{amount}, expected a finite number")
         except BaseException as error:
-            guard.failed("metrics", error)
+            self._failed(error)
 
 
 def number(amount: object) -> float:
@@ -169,6 +180,14 @@ def tell(name: str, what: str) -> None:
     if mistake not in _told:
         _told.add(mistake)
         guard.say(f"{name}: found {what}; such measurements are left out")
+
+
+def _nobody(attributes: object) -> Recorder:  # noqa: ARG001 - in the place of a method
+    return _leave_out
+
+
+def _leave_out(value: float) -> None:
+    """Records nothing."""
 
 
 def _all(recorders: list[Recorder]) -> Recorder:

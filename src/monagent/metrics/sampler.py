@@ -42,9 +42,10 @@ _BUILTIN = type(len)
 class _Thread:
     """A running sampler: releasing `end` ends it, `life` is held as long as it lives."""
 
-    __slots__ = ("end", "ident", "life", "start")
+    __slots__ = ("end", "ident", "life", "pid", "start")
 
     def __init__(self) -> None:
+        self.pid = os.getpid()
         self.start = _thread.start_new_thread
         self.end = _thread.allocate_lock()
         self.end.acquire()
@@ -98,6 +99,8 @@ def over() -> bool:
 
 def _begin() -> None:
     global _thread_now, _due
+    if _thread_now is not None and _thread_now.pid != os.getpid():  # A fork without Python's hooks.
+        _forked()
     if _thread_now is None and _looks and not _over:
         thread = _Thread()
         if _thread_now is not None:  # Another thread was faster.

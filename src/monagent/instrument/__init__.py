@@ -12,6 +12,7 @@ targets, each by one of these, all resolved only when the target's module has be
 
 from __future__ import annotations
 
+from monagent.instrument.call import Call
 from monagent.instrument.library import Library
 from monagent.instrument.targets import (
     Unsupported,
@@ -20,7 +21,7 @@ from monagent.instrument.targets import (
     replace_override,
     substitute,
 )
-from monagent.instrument.watch import Call, Observed, watch
+from monagent.instrument.watch import Observed, watch
 
 __all__ = [
     "Call",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from monagent import guard
 from monagent.instrument import targets
+from monagent.instrument.call import Call
 from monagent.instrument.identity import function_type, pass_for, proxy
 
 TYPE_CHECKING = False
@@ -23,27 +24,6 @@ else:
     Observed = None
 
 _GENERATOR, _COROUTINE, _ASYNC_GENERATOR = 0x20, 0x80 | 0x100, 0x200  # flags of code objects
-
-
-class Call:
-    """A call of a watched function: what it was called with.
-
-    `instance` is the object (or class) that a method was called on, None for a function;
-    `args` are the positional arguments behind it. Nothing in here may be changed.
-    """
-
-    __slots__ = ("args", "instance", "kwargs")
-
-    def __init__(self, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self.instance = instance
-        self.args = args
-        self.kwargs = kwargs
-
-    def argument(self, position: int, name: str, default: Any = None) -> Any:
-        """An argument that may have been given by position or by name."""
-        if len(self.args) > position:
-            return self.args[position]
-        return self.kwargs.get(name, default)
 
 
 def watch(

@@ -191,3 +191,16 @@ def full_queue() -> Iterator[int]:
             waiting.setblocking(False)
             waiting.connect_ex(taken.getsockname())
         yield taken.getsockname()[1]
+
+
+def test_an_invalid_url_that_nobody_calls_is_no_call(numbers: Numbers) -> None:
+    """An application may look at URLs without calling them."""
+    import httpx
+    import requests
+
+    with pytest.raises(httpx.InvalidURL):
+        httpx.URL("http://host:secret/")
+    with pytest.raises(requests.exceptions.InvalidURL):
+        requests.Request("GET", "http://host:secret/").prepare()
+
+    assert numbers.outcomes() == {}

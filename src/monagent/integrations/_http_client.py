@@ -65,6 +65,15 @@ def locals_of(codes: Container[CodeType], error: BaseException) -> dict[str, Any
     return {}
 
 
+def caller(codes: Container[CodeType | None], frame: Any) -> Any:
+    """The frame that runs a function with one of these codes, among those `frame` is called by."""
+    for _ in range(_DEEP):
+        if frame is None or frame.f_code in codes:
+            return frame
+        frame = frame.f_back
+    return None
+
+
 def called_by(codes: Container[CodeType], frame: Any) -> bool:
     """Whether `frame` runs one of these functions, or is a wrapper that one calls."""
     for _ in range(_WRAPPERS):
@@ -76,4 +85,5 @@ def called_by(codes: Container[CodeType], frame: Any) -> bool:
     return False
 
 
+_DEEP = 20
 _WRAPPERS = 4  # A tracer that wraps the same function puts a frame or two in between.

@@ -103,21 +103,26 @@ def sending_async(library: str, original: Any) -> Any:
     return send
 
 
-def merging(library: str, original: Any) -> Any:
-    """Wrapper of `BaseClient._merge_url`, which is given every URL first."""
+def misnaming(library: str, original: Any) -> Any:
+    """Wrapper of `InvalidURL.__init__`, which costs nothing as long as URLs are valid."""
 
-    def _merge_url(self: Any, url: Any) -> Any:
+    def __init__(self: Any, message: str) -> None:
+        original(self, message)
         try:
-            return original(self, url)
-        except Exception as error:
-            try:
-                method = sys._getframe(1).f_locals.get("method")  # of build_request
-                calls_to(peer(UNKNOWN, None), method).unsent(error)
-            except BaseException as ours:
-                failed(library, ours)
-            raise
+            misnamed(library, self, sys._getframe(1))
+        except BaseException as error:
+            failed(library, error)
 
-    return _merge_url
+    return __init__
+
+
+def misnamed(library: str, error: Any, frame: Any) -> None:
+    """A URL is invalid: a failed call, unless the application has made it by itself."""
+    client = getattr(sys.modules.get(f"{library}._client"), "BaseClient", None)
+    building = getattr(getattr(client, "build_request", None), "__code__", None)
+    called = _http_client.caller({building}, frame)
+    if called is not None:
+        calls_to(peer(UNKNOWN, None), called.f_locals.get("method")).unsent(error)
 
 
 def met(request: Any) -> Calls:

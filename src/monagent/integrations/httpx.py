@@ -32,9 +32,9 @@ def sending_async(original: Any) -> Any:
     return _httpx.sending_async("httpx", original)
 
 
-@replace("httpx._client", "BaseClient._merge_url")
-def merging(original: Any) -> Any:
-    return _httpx.merging("httpx", original)
+@replace("httpx._exceptions", "InvalidURL.__init__")
+def misnaming(original: Any) -> Any:
+    return _httpx.misnaming("httpx", original)
 
 
 @replace("httpx._content", "IteratorByteStream.__iter__")

@@ -27,9 +27,9 @@ def sending_async(original: Any) -> Any:
     return _httpx.sending_async("httpx2", original)
 
 
-@replace("httpx2._client", "BaseClient._merge_url")
-def merging(original: Any) -> Any:
-    return _httpx.merging("httpx2", original)
+@replace("httpx2._exceptions", "InvalidURL.__init__")
+def misnaming(original: Any) -> Any:
+    return _httpx.misnaming("httpx2", original)
 
 
 @replace("httpx2._content", "IteratorByteStream.__iter__")

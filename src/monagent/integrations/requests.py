@@ -79,20 +79,26 @@ def sending(original: Any) -> Any:
     return send
 
 
-@replace("requests.sessions", "Session.prepare_request")
-def preparing(original: Any) -> Any:
-    def prepare_request(self: Any, request: Any) -> Any:
+@replace("requests.exceptions", "RequestException.__init__")
+def refusing(original: Any) -> Any:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
         try:
-            return original(self, request)
-        except Exception as error:
-            try:
-                method = getattr(request, "method", None)
-                calls_to(peer(UNKNOWN, None), method).unsent(error)
-            except BaseException as ours:
-                failed("requests", ours)
-            raise
+            refused(self, sys._getframe(1))
+        except BaseException as error:
+            failed("requests", error)
 
-    return prepare_request
+    return __init__
+
+
+def refused(error: Any, frame: Any) -> None:
+    """A session refuses to send what it was given, such as an invalid URL."""
+    sessions = sys.modules.get("requests.sessions")
+    prepare = getattr(getattr(sessions, "Session", None), "prepare_request", None)
+    called = _http_client.caller({getattr(prepare, "__code__", None)}, frame)
+    if called is not None:
+        request = called.f_locals.get("request")
+        calls_to(peer(UNKNOWN, None), getattr(request, "method", None)).unsent(error)
 
 
 def follows(following: Any, request: Any) -> bool:

@@ -29,7 +29,7 @@ PATHS = ("/ok", "/redirect/2", "/chunked", "/limited", "/short", "/close")
 
 # These stand in for the library's or the application's own objects, as closures do elsewhere: what
 # they call is sabotaged, they are not.
-STAND_INS = ("Upload", "Body", "Catcher", "Catching")
+STAND_INS = ("Upload", "Body", "Items", "Catcher", "Catching")
 
 
 def parts() -> Iterator[tuple[Any, str]]:

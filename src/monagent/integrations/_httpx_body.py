@@ -37,14 +37,8 @@ class Body:
         self.end(None)
         self._stream.close()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            async for chunk in self._stream:
-                self.received += len(chunk)
-                yield chunk
-        except BaseException as error:
-            self.end(error)
-            raise
+    def __aiter__(self) -> Items:
+        return Items(self, self._stream.__aiter__())
 
     async def aclose(self) -> None:
         self.end(None)
@@ -56,6 +50,41 @@ class Body:
             self._streamed.end(self.received, error)
         except BaseException as ours:
             failed("httpx", ours)
+
+
+class Items:
+    """The parts of an async body. Not a generator, which would have to be closed where the library
+    closes its own: all but the next part is left to that one."""
+
+    __slots__ = ("_body", "_items")
+
+    def __init__(self, body: Body, items: Any) -> None:
+        self._body = body
+        self._items = items
+
+    def __aiter__(self) -> Items:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk: bytes = await self._items.__anext__()
+        except StopAsyncIteration:
+            raise
+        except BaseException as error:
+            self._body.end(error)
+            raise
+        self._body.received += len(chunk)
+        return chunk
+
+    async def asend(self, value: Any) -> Any:
+        return await self._items.asend(value)
+
+    async def athrow(self, *error: Any) -> Any:
+        return await self._items.athrow(*error)
+
+    async def aclose(self) -> None:
+        if hasattr(self._items, "aclose"):
+            await self._items.aclose()
 
 
 def streams(response: Any) -> bool:

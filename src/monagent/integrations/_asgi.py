@@ -39,23 +39,31 @@ QUEUE_HEADERS = frozenset((b"x-request-start", b"x-queue-start"))
 no_queue = QUEUE_HEADERS.isdisjoint
 
 
-def measured(app: App, gone: str = "") -> App:
-    """An application that does what `app` does, and is recorded.
+gone: list[str] = []
+"""Whose attribute tells that the client has left: ["send", "disconnected"] when it is one of the
+object whose method the server's `send` is. Servers drop what is sent then without telling the
+application. Set by the integration of the server that this process runs."""
 
-    Args:
-        gone: "send.x" or "receive.x" when the server's `send` or `receive` is a method of an
-            object whose attribute x is true once the client has left; servers drop what is sent
-            then without telling the application.
-    """
-    if http.left_alone(app):
+_own: set[Any] = set()  # what `measured_method` has made for frameworks
+
+
+def measured(app: App) -> App:
+    """An application that does what `app` does, and is recorded; itself, if it is already."""
+    if http.left_alone(app) or _measures_itself(app):
         return app
-    bound: App = measured_method(_call, gone).__get__(app)
+    bound: App = measured_method(_call).__get__(app)
     return bound
 
 
-def measured_method(original: Any, gone: str = "") -> Any:
+def framework(original: Any) -> Any:
+    """`measured_method` for the `__call__` of a framework's application class."""
+    made = measured_method(original)
+    _own.add(made)
+    return made
+
+
+def measured_method(original: Any) -> Any:
     """A `__call__(self, scope, receive, send)` that does what `original` does, and is recorded."""
-    asked, _, gone = gone.rpartition(".")
     excluded = http.excluder()
     some_off = http.some_off()
     around_socket = _websocket.around
@@ -127,7 +135,7 @@ def measured_method(original: Any, gone: str = "") -> Any:
                     elif not first:
                         first = perf_counter()
                 elif kind == "http.response.start":
-                    if gone and has_left(receive if asked == "receive" else send, gone):
+                    if gone and has_left(receive, send):
                         left = True
                     if not left:
                         status = message["status"]
@@ -177,7 +185,7 @@ def measured_method(original: Any, gone: str = "") -> Any:
         finally:
             if not exchange.recorded:
                 try:
-                    if gone and not end and has_left(receive if asked == "receive" else send, gone):
+                    if gone and not end and has_left(receive, send):
                         left = True
                     exchange.arrival = (method, scheme, add)
                     exchange.start, exchange.first, exchange.end = start, first, end
@@ -189,6 +197,17 @@ def measured_method(original: Any, gone: str = "") -> Any:
                 broken = None  # no circle of frame and traceback
 
     return __call__
+
+
+def _measures_itself(app: App) -> bool:
+    """Whether its class is a framework's whose `__call__` is measured, or hands on to that."""
+    for base in type(app).__mro__:
+        call = vars(base).get("__call__")
+        if call in _own:
+            return True
+        if call is not None and base.__module__ != "fastapi.applications":
+            return False
+    return False
 
 
 def _call(app: App, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
@@ -212,9 +231,10 @@ def left_out(excluded: Excluded, scope: Scope) -> bool:
     return excluded(scope.get("scheme", "http"), host.decode("latin-1"), scope.get("path", ""))
 
 
-def has_left(method: Any, gone: str) -> bool:
-    """Whether the client has left, by an attribute of the object that a method belongs to."""
-    return getattr(getattr(method, "__self__", None), gone, False) is True
+def has_left(receive: Receive, send: Send) -> bool:
+    """Whether the client has left, by what the server's integration has said."""
+    method: Any = send if gone[0] == "send" else receive
+    return getattr(getattr(method, "__self__", None), gone[1], False) is True
 
 
 def streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:

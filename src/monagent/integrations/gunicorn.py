@@ -42,7 +42,8 @@ def asgi(original: Any) -> Any:
     def load_wsgi(self: Any) -> None:
         original(self)
         try:
-            self.asgi = _asgi.measured(self.asgi, "receive._closed")
+            self.asgi = _asgi.measured(self.asgi)
+            _asgi.gone[:] = ["receive", "_closed"]
         except BaseException as error:
             http.failed(error)
 

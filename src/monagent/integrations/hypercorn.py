@@ -23,7 +23,8 @@ def asgi(original: Any) -> Any:
     def __init__(self: Any, app: Any) -> None:
         original(self, app)
         try:
-            self.app = _asgi.measured(app, "send.closed")
+            self.app = _asgi.measured(app)
+            _asgi.gone[:] = ["send", "closed"]
         except BaseException as error:
             http.failed(error)
 

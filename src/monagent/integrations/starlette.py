@@ -9,7 +9,7 @@ from __future__ import annotations
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
-from monagent.integrations._asgi import measured_method
+from monagent.integrations._asgi import framework
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ LIBRARY = Library(
 
 @replace("starlette.applications", "Starlette.__call__")
 def application(original: Any) -> Any:
-    return measured_method(original)
+    return framework(original)
 
 
 @replace("starlette.routing", "Route.handle")

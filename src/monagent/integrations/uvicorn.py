@@ -10,7 +10,7 @@ from __future__ import annotations
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
-from monagent.integrations._asgi import measured
+from monagent.integrations._asgi import gone, measured
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,4 +54,5 @@ def wrap(config: Any) -> None:
     owner, name, app = config, "loaded_app", config.loaded_app
     while type(app).__name__ in ("ProxyHeadersMiddleware", "MessageLoggerMiddleware"):
         owner, name, app = app, "app", app.app
-    setattr(owner, name, measured(app, "send.disconnected"))
+    setattr(owner, name, measured(app))
+    gone[:] = ["send", "disconnected"]

@@ -185,7 +185,7 @@ def test_a_child_that_only_execs_leaves_no_numbers(tmp_path: Path) -> None:
     )
 
     assert totals(tmp_path) == {"x": 3}
-    assert len(shards(tmp_path)) == 1
+    assert len(scan(str(tmp_path))) == 1
 
 
 def test_a_program_that_becomes_another_is_no_longer_alive(tmp_path: Path) -> None:
@@ -209,8 +209,8 @@ def test_a_program_that_becomes_another_is_no_longer_alive(tmp_path: Path) -> No
 
 @root
 def test_a_worker_that_drops_root_still_records_and_grows(tmp_path: Path) -> None:
-    """As gunicorn's workers do: the child cannot even enter the directory, and makes many
-    series."""
+    """As gunicorn's workers do: the child cannot even enter the directory, makes many series, and
+    forks again."""
     nobody = pwd.getpwnam("nobody")
     tmp_path.chmod(0o700)
     result = run(
@@ -226,6 +226,12 @@ def test_a_worker_that_drops_root_still_records_and_grows(tmp_path: Path) -> Non
                 HITS.bind(f"{{number}}")(1)
             shard.check()
             HITS.bind("x")(1)
+            for _ in range(2):
+                if os.fork() == 0:
+                    HITS.bind("x")(10)
+                    HITS.bind("grandchild")(0.5)
+                    os._exit(0)
+                os.wait()
             os._exit(0)
         print(os.waitpid(child, 0)[1])
         """,
@@ -234,9 +240,9 @@ def test_a_worker_that_drops_root_still_records_and_grows(tmp_path: Path) -> Non
     found = totals(tmp_path)
 
     assert (result.stdout, result.stderr) == ("0\n", "")
-    assert found.pop("x") == 3
+    assert found.pop("x") == 23
     assert set(found.values()) == {1}
-    assert len(found) == 3000
+    assert len(found) == 3001
 
 
 def test_a_fork_that_python_does_not_see_is_noticed_at_the_next_series(tmp_path: Path) -> None:
@@ -291,3 +297,50 @@ def test_a_signal_handler_may_fork_while_a_series_is_made(tmp_path: Path) -> Non
 
     assert totals(tmp_path)["end"] == 2
     assert [repeated(shard) for shard in shards(tmp_path)] == [0, 0]
+
+
+@root
+def test_a_worker_that_closed_everything_after_dropping_root_costs_one_line(
+    tmp_path: Path,
+) -> None:
+    """The way into the directory is gone, and its number is another file's: nothing is written
+    there, the worker runs on."""
+    nobody = pwd.getpwnam("nobody")
+    tmp_path.chmod(0o700)
+    result = run(
+        f"""
+        HITS.bind("x")(1)
+        if os.fork() == 0:
+            os.setgid({nobody.pw_gid})
+            os.setuid({nobody.pw_uid})
+            os.closerange(3, 100)
+            others = [os.open("/", os.O_RDONLY) for _ in range(20)]
+            HITS.bind("x")(1)
+            os._exit(0)
+        print(os.wait()[1])
+        """,
+        tmp_path,
+    )
+
+    assert result.stdout == "0\n"
+    assert result.stderr.count("\n") == 1
+    assert "was closed; metrics of process" in result.stderr
+    assert totals(tmp_path) == {"x": 1}
+
+
+@root
+def test_what_a_worker_puts_where_workers_write_harms_no_reader(tmp_path: Path) -> None:
+    """A link to a secret, a pipe that nobody writes to: neither is read, nobody waits."""
+    workers = tmp_path / "workers"
+    workers.mkdir()
+    (tmp_path / "secret").write_text("secret")
+    (workers / "1-0.shard").symlink_to(tmp_path / "secret")
+    os.mkfifo(workers / "2-0.shard")
+    refused = []
+    for path in scan(str(tmp_path)):
+        try:
+            ShardFile.open(path)
+        except (layout.Foreign, OSError) as error:
+            refused.append(type(error))
+
+    assert refused == [OSError, OSError]

@@ -270,9 +270,12 @@ class Life:
         for path in [*self.engine.leftovers()]:
             _remove(path)
         _remove(self.lock.path)
+        places = [f"{self.path}/{directory.INNER}"]
         if self.settings.dir is None:
+            places.append(self.path)
+        for place in places:
             try:
-                os.rmdir(self.path)
+                os.rmdir(place)
             except OSError:
                 pass
 

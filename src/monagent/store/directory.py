@@ -10,6 +10,7 @@ import os
 import stat
 
 from monagent.store import process
+from monagent.store.descriptors import above_stdio, inode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ ENDPOINT = "endpoint"
 LOCK = "exporter.lock"
 LOG = "exporter.log"
 RETAINED = "retained"
+INNER = "workers"
 
 
 class Refused(Exception):
@@ -113,6 +115,33 @@ def restore(path: str) -> str:
     if not os.path.isdir(above):
         prepare(above)
     return prepare(path)
+
+
+class Inner:
+    """A directory inside the state directory `path` in which a process can make files even after it
+    gave up root, through a descriptor that it opened before.
+
+    It is open to all; what keeps strangers out is the state directory around it.  Raises OSError.
+    """
+
+    __slots__ = ("_fd", "_inode", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = f"{path}/{INNER}"
+        try:
+            os.mkdir(self.path)
+        except FileExistsError:
+            pass
+        os.chmod(self.path, 0o777)
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._fd = above_stdio(os.open(self.path, flags))
+        self._inode = inode(os.fstat(self._fd))
+
+    def fd(self) -> int:
+        """The descriptor; raises OSError when the program has closed it."""
+        if inode(os.fstat(self._fd)) != self._inode:
+            raise OSError(f"the descriptor of {self.path} was closed")
+        return self._fd
 
 
 def write_root(path: str, root: tuple[int, int]) -> None:

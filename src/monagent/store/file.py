@@ -11,23 +11,30 @@ import mmap
 import os
 import sys
 
+from monagent.store.descriptors import above_stdio, close_all, fill_stdio, inode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from monagent.store.directory import Inner
+
 _TRACKS = sys.version_info >= (3, 13)
 
 
 class File:
-    """A new file at `path`, mode 0600; raises OSError when it cannot be made.
+    """A new file at `path`, mode 0600, or of that name in `inner`; raises OSError when it cannot be
+    made.
 
     Until 3.13 a mapping holds a descriptor number of its own and closes it at its end: see
     `shard._shards` for how long they are kept.
     """
 
-    __slots__ = ("_fd", "_inode", "path")
+    __slots__ = ("_fd", "_inner", "_inode", "path")
 
-    def __init__(self, path: str) -> None:
-        self.path = path
-        flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
-        self._fd = _above_stdio(os.open(path, flags, 0o600))
-        self._inode = _inode(os.fstat(self._fd))
+    def __init__(self, path: str, inner: Inner | None = None) -> None:
+        self._inner = inner
+        self.path = f"{inner.path}/{os.path.basename(path)}" if inner else path
+        self._fd = self._open(os.O_CREAT | os.O_EXCL)
+        self._inode = inode(os.fstat(self._fd))
 
     def mapping(self, start: int, size: int) -> mmap.mmap:
         """The file's first `size` bytes, those from `start` on reserved now.  Raises OSError.
@@ -41,7 +48,7 @@ class File:
     def present(self) -> bool:
         """Whether the file still stands at its path; true also where nobody may look any more."""
         try:
-            return _inode(os.stat(self.path)) == self._inode
+            return inode(os.stat(self.path)) == self._inode
         except FileNotFoundError:
             return False
         except OSError:  # A process that gave up root cannot look into root's directory.
@@ -53,9 +60,16 @@ class File:
             os.close(self._fd)
         self._fd = -1
 
+    def _open(self, flags: int) -> int:
+        flags |= os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        if self._inner is None:
+            return above_stdio(os.open(self.path, flags, 0o600))
+        name = os.path.basename(self.path)
+        return above_stdio(os.open(name, flags, 0o600, dir_fd=self._inner.fd()))
+
     def _holds(self) -> bool:
         try:
-            return self._fd >= 0 and _inode(os.fstat(self._fd)) == self._inode
+            return self._fd >= 0 and inode(os.fstat(self._fd)) == self._inode
         except OSError:
             return False
 
@@ -63,55 +77,19 @@ class File:
         if self._holds():
             return
         self._fd = -1
-        fd = _above_stdio(os.open(self.path, os.O_RDWR | os.O_CLOEXEC))
-        if _inode(os.fstat(fd)) != self._inode:
+        fd = self._open(0)
+        if inode(os.fstat(fd)) != self._inode:
             os.close(fd)
             raise OSError(f"{self.path} was replaced by another file")
         self._fd = fd
-
-
-def _inode(found: os.stat_result) -> tuple[int, int]:
-    return found.st_dev, found.st_ino
 
 
 def _map(fd: int, size: int) -> mmap.mmap:
     """Maps the file so that no descriptor of 0 to 2 is taken, and none at all from 3.13 on."""
     if _TRACKS:
         return mmap.mmap(fd, size, trackfd=False)  # type: ignore[call-arg,unused-ignore]
-    blocked = _fill_stdio()
+    blocked = fill_stdio()
     try:
         return mmap.mmap(fd, size)
     finally:
-        _close(blocked)
-
-
-def _fill_stdio() -> list[int]:
-    """Opens every closed descriptor of 0 to 2, so that what comes next lands above them; returns
-    those opened."""
-    opened: list[int] = []
-    try:
-        while True:
-            fd = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
-            if fd > 2:
-                os.close(fd)
-                return opened
-            opened.append(fd)
-    except BaseException:
-        _close(opened)
-        raise
-
-
-def _above_stdio(fd: int) -> int:
-    if fd > 2:
-        return fd
-    blocked = [fd]
-    try:
-        blocked += _fill_stdio()
-        return os.dup(fd)
-    finally:
-        _close(blocked)
-
-
-def _close(fds: list[int]) -> None:
-    for fd in fds:
-        os.close(fd)
+        close_all(blocked)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from monagent.store import attributes, layout, process
+from monagent.store.directory import INNER
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,16 @@ class Series:
 
 
 def scan(directory: str) -> list[str]:
-    """The paths of all shard files in `directory`, oldest pid first; empty when there is no such
-    directory."""
-    try:
-        names = os.listdir(directory)
-    except OSError:
-        return []
-    return [f"{directory}/{name}" for name in sorted(names) if name.endswith(layout.SUFFIX)]
+    """The paths of all shard files in `directory` and in that for workers that gave up root; empty
+    when there is no such directory."""
+    found = []
+    for place in (directory, f"{directory}/{INNER}"):
+        try:
+            names = os.listdir(place)
+        except OSError:
+            continue
+        found += [f"{place}/{name}" for name in sorted(names) if name.endswith(layout.SUFFIX)]
+    return found
 
 
 class ShardFile:
@@ -249,7 +253,8 @@ class ShardFile:
 
 
 def _opened(path: str) -> int:
-    return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    # Where workers make files, one of them may put anything.
+    return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def _content(fd: int) -> bytes:

@@ -17,6 +17,7 @@ import time
 from monagent import guard
 from monagent.store import directory, layout, process
 from monagent.store.asleep import Asleep
+from monagent.store.directory import Inner
 from monagent.store.file import File
 from monagent.store.regions import CHUNK, Region, first_regions
 
@@ -57,6 +58,7 @@ class Shard:
         self.instruments = 0
         self.deferred: list[Callable[[], object]] = []
         self._file: File | None = None
+        self._inner: Inner | None = None
         # No mapping is ever dropped while the process lives: until 3.13 each closes a descriptor
         # number at its end that the application may since have been given.
         self._mappings: list[mmap.mmap] = []
@@ -151,7 +153,7 @@ class Shard:
         if self.directory is not None:
             try:
                 if self._file is None:
-                    self._file = File(self._new_path(pid, nonce))
+                    self._file = self._new_file(pid, nonce)
                 return self._file.mapping(0, size)
             except (OSError, ValueError) as error:
                 # The application runs on, its numbers do not leave the process.
@@ -170,8 +172,14 @@ class Shard:
         except OSError:
             pass
 
-    def _new_path(self, pid: int, nonce: int) -> str:
-        return f"{self.directory}/{pid}-{nonce:016x}{layout.SUFFIX}"
+    def _new_file(self, pid: int, nonce: int) -> File:
+        path = f"{self.directory}/{pid}-{nonce:016x}{layout.SUFFIX}"
+        try:
+            return File(path)
+        except PermissionError:
+            if self._inner is None:
+                raise
+            return File(path, self._inner)
 
     def _last(self, kind: int) -> Region:
         return next(region for region in reversed(self._regions) if region.kind == kind)
@@ -238,13 +246,12 @@ class Shard:
         self._file = None
         self._full_until = 0.0
         self.reason = ""
-        if self.directory is not None and os.geteuid() == 0:
-            # A child that gives up root could not create its file later.
+        if self.directory is not None and self._inner is None and os.geteuid() == 0:
+            # A child that gives up root could not make its file later, nor could its children.
             try:
-                nonce = int.from_bytes(os.urandom(8), "big")
-                self._file = File(self._new_path(self.pid, nonce))
+                self._inner = Inner(self.directory)
             except OSError:
-                self._file = None
+                self._inner = None
 
     def _wake(self) -> None:
         if os.getpid() != self.pid:  # Forked without Python's hooks.

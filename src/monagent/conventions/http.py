@@ -87,6 +87,9 @@ QUEUE = Histogram(
     buckets=EDGES,
 )
 
+_alone: dict[type | None, object] = {}
+"""By class, whether its instances are left alone; under None the settings that say so."""
+
 broken = False
 """Measuring requests failed too often and is switched off."""
 
@@ -138,9 +141,18 @@ def some_off() -> bool:
 def left_alone(app: object) -> bool:
     """Whether nobody is to measure this application: its framework is off, or the whole family."""
     found = settings.current()
-    if not some_off():
-        return False
-    names = {base.__module__.partition(".")[0] for base in type(app).__mro__} & FRAMEWORKS
+    if found is not _alone.get(None):  # asked for every request, answered once for a class
+        _alone.clear()
+        _alone[None] = found
+    kind = type(app)
+    if kind not in _alone:
+        _alone[kind] = some_off() and _off(kind)
+    return bool(_alone[kind])
+
+
+def _off(kind: type) -> bool:
+    found = settings.current()
+    names = {base.__module__.partition(".")[0] for base in kind.__mro__} & FRAMEWORKS
     # Named, not just missing from MONAGENT_ENABLE_ONLY: there a server's name means all it serves.
     return any(
         found.modes.get(name) == "off"

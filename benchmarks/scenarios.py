@@ -103,6 +103,7 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation("sqlite3", "sqlite3, one query", "database_sqlite3", 20000, DATABASE),
     Operation("requests", "requests, one call", "call_requests", 2000, CALLS, service="http"),
+    Operation("urllib3", "urllib3, one call", "call_urllib3", 5000, CALLS, service="http"),
     Operation("httpx", "httpx, one call", "call_httpx", 2000, CALLS, service="http"),
     Operation(
         "httpx-async", "httpx, one call, asynchronous",

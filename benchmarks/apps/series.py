@@ -21,6 +21,8 @@ Record = Callable[[float], object]
 
 
 def monagent(series: int) -> list[Record]:
+    import sqlite3  # noqa: F401  A process records from the first library on that is watched.
+
     from monagent.metrics import Histogram
 
     made = Histogram("bench.duration", unit="s", help="Time.", labels=LABELS, buckets=EDGES)

@@ -166,3 +166,6 @@ def test_what_keeps_failing_is_taken_off(
     assert guard.off("requests")
     assert requests.Session.send is not hooked
     assert inspect.unwrap(hooked) is requests.Session.send
+    monkeypatch.undo()
+    requests.get(server.url("/ok"))
+    assert numbers.outcomes() == {("GET", 200, None): 1}  # by urllib3, which is beneath

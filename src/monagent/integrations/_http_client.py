@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-INNER: set[CodeType] = set()
-"""Functions that urllib3 is called by within a call that is counted already."""
+INNER: dict[CodeType, str] = {}
+"""Functions that urllib3 is called by within a call that is counted already, and who counts it."""
 
-OUTER: set[type] = set()
+OUTER: dict[type, str] = {}
 """Classes of headers that only such a caller gives to urllib3; cheaper to look at than frames."""
 
 
@@ -23,6 +23,15 @@ def failed(library: str, error: BaseException) -> None:
     guard.failed(library, error)
     if guard.off(library):
         undo(library)
+        forget(library)
+
+
+def forget(library: str) -> None:
+    """What this library does is counted by it no longer, so the one beneath may."""
+    known: dict[Any, str]
+    for known in (INNER, OUTER):
+        for found in [found for found, counts in known.items() if counts == library]:
+            del known[found]
 
 
 def length(body: object) -> int:

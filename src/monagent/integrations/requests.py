@@ -33,8 +33,8 @@ def sending(original: Any) -> Any:
     reading = {sys.modules["requests.models"].Response.content.fget.__code__}
     mixin = sys.modules["requests.sessions"].SessionRedirectMixin
     following = {mixin.resolve_redirects.__code__}
-    INNER.add(sys.modules["requests.adapters"].HTTPAdapter.send.__code__)
-    OUTER.add(sys.modules["requests.structures"].CaseInsensitiveDict)
+    INNER[sys.modules["requests.adapters"].HTTPAdapter.send.__code__] = "requests"
+    OUTER[sys.modules["requests.structures"].CaseInsensitiveDict] = "requests"
 
     def send(self: Any, request: Any, **kwargs: Any) -> Any:
         calls = None

@@ -29,7 +29,7 @@ LIBRARY = Library(
 
 @replace("urllib3.poolmanager", "PoolManager.urlopen")
 def manager(original: Any) -> Any:
-    INNER.add(original.__code__)
+    INNER[original.__code__] = "urllib3"
 
     def urlopen(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
         calls = None
@@ -77,7 +77,7 @@ def manager(original: Any) -> Any:
 
 @replace("urllib3.connectionpool", "HTTPConnectionPool.urlopen")
 def pool(original: Any) -> Any:
-    INNER.add(original.__code__)
+    INNER[original.__code__] = "urllib3"
 
     # Parameters that every version has, by name: to hand on a dict of ten costs 1 µs.
     def urlopen(

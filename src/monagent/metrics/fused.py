@@ -39,7 +39,9 @@ def exchange(
     places = [place(recorder) for recorder in (active, duration, request, response)]
     if None in places:
         return _apart(active, duration, request, response), False
-    (mem, a, _), (_, d, edges), (_, q, sizes), (_, r, _) = (found for found in places if found)
+    (mem, a, _), (_, d, edges), (_, q, q_edges), (_, r, r_edges) = (
+        found for found in places if found
+    )
     d1, q1, r1 = d + 1, q + 1, r + 1
 
     # What it needs are defaults, which lie side by side, not cells of a closure. No call stands
@@ -50,7 +52,8 @@ def exchange(
         received: int,
         mem: Any = mem,
         edges: Any = edges,
-        sizes: Any = sizes,
+        q_edges: Any = q_edges,
+        r_edges: Any = r_edges,
         search: Any = bisect_left,
         a: int = a,
         d: int = d,
@@ -61,8 +64,8 @@ def exchange(
         r1: int = r1,
     ) -> None:
         bucket = d1 + search(edges, seconds)
-        sent_bucket = q1 + search(sizes, sent) if sent else q1
-        received_bucket = r1 + search(sizes, received) if received else r1
+        sent_bucket = q1 + search(q_edges, sent) if sent else q1
+        received_bucket = r1 + search(r_edges, received) if received else r1
         view = mem[0]
         view[a] -= 1.0
         view[d] += seconds

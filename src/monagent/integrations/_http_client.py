@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-INNER: dict[CodeType, str] = {}
+INNER: dict[object, str] = {}
 """Functions that urllib3 is called by within a call that is counted already, and who counts it."""
 
-OUTER: dict[type, str] = {}
+OUTER: dict[object, str] = {}
 """Classes of headers that only such a caller gives to urllib3; cheaper to look at than frames."""
 
 
@@ -28,7 +28,6 @@ def failed(library: str, error: BaseException) -> None:
 
 def forget(library: str) -> None:
     """What this library does is counted by it no longer, so the one beneath may."""
-    known: dict[Any, str]
     for known in (INNER, OUTER):
         for found in [found for found, counts in known.items() if counts == library]:
             del known[found]
@@ -74,7 +73,7 @@ def locals_of(codes: Container[CodeType], error: BaseException) -> dict[str, Any
     return {}
 
 
-def caller(codes: Container[CodeType | None], frame: Any) -> Any:
+def caller(codes: Container[object], frame: Any) -> Any:
     """The frame that runs a function with one of these codes, among those `frame` is called by."""
     for _ in range(_DEEP):
         if frame is None or frame.f_code in codes:
@@ -83,7 +82,7 @@ def caller(codes: Container[CodeType | None], frame: Any) -> Any:
     return None
 
 
-def called_by(codes: Container[CodeType], frame: Any) -> bool:
+def called_by(codes: Container[object], frame: Any) -> bool:
     """Whether `frame` runs one of these functions, or is a wrapper that one calls."""
     for _ in range(_WRAPPERS):
         if frame is None:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks [PART …]`: runs all parts, or those named; all of them make RESULTS.md."""
+"""`python -m benchmarks [PART …]`: runs all parts or those named, and enters them in RESULTS.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTRODUCTION = """\
 
 Written by `make bench`.
 CPU is that of the program's own processes, by the kernel's clock.
-All variants take turns in one run; figures are medians; the second bare row shows the noise.
+The rows of a table take turns in one run; figures are medians; the second bare row shows the noise.
 """
 
 Part = Callable[[], list[str]]
@@ -47,15 +47,23 @@ def main(wanted: list[str]) -> int:
         print(f"found {' '.join(unknown)}, expected some of: {' '.join(known)}", file=sys.stderr)
         return 2
     begun = time.monotonic()
-    lines = [*INTRODUCTION.splitlines(), "", *machine.describe()]
     for name in wanted or known:
-        made = known[name]()
-        print("\n".join(made), flush=True)
-        lines += made
-    if not wanted:
-        RESULTS.write_text("\n".join(lines).rstrip() + "\n")
-        print(f"written to {RESULTS.name} after {time.monotonic() - begun:.0f} s", file=sys.stderr)
+        made = "\n".join(known[name]())
+        print(made, flush=True)
+        old = RESULTS.read_text() if RESULTS.exists() else ""
+        head = "\n".join([*INTRODUCTION.splitlines(), "", *machine.describe()])
+        RESULTS.write_text(head + "\n" + merged(old, made))
+    print(f"written to {RESULTS.name} after {time.monotonic() - begun:.0f} s", file=sys.stderr)
     return 0
+
+
+def merged(old: str, new: str) -> str:
+    """The tables of a results file, those measured anew in the place of their older ones."""
+    tables = {}
+    for text in (old, new):
+        for table in text.split("### ")[1:]:
+            tables[table.partition("\n")[0]] = table.strip()
+    return "\n\n".join(f"### {table}" for table in tables.values()) + "\n"
 
 
 def _server(scenario: Server) -> list[str]:

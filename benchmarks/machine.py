@@ -23,6 +23,7 @@ def describe() -> list[str]:
     return [
         f"Measured on {time.strftime('%Y-%m-%d', time.gmtime())}.",
         f"{os.cpu_count()} cores of {_processor()}, Linux {linux}, CPython {python}.",
+        f"Load average at the end, this benchmark included: {os.getloadavg()[1]:.1f}.",
         f"{versions}.",
         "",
     ]

@@ -49,7 +49,7 @@ def closing(original: Any) -> Any:
 def taking(original: Any) -> Any:
     """Wrapper of `HTTPConnectionPool._get_conn`."""
 
-    def _get_conn(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def _get_conn(self: Any, timeout: Any = None) -> Any:
         wait = None
         try:
             if self.block and self.pool is not None and self.pool.empty():
@@ -57,7 +57,7 @@ def taking(original: Any) -> Any:
         except BaseException as error:
             failed("urllib3", error)
         try:
-            connection = original(self, *args, **kwargs)
+            connection = original(self, timeout)
         except BaseException as error:
             try:
                 if wait is not None:

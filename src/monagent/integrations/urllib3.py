@@ -31,7 +31,7 @@ LIBRARY = Library(
 def manager(original: Any) -> Any:
     INNER[original.__code__] = "urllib3"
 
-    def urlopen(self: Any, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+    def urlopen(self: Any, method: str, url: str, redirect: Any = True, **kwargs: Any) -> Any:
         calls = None
         try:
             retries = kwargs.get("retries")
@@ -48,9 +48,9 @@ def manager(original: Any) -> Any:
         except BaseException as error:
             failed("urllib3", error)
         if calls is None:
-            return original(self, method, url, *args, **kwargs)
+            return original(self, method, url, redirect, **kwargs)
         try:
-            response = original(self, method, url, *args, **kwargs)
+            response = original(self, method, url, redirect, **kwargs)
         except BaseException as error:
             try:
                 broke(calls, perf_counter() - begun, error)

@@ -169,6 +169,12 @@ async def redirect(writer: asyncio.StreamWriter, request: Request, rest: str) ->
     writer.write(head(302, f"Location: {f'/redirect/{left}' if left else '/ok'}"))
 
 
+@path("away")
+async def away(writer: asyncio.StreamWriter, request: Request, rest: str) -> None:
+    """/away/reset goes to /reset."""
+    writer.write(head(302, f"Location: /{rest}"))
+
+
 @path("loop")
 async def loop(writer: asyncio.StreamWriter, request: Request, rest: str) -> None:
     writer.write(head(302, "Location: /loop"))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+from tests.http_client.clients import CLIENTS, Ask
 from tests.http_client.numbers import Numbers
 from tests.http_client.server import Server
 
@@ -21,6 +23,23 @@ def test_requests_counts_and_urllib3_beneath_does_not(numbers: Numbers, server: 
 
     assert numbers.outcomes() == {("GET", 200, None): 1}
     assert numbers.values("http.client.request.resends", "reason") == {("redirect",): 4.0}
+
+
+@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
+@pytest.mark.parametrize("path", ["/reset", "/broken"])
+def test_a_redirect_to_what_fails_is_asked_for_once(
+    numbers: Numbers, server: Server, client: Callable[[Ask], int], path: str
+) -> None:
+    """The application gets the error of the second step, and nothing is sent again."""
+    server.seen.clear()
+    with pytest.raises(Exception) as caught:
+        client(Ask(server.url(f"/away{path}")))
+
+    assert server.seen == [f"/away{path}", path]
+    assert caught.type.__module__.partition(".")[0] in ("requests", "urllib3", "httpx", "httpx2")
+    ((method, _, error),) = numbers.outcomes()
+    assert (method, error) == ("GET", "connection_reset")
+    assert numbers.values("http.client.request.resends", "reason") == {("redirect",): 1.0}
 
 
 def test_redirects_that_the_application_follows_are_calls_of_their_own(

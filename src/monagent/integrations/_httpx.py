@@ -148,10 +148,11 @@ def returned(
 def broke(calls: Calls, seconds: float, error: BaseException, codes: Any) -> None:
     """The call has raised, perhaps between redirects or while its answer was read."""
     redirecting, reading = codes
-    history = _http_client.locals_of(redirecting, error).get("history", ())
+    response = _http_client.locals_of(reading, error).get("self")
+    history = getattr(response, "history", ())
+    history = _http_client.locals_of(redirecting, error).get("history", history)
     too_many = type(error).__name__ == "TooManyRedirects"  # nothing was sent for the last
     followed(calls, history[:-1] if too_many else history)
-    response = _http_client.locals_of(reading, error).get("self")
     calls.failed(seconds, error, getattr(response, "status_code", None))
 
 

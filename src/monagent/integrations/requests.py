@@ -39,16 +39,15 @@ def sending(original: Any) -> Any:
     def send(self: Any, request: Any, **kwargs: Any) -> Any:
         calls = None
         try:
-            if kwargs.get("allow_redirects") is False and follows(following, request):
-                return original(self, request, **kwargs)
-            url: str = request.url
-            key = (url[: url.find("/", 8)], request.method)  # 8: behind https://
-            try:
-                found = CALLS[key]
-            except KeyError:
-                found = calls_to(of_url(url), request.method, key)
-            found.mem[0][found.at] += 1.0
-            calls, begun = found, perf_counter()
+            if kwargs.get("allow_redirects") is not False or not follows(following, request):
+                url: str = request.url
+                key = (url[: url.find("/", 8)], request.method)  # 8: behind https://
+                try:
+                    found = CALLS[key]
+                except KeyError:
+                    found = calls_to(of_url(url), request.method, key)
+                found.mem[0][found.at] += 1.0
+                calls, begun = found, perf_counter()
         except BaseException as error:
             failed("requests", error)
         if calls is None:

@@ -103,10 +103,12 @@ def running(
 
 
 def clean(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without settings of monagent or OpenTelemetry."""
-    kept = {k: v for k, v in environ.items() if not k.startswith(("MONAGENT_", "OTEL_"))}
-    kept.pop("PYTHONPATH", None)
-    return kept
+    """The environment without settings of monagent, OpenTelemetry or Python.
+
+    PYTHONDONTWRITEBYTECODE would have every start compile whatever has no bytecode yet.
+    """
+    settings = ("MONAGENT_", "OTEL_", "PYTHON")
+    return {name: value for name, value in environ.items() if not name.startswith(settings)}
 
 
 def listening(port: int) -> None:

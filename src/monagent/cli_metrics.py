@@ -63,7 +63,11 @@ def declared() -> list[tuple[str, metrics.Metric]]:
         for value in vars(module).values():
             if isinstance(value, metrics.Metric):
                 known.setdefault(id(value), family)
-    made = [(known.get(id(metric), "monagent"), metric) for metric in metrics.declared()]
+    made = [
+        (known.get(id(metric), "monagent"), metric)
+        for metric in metrics.declared()
+        if id(metric) in known or metric.name.startswith("monagent.")  # else a program's own
+    ]
     return sorted(made, key=lambda pair: pair[0])
 
 

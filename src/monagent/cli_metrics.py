@@ -63,10 +63,17 @@ def declared() -> list[tuple[str, metrics.Metric]]:
         for value in vars(module).values():
             if isinstance(value, metrics.Metric):
                 known.setdefault(id(value), family)
+    ours = {  # A program that asks for the catalogue may have declared some of its own.
+        id(value)
+        for name, module in list(sys.modules.items())
+        if name.startswith("monagent.")
+        for value in vars(module).values()
+        if isinstance(value, metrics.Metric)
+    }
     made = [
         (known.get(id(metric), "monagent"), metric)
         for metric in metrics.declared()
-        if id(metric) in known or metric.name.startswith("monagent.")  # else a program's own
+        if id(metric) in ours
     ]
     return sorted(made, key=lambda pair: pair[0])
 

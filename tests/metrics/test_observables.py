@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -128,31 +127,6 @@ def test_a_callback_is_given_a_deadline(provider: MeterProvider) -> None:
     assert given == [10_000]
 
 
-def test_one_thread_asks_all_of_them(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two providers, many callbacks, one thread, which is no thread of the application's."""
-    monkeypatch.setattr(sampler, "SECONDS", 0.01)
-    threads: set[int] = set()
-
-    def callback(options: CallbackOptions) -> list[Observation]:
-        import _thread
-
-        threads.add(_thread.get_ident())
-        return [Observation(len(threads))]
-
-    providers = [MeterProvider(), MeterProvider()]
-    before = threading.active_count()
-    for number, one in enumerate(providers):
-        for name in "abc":
-            one.get_meter("app").create_observable_gauge(f"{name}{number}", [callback])
-    until(lambda: len(said(shard)) == 6)
-    for one in providers:
-        one.shutdown()
-
-    assert len(threads) == 1
-    assert threading.get_ident() not in threads
-    assert threading.active_count() == before
-
-
 def test_after_the_end_nobody_is_asked(shard: Shard, monkeypatch: pytest.MonkeyPatch) -> None:
     """A provider that was shut down lets go of its callbacks."""
     monkeypatch.setattr(sampler, "SECONDS", 0.01)
@@ -201,6 +175,32 @@ def run(code: str, directory: Path, *options: str) -> subprocess.CompletedProces
         check=True,
         timeout=60,
     )
+
+
+def test_one_thread_asks_all_of_them(tmp_path: Path) -> None:
+    """Two providers, many callbacks, one thread, which is no thread of the application's."""
+    result = run(
+        """
+        import _thread
+        threads, names = set(), set()
+        def callback(name):
+            def told(options):
+                threads.add(_thread.get_ident())
+                names.add(name)
+                return [Observation(1)]
+            return told
+        before = threading.active_count()
+        for number, one in enumerate((provider, MeterProvider())):
+            for name in "abc":
+                told = callback(f"{name}{number}")
+                one.get_meter("app").create_observable_gauge(f"{name}{number}", [told])
+        until(lambda: len(names) == 6)
+        print(len(threads), threading.get_ident() in threads, threading.active_count() - before)
+        """,
+        tmp_path,
+    )
+
+    assert result.stdout.split() == ["1", "False", "0"]
 
 
 def test_children_that_record_are_asked_too(tmp_path: Path) -> None:

@@ -126,14 +126,9 @@ def test_two_hundred_tasks_among_killed_children_are_exact(redis_url: str, tmp_p
         output, _ = sender.communicate(timeout=120)
         seen: Seen = json.loads(output)
         expected = statuses(seen)
-        # A child that dies before the pool has read that it took the task up: rarely the message
-        # goes back without Celery deciding anything, so its own word on lost children counts.
-        lost = run.output.read_text().count("Task handler raised error: WorkerLostError")
-        expected["killed_once", "rejected"] = lost - 16 - len(victims)
         counted = run.until(lambda now: settled(now, sum(expected.values())), 30)
 
     assert len(plan) == 200
-    assert lost in (31, 32)
     assert executions(counted) == expected
     assert counted.total("job.enqueued") == 200 + expected["flaky", "retried"]
     assert counted.total("job.execution.duration") == counted.total("job.execution")

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
-from monagent import metrics
 from monagent.conventions import ratelimit
-from monagent.store.shard import Shard
 from tests.http_client.numbers import Numbers
-
-
-@pytest.fixture
-def numbers() -> Iterator[Numbers]:
-    """What was recorded since the test began."""
-    shard = Shard(None)
-    metrics.use(metrics.Recording(shard))
-    yield Numbers(shard)
-    metrics.use(metrics.Recording())
-    shard.close()
 
 
 def near(numbers: Numbers) -> dict[str | None, float]:

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 PATIENT = frozenset(("threading",))
 """Libraries that are watched if another one is: `subprocess` imports them, so every helper does."""
 
+ENTRANCES = {"http": "http.client", "urllib": "urllib.request"}
+"""Packages of which one module alone is watched, which every way in imports: half of all programs
+want `urllib.parse` or `http.HTTPStatus`, and shall not pay for clients they do not have."""
+
 
 class Finder:
     """Stands first in `sys.meta_path` until a name of interest is asked for."""
@@ -36,7 +40,7 @@ class Finder:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """What the real finder finds, which takes our place now."""
-        if name.partition(".")[0] not in self.names:
+        if name not in self.names and name.partition(".")[0] not in self.names:
             return None
         # Threads that import at the same time wait for the hooks; a second is an age for that.
         locked = self.lock.acquire(timeout=1.0)
@@ -73,10 +77,10 @@ def wait(begin: Callable[[], None]) -> None:
 
 
 def known() -> frozenset[str]:
-    """Names of the libraries with an integration."""
+    """Names of the libraries with an integration; of some the one module to wait for."""
     try:
         files = os.listdir(os.path.join(where.PACKAGE, "integrations"))
     except OSError:
         return frozenset()
-    names = (file[:-3] for file in files if file.endswith(".py") and file[0] != "_")
-    return frozenset(names) - PATIENT
+    names = [file[:-3] for file in files if file.endswith(".py") and file[0] != "_"]
+    return frozenset([ENTRANCES.get(name, name) for name in names]) - PATIENT

@@ -26,11 +26,11 @@ ALLOWED = {"__future__", "monagent", "os", "sys", "time", "operator"}
 APPLY = """
 import importlib, json, sys
 from monagent.instrument import hooks, status, targets
-from monagent import guard
+from monagent import awaiting, guard
 hooks.install()
 hooks.modes.append(lambda name: "on" if name == sys.argv[1] else "off")
 library = sys.argv[1]
-importlib.import_module(library)
+importlib.import_module(awaiting.ENTRANCES.get(library, library))
 wanted = targets.targets.get(library, [])
 for target in wanted:
     try:

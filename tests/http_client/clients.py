@@ -97,13 +97,9 @@ def by_async_httpx(ask: Ask, httpx: Any = None) -> int:
     if httpx is None:
         import httpx
 
-    async def parts(body: Iterable[bytes]) -> AsyncIterator[bytes]:
-        for part in body:
-            yield part
-
     async def call() -> int:
         body = ask.body
-        content = body if body is None or isinstance(body, bytes) else parts(body)
+        content = body if body is None or isinstance(body, bytes) else parts_of(body)
         async with httpx.AsyncClient(
             follow_redirects=True, timeout=ask.timeout, trust_env=False
         ) as client:
@@ -118,11 +114,91 @@ def by_async_httpx(ask: Ask, httpx: Any = None) -> int:
     return asyncio.run(call())
 
 
+def by_urllib(ask: Ask) -> int:
+    """An opener of the standard library, which raises answers of 4xx and 5xx."""
+    import urllib.error
+    import urllib.request
+
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    request = urllib.request.Request(ask.url, data=ask.content, method=ask.method)
+    try:
+        with opener.open(request, timeout=ask.timeout) as answer:
+            return read(answer, ask.stream)
+    except urllib.error.HTTPError as error:
+        with error:
+            error.read()
+        return int(error.code)
+
+
+def by_http_client(ask: Ask) -> int:
+    """A connection of the standard library, which follows no redirects."""
+    import http.client
+
+    scheme, _, rest = ask.url.partition("://")
+    authority, slash, path = rest.partition("/")
+    kind = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
+    connection = kind(authority, timeout=ask.timeout)
+    try:
+        connection.request(ask.method, slash + path, body=ask.content)
+        with connection.getresponse() as answer:
+            return read(answer, ask.stream)
+    finally:
+        connection.close()
+
+
+def read(answer: Any, stream: bool) -> int:
+    """Read a file-like answer, in parts or at once."""
+    while answer.read(10_000 if stream else None) and stream:
+        pass
+    return int(answer.status)
+
+
+def by_aiohttp(ask: Ask) -> int:
+    """A session in an event loop of its own, which sends once, as aiohttp's own test client."""
+    import aiohttp
+
+    async def call() -> int:
+        body = ask.body
+        data = body if body is None or isinstance(body, bytes) else parts_of(body)
+        timeout = aiohttp.ClientTimeout(sock_connect=ask.timeout, sock_read=ask.timeout)
+        async with aiohttp.ClientSession(timeout=timeout) as session:
+            session._retry_connection = False
+            async with session.request(ask.method, ask.url, data=data) as answer:
+                if ask.stream:
+                    async for _ in answer.content.iter_any():
+                        pass
+                else:
+                    await answer.read()
+                return answer.status
+
+    return asyncio.run(call())
+
+
+async def parts_of(body: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """The parts of a body, asynchronously."""
+    for part in body:
+        yield part
+
+
 CLIENTS: dict[str, Callable[[Ask], int]] = {
     "requests": by_requests,
     "urllib3": by_urllib3,
     "httpx": by_httpx,
     "httpx, async": by_async_httpx,
+    "urllib.request": by_urllib,
+    "http.client": by_http_client,
 }
 if importlib.util.find_spec("httpx2"):  # not beside the oldest versions
     CLIENTS |= {"httpx2": by_httpx2, "httpx2, async": by_async_httpx2}
+if importlib.util.find_spec("aiohttp"):
+    CLIENTS["aiohttp"] = by_aiohttp
+
+CANNOT = {
+    "http.client": {"follows redirects", "takes URLs"},
+}
+"""What a client's API does not have, whatever we count."""
+
+
+def able(what: str) -> dict[str, Callable[[Ask], int]]:
+    """The clients that can do this."""
+    return {name: call for name, call in CLIENTS.items() if what not in CANNOT.get(name, ())}

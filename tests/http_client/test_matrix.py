@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.http_client.clients import CLIENTS, Ask, Body, by_requests
+from tests.http_client.clients import CLIENTS, Ask, Body, able, by_requests
 from tests.http_client.numbers import ACTIVE, RECEIVED, SENT, Numbers
 from tests.http_client.server import BIG, PACKED, Server
 
@@ -65,9 +65,16 @@ CASES = {
 }
 
 
+REDIRECTING = ("redirects", "redirect loop")
+CALLS = [
+    pytest.param(client, case, id=f"{name}-{what}")
+    for what, case in CASES.items()
+    for name, client in (able("follows redirects") if what in REDIRECTING else CLIENTS).items()
+]
+
+
 @pytest.mark.parametrize("stream", [False, True], ids=["read", "streamed"])
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
+@pytest.mark.parametrize(("client", "case"), CALLS)
 def test_a_call_counts_once_as_the_table_says(
     numbers: Numbers, server: Server, client: Callable[[Ask], int], case: Case, stream: bool
 ) -> None:
@@ -145,7 +152,7 @@ def test_a_connection_that_is_never_made_counts(
     quiet(numbers)
 
 
-@pytest.mark.parametrize("client", CLIENTS.values(), ids=CLIENTS)
+@pytest.mark.parametrize("client", able("takes URLs").values(), ids=able("takes URLs"))
 def test_an_invalid_url_counts_without_its_text(
     numbers: Numbers, client: Callable[[Ask], int]
 ) -> None:

@@ -23,26 +23,34 @@ RETRIES = "retries_exhausted"
 # RemoteDisconnected from ConnectionResetError, urllib3 1.26 NewConnectionError from a timeout.
 _TABLE = """
 cancelled asyncio.CancelledError trio.Cancelled greenlet.GreenletExit builtins.GeneratorExit
-too_many_redirects requests.TooManyRedirects httpx.TooManyRedirects
+too_many_redirects requests.TooManyRedirects httpx.TooManyRedirects urllib.HTTPError
 invalid_url requests.InvalidURL requests.MissingSchema requests.InvalidSchema
 invalid_url httpx.InvalidURL httpx.UnsupportedProtocol urllib3.LocationValueError
+invalid_url http.InvalidURL
 proxy_error requests.ProxyError urllib3.ProxyError httpx.ProxyError
+too_many_redirects aiohttp.TooManyRedirects
+invalid_url aiohttp.InvalidURL aiohttp.NonHttpUrlClientError
+proxy_error aiohttp.ClientProxyConnectionError aiohttp.ClientHttpProxyError
 name_resolution_error socket.gaierror urllib3.NameResolutionError
 connection_refused builtins.ConnectionRefusedError
 server_certificate_invalid ssl.SSLCertVerificationError
-tls_error ssl.SSLError urllib3.SSLError
-pool_timeout urllib3.EmptyPoolError httpx.PoolTimeout httpcore.PoolTimeout
+tls_error ssl.SSLError urllib3.SSLError aiohttp.ServerFingerprintMismatch
+pool_timeout urllib3.EmptyPoolError httpx.PoolTimeout httpcore.PoolTimeout monagent.PoolTimeout
 connection_error urllib3.NewConnectionError
 connect_timeout requests.ConnectTimeout urllib3.ConnectTimeoutError httpx.ConnectTimeout
 read_timeout requests.ReadTimeout urllib3.ReadTimeoutError httpx.ReadTimeout
+connect_timeout aiohttp.ConnectionTimeoutError
+read_timeout aiohttp.ServerTimeoutError
 write_timeout httpx.WriteTimeout
 response_ended http.RemoteDisconnected http.IncompleteRead urllib3.IncompleteRead
 connection_reset builtins.ConnectionResetError builtins.ConnectionAbortedError
 connection_reset builtins.BrokenPipeError
+response_ended aiohttp.ServerDisconnectedError
 decoding_error requests.ContentDecodingError urllib3.DecodeError httpx.DecodingError
 retries_exhausted urllib3.ResponseError
 protocol_error http.HTTPException urllib3.ProtocolError httpx.ProtocolError
 protocol_error requests.ChunkedEncodingError requests.InvalidHeader
+protocol_error aiohttp.HttpProcessingError aiohttp.ClientPayloadError
 timeout builtins.TimeoutError requests.Timeout httpx.TimeoutException
 connection_error builtins.OSError requests.ConnectionError httpx.NetworkError
 """
@@ -53,6 +61,13 @@ _WORDS = tuple(
 # h11 and urllib3 have one class for a wrong message and for one that stops short.
 _ENDED = ("peer closed connection", "server disconnected", "response ended prematurely")
 _REDIRECTS = "too many redirects"
+
+# The standard library has one class for all timeouts; functions that one has passed tell which.
+_PHASES = {
+    "create_connection": "connect_timeout",
+    "do_handshake": "connect_timeout",
+    "readinto": "read_timeout",
+}
 
 
 def failure(error: BaseException) -> str:
@@ -77,7 +92,19 @@ def _closer(word: str, chain: list[BaseException]) -> str:
             return "response_ended"
         if word == RETRIES and text == _REDIRECTS:
             return "too_many_redirects"
+        if word == "timeout":
+            word = _phase(found) or word
     return word
+
+
+def _phase(error: BaseException) -> str | None:
+    """What a timeout of the standard library has interrupted, if that can be told."""
+    phase = None
+    traceback = error.__traceback__
+    while traceback is not None:
+        phase = _PHASES.get(traceback.tb_frame.f_code.co_name, phase)
+        traceback = traceback.tb_next
+    return phase
 
 
 def _names(error: BaseException) -> set[str]:

@@ -12,6 +12,7 @@ import sys
 from _thread import RLock
 
 from monagent import guard
+from monagent.awaiting import ENTRANCES
 from monagent.instrument import status, targets
 from monagent.instrument.library import version_of
 
@@ -83,7 +84,8 @@ class Finder:
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """What the finders behind would find, its loader prepared to tell us of the module."""
-        if name.partition(".")[0] not in self.libraries:
+        library = name.partition(".")[0]
+        if library not in self.libraries or ENTRANCES.get(library, name) != name:
             return None
         for finder in sys.meta_path:
             if finder is self:
@@ -133,7 +135,7 @@ def began(name: str) -> None:
 def imported(name: str, module: ModuleType) -> None:
     """A module has run: wrap the targets in it."""
     library = name.partition(".")[0]
-    if not _watched(library):
+    if not _watched(library) or ENTRANCES.get(library, name) != name:
         return
     began(name)
     try:

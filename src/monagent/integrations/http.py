@@ -1,0 +1,162 @@
+"""http.client: calls made with `HTTPConnection.request`, each step a call of its own.
+
+urllib3 sends without `request`, or is told by the class of its connections, and counts for itself.
+The duration ends where `getresponse` returns, with the body to come. A call that a program puts
+together by `putrequest` and `endheaders` is not seen.
+"""
+
+from __future__ import annotations
+
+import sys
+from os import getpid
+from time import perf_counter
+from weakref import ref
+
+from monagent.conventions._peers import of
+from monagent.conventions.http_client import CALLS, Calls, Upload, calls_to
+from monagent.instrument import Library, replace
+from monagent.integrations import _http_answer, _http_client
+from monagent.integrations._http_client import INNER, called_by, failed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LIBRARY = Library(
+    "http",
+    versions="",
+    records=("http_client",),
+    covers="calls of http.client's connections by `request`, also beneath httplib2 and its like",
+)
+
+COUNTED = ("urllib3", "urllib3_future")
+"""Packages whose connections are counted by integrations of their own."""
+
+_MOST_KINDS = 200
+_kinds: dict[type, bool] = {}
+
+
+class Awaited:
+    """Stands in for `getresponse` of one connection until the answer is asked for.
+
+    It does not hold the connection, which must go with its last reference; an answer that nobody
+    asked for by then is a call that was cancelled.
+    """
+
+    __slots__ = ("_begun", "_calls", "_connection", "_process", "_sent")
+
+    def __init__(
+        self, connection: Any, calls: Calls | None, begun: float, sent: Upload | int
+    ) -> None:
+        self._connection = ref(connection)
+        self._calls = calls
+        self._begun = begun
+        self._sent = sent
+        self._process = getpid()
+
+    def __call__(self) -> Any:
+        connection: Any = self._connection()
+        calls, self._calls = self._calls, None
+        vars(connection).pop("getresponse", None)
+        try:
+            response = type(connection).getresponse(connection)
+        except BaseException as error:
+            try:
+                if calls is not None:
+                    calls.failed(perf_counter() - self._begun, error)
+            except BaseException as ours:
+                failed("http", ours)
+            raise
+        try:
+            self._answered(response, calls)
+        except BaseException as error:
+            failed("http", error)
+        return response
+
+    def _answered(self, response: Any, calls: Calls | None) -> None:
+        sent = self._sent
+        if not isinstance(sent, int):
+            _http_answer.taken(response, sent)
+            sent = sent.sent
+        if calls is not None:
+            now = perf_counter()
+            if response.status >= 400 or now > calls.look:
+                calls.heard(response.status, response.headers, now)
+            _http_answer.follow("http", response, calls, now - self._begun, sent)
+
+    def __del__(self) -> None:
+        try:
+            calls = getattr(self, "_calls", None)
+            if calls is not None and self._process == getpid():
+                calls.failed(perf_counter() - self._begun, GeneratorExit())
+        except BaseException as error:
+            failed("http", error)
+
+
+@replace("http.client", "HTTPConnection.request")
+def asking(original: Any) -> Any:
+    def request(
+        self: Any, method: Any, url: Any, body: Any = None, headers: Any = NONE, **kwargs: Any
+    ) -> Any:
+        awaited = calls = None
+        begun = perf_counter()
+        try:
+            if not _kinds.get(self.__class__, False) and not counted(self.__class__):
+                length = _http_answer.length(body, headers)
+                if length < 0 and _http_client.endless(body):
+                    body = Upload(body)
+                if not called_by(INNER, sys._getframe(1)):
+                    calls = begin(self, method)
+                counting = body if type(body) is Upload else None
+                if calls is not None or counting is not None:
+                    awaited = Awaited(self, calls, begun, counting or length)
+        except BaseException as error:
+            failed("http", error)
+        try:
+            result = original(self, method, url, body, headers, **kwargs)
+        except BaseException as error:
+            try:
+                if awaited is not None and calls is not None:
+                    awaited._calls = None
+                    calls.failed(perf_counter() - begun, error)
+            except BaseException as ours:
+                failed("http", ours)
+            raise
+        try:
+            if awaited is not None:
+                self.getresponse = awaited
+        except BaseException as error:
+            failed("http", error)
+        return result
+
+    return request
+
+
+NONE: dict[str, str] = {}
+"""The default of `headers`, which http.client only reads."""
+
+
+def counted(kind: type) -> bool:
+    """Whether connections of this class are somebody else's to count."""
+    if kind not in _kinds:
+        if len(_kinds) >= _MOST_KINDS:
+            _kinds.clear()
+        packages = [base.__module__.partition(".")[0] for base in kind.__mro__]
+        _kinds[kind] = not set(packages).isdisjoint(COUNTED)
+    return _kinds[kind]
+
+
+def begin(connection: Any, method: Any) -> Calls:
+    """One more call is under way."""
+    scheme = "https" if connection.default_port == 443 else "http"
+    host, port = connection.host, connection.port
+    tunnel = getattr(connection, "_tunnel_host", None)
+    if tunnel:
+        host, port = tunnel, connection._tunnel_port
+    key = (scheme, host, port, method)
+    try:
+        calls = CALLS[key]
+    except KeyError:
+        calls = calls_to(of(*key[:3]), method, key)
+    calls.mem[0][calls.at] += 1.0
+    return calls

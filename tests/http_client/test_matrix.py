@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import pytest
 
-from tests.http_client.clients import CLIENTS, Ask, Body, able, by_requests
+from tests.http_client.clients import CLIENTS, Ask, Body, able, by_aiohttp, by_requests
 from tests.http_client.numbers import ACTIVE, RECEIVED, SENT, Numbers
 from tests.http_client.server import BIG, PACKED, Server
 
@@ -83,10 +84,12 @@ def test_a_call_counts_once_as_the_table_says(
     failed = attempt(client, ask)
 
     method = case.method if case.method != "BREW" else "_OTHER"
-    outcome = (method, case.status, case.error)
+    # Until 3.9 aiohttp told nobody why a body had stopped short.
+    untold = case.path == "/broken" and client is by_aiohttp and old("aiohttp", "3.8.")
+    outcome = (method, case.status, "response_ended" if untold else case.error)
     assert numbers.outcomes() == {outcome: 1}, failed
     # Until 2.28 requests wrote parts to the socket by itself, past everything that counts.
-    unseen = isinstance(case.body, tuple) and client is by_requests and old_requests()
+    unseen = isinstance(case.body, tuple) and client is by_requests and old("requests", "2.28.")
     sizes = {} if case.sent is None or unseen else {outcome: (1, case.sent)}
     assert numbers.sizes(SENT) == sizes
     assert numbers.sizes(RECEIVED) == (
@@ -164,11 +167,9 @@ def test_an_invalid_url_counts_without_its_text(
     assert set(hosts) <= {("unknown", None)}
 
 
-def old_requests() -> bool:
+def old(library: str, version: str) -> bool:
     """Whether the installed version is among the oldest covered."""
-    import requests
-
-    return str(vars(requests)["__version__"]).startswith("2.28.")
+    return str(vars(importlib.import_module(library))["__version__"]).startswith(version)
 
 
 def attempt(client: Callable[[Ask], int], ask: Ask) -> str:

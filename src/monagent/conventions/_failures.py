@@ -6,6 +6,7 @@ A client wraps the error of the layer below it, some two or three deep, so the w
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from monagent.conventions.http import error_type
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 CANCELLED = "cancelled"
 PROTOCOL = "protocol_error"
 RETRIES = "retries_exhausted"
+CONNECTION = "connection_error"
+READ = "read_timeout"
 
 # The first line that names a class of the chain says the word; a class is named by its top-level
 # package and its name, since modules move between versions. The order matters: http.client derives
@@ -58,9 +61,15 @@ _WORDS = tuple(
     (words[0], frozenset(words[1:])) for words in map(str.split, _TABLE.strip().splitlines())
 )
 
-# h11 and urllib3 have one class for a wrong message and for one that stops short.
-_ENDED = ("peer closed connection", "server disconnected", "response ended prematurely")
+# h11, urllib3 and aiohttp have one class for a wrong message and for one that stops short.
+_ENDED = (
+    "peer closed connection", "server disconnected", "response ended prematurely",
+    "response payload is not completed",
+)  # fmt: skip
+_RESET = "connectionreseterror("  # aiohttp tells of it in its text alone
 _REDIRECTS = "too many redirects"
+_CONNECTING = "connection timeout"  # aiohttp before 3.10
+_LOST = frozenset((errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE))
 
 # The standard library has one class for all timeouts; functions that one has passed tell which.
 _PHASES = {
@@ -89,9 +98,13 @@ def _closer(word: str, chain: list[BaseException]) -> str:
     for found in chain:
         text = str(found).lower()
         if word == PROTOCOL and text.startswith(_ENDED):
-            return "response_ended"
+            return "connection_reset" if _RESET in text else "response_ended"
         if word == RETRIES and text == _REDIRECTS:
             return "too_many_redirects"
+        if word == CONNECTION and getattr(found, "errno", None) in _LOST:
+            return "connection_reset"  # aiohttp's own class of OSError has taken its place
+        if word == READ and text.startswith(_CONNECTING):
+            return "connect_timeout"
         if word == "timeout":
             word = _phase(found) or word
     return word

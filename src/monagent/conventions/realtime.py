@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from time import perf_counter
 
+from monagent import guard
 from monagent.conventions.http import UNMATCHED
 from monagent.metrics import Counter, Histogram, UpDownCounter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from monagent.conventions._peers import Peer
+
+_PEER = ("server.address", "server.port", "peer.service")
+"""In place of a route, where this program is the client."""
 
 LIFETIMES = (1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 14400.0)
 """Seconds."""
@@ -32,24 +41,27 @@ SSE_DURATION = Histogram(
 WS_ACTIVE = UpDownCounter(
     "websocket.connections.active",
     unit="{connection}",
-    help="WebSocket connections open now.",
-    labels=("http.route",),
+    help="WebSocket connections open now: by route as a server, by peer as a client.",
+    labels=("http.route", *_PEER),
 )
 WS_MESSAGES = Counter(
     "websocket.messages",
     unit="{message}",
     help="Messages over WebSocket connections, received and sent.",
-    labels=("http.route", "direction"),
+    labels=("http.route", *_PEER, "direction"),
 )
 WS_DURATION = Histogram(
     "websocket.connection.duration",
     unit="s",
     help="Lifetime of WebSocket connections, by the code they were closed with.",
-    labels=("http.route", "websocket.close.code", "error.type"),
+    labels=("http.route", *_PEER, "websocket.close.code", "error.type"),
     buckets=LIFETIMES,
 )
 
 _LONGEST_TAIL = 65_536
+
+_forks = [0]
+os.register_at_fork(after_in_child=lambda: _forks.__setitem__(0, _forks[0] + 1))
 
 
 class EventStream:
@@ -90,18 +102,23 @@ class EventStream:
 
 
 class Connection:
-    """One WebSocket connection, from its acceptance to its end."""
+    """One WebSocket connection, from its acceptance to its end, or to that of whoever holds this.
 
-    __slots__ = ("_received", "_sent", "code", "open", "route", "start")
+    In a forked child the connections of its parent are nobody's.
+    """
 
-    def __init__(self, route: str | None) -> None:
-        self.route = route or UNMATCHED
+    __slots__ = ("_forks", "_received", "_sent", "_where", "code", "open", "start")
+
+    def __init__(self, route: str | None, peer: Peer | None = None) -> None:
+        where = (None, *peer.labels) if peer else (route or UNMATCHED, None, None, None)
+        self._where = where
+        self._forks = _forks[0]
         self.start = perf_counter()
-        self.open = True
         self.code = 0
-        self._received = WS_MESSAGES.bind(self.route, "received")
-        self._sent = WS_MESSAGES.bind(self.route, "sent")
-        WS_ACTIVE.bind(self.route)(1)
+        self._received = WS_MESSAGES.bind(*where, "received")
+        self._sent = WS_MESSAGES.bind(*where, "sent")
+        WS_ACTIVE.bind(*where)(1)
+        self.open = True
 
     def received(self) -> None:
         """A message has come in."""
@@ -116,6 +133,15 @@ class Connection:
         if not self.open:
             return
         self.open = False
-        WS_ACTIVE.bind(self.route)(-1)
+        if self._forks != _forks[0]:
+            return
+        WS_ACTIVE.bind(*self._where)(-1)
         code = self.code or (1011 if error else 1006)
-        WS_DURATION.bind(self.route, str(code), error)(perf_counter() - self.start)
+        WS_DURATION.bind(*self._where, str(code), error)(perf_counter() - self.start)
+
+    def __del__(self) -> None:
+        try:
+            if getattr(self, "open", False):  # not there if its making has failed
+                self.ended(None)
+        except BaseException as error:
+            guard.failed("http", error)

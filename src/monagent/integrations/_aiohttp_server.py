@@ -1,0 +1,296 @@
+"""aiohttp.web: how its server is watched, from the protocol that hands a request to its handler.
+
+The `Served` of a request lies on the writer of its response, which everything that is sent passes:
+answers, streams, files, errors. Its route is that of the match which the router left behind.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from time import perf_counter
+
+from monagent.conventions import http
+from monagent.conventions._exchange import Exchange
+from monagent.conventions.http import error_type
+from monagent.conventions.realtime import Connection, EventStream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Served(Exchange):
+    """A request of aiohttp.web.
+
+    Attributes:
+        accounted: bytes of the writer's output that were looked at, headers and framing included.
+        file: bytes that the kernel is sending from a file, past the writer.
+        connection: the WebSocket connection that came of it.
+    """
+
+    accounted = file = 0
+    connection: Connection | None = None
+
+
+def handling(original: Any) -> Any:
+    """Wrapper of `RequestHandler._handle_request`."""
+    excluded = http.excluder()
+    some_off = http.some_off()
+    istr = sys.modules["multidict"].istr
+    queued, queued_too = istr("X-Request-Start"), istr("X-Queue-Start")
+
+    async def _handle_request(
+        self: Any, request: Any, start_time: Any, request_handler: Any
+    ) -> Any:
+        served = None
+        try:
+            if not (http.broken or (some_off and http.left_alone(self))):
+                headers = request._message.headers
+                if queued in headers or queued_too in headers:
+                    http.queued(headers.get(queued) or headers[queued_too])
+                if excluded is None or not left_out(excluded, request):
+                    served = Served()
+                    secure = request._transport_sslcontext is not None
+                    served.begin(request._method, "https" if secure else "http")
+                    request._payload_writer._monagent = served
+        except BaseException as error:
+            served = None
+            http.failed(error)
+        if served is None:
+            return await original(self, request, start_time, request_handler)
+        try:
+            result = await original(self, request, start_time, request_handler)
+        except BaseException as error:
+            try:
+                broke(served, self, request, error)
+            except BaseException as ours:
+                http.failed(ours)
+            raise
+        try:
+            if not served.recorded or served.connection is not None:
+                handled(served, request, result)
+        except BaseException as error:
+            http.failed(error)
+        return result
+
+    return _handle_request
+
+
+def preparing(original: Any) -> Any:
+    """Wrapper of `StreamResponse.prepare`, which answers of all classes come to."""
+    plain = sys.modules["aiohttp.web_response"].Response
+
+    async def prepare(self: Any, request: Any) -> Any:
+        writer = await original(self, request)
+        try:
+            # All there is to say of an answer in one piece is said when it has been sent.
+            if not isinstance(self, plain) or self._body.__class__ is not bytes:
+                served = getattr(writer, "_monagent", None)
+                if served.__class__ is Served and not served.status:
+                    started(served, self, request, writer)
+        except BaseException as error:
+            http.failed(error)
+        return writer
+
+    return prepare
+
+
+def writing(original: Any) -> Any:
+    """Wrapper of `StreamWriter.write`: the parts of a body, also of those that clients send."""
+
+    async def write(self: Any, chunk: Any, **kwargs: Any) -> None:
+        counted, size = None, 0
+        try:
+            counted = getattr(self, "_monagent", None)
+            if counted is not None:
+                size = chunk.nbytes if isinstance(chunk, memoryview) else len(chunk)
+                if self.length is not None and self.length < size:
+                    size = self.length  # aiohttp drops what is beyond
+        except BaseException as error:
+            http.failed(error)
+        await original(self, chunk, **kwargs)
+        try:
+            if counted is not None:
+                counted_part(counted, self, chunk, size)
+        except BaseException as error:
+            http.failed(error)
+
+    return write
+
+
+def ending(original: Any) -> Any:
+    """Wrapper of `StreamResponse.write_eof`, the last byte of whatever is no WebSocket."""
+
+    async def write_eof(self: Any, data: Any = b"") -> None:
+        served = None
+        try:
+            request, writer = self._req, self._payload_writer
+            served = getattr(writer, "_monagent", None)
+        except BaseException as error:
+            http.failed(error)
+        await original(self, data)
+        try:
+            if served.__class__ is Served and not served.end:
+                sent(served, self, request, writer, data)
+        except BaseException as error:
+            http.failed(error)
+
+    return write_eof
+
+
+def sending_file(original: Any) -> Any:
+    """Wrapper of `FileResponse._sendfile`."""
+
+    async def _sendfile(self: Any, request: Any, fobj: Any, offset: int, count: int) -> Any:
+        served = None
+        try:
+            served = getattr(request._payload_writer, "_monagent", None)
+            if served.__class__ is Served:
+                served.file = count
+                served.first = perf_counter()
+            else:
+                served = None
+        except BaseException as error:
+            http.failed(error)
+        try:
+            return await original(self, request, fobj, offset, count)
+        except BaseException:
+            try:
+                if served is not None and served.file:
+                    served.file = 0
+                    served.sent += max(0, os.lseek(fobj.fileno(), 0, os.SEEK_CUR) - offset)
+            except BaseException as ours:
+                http.failed(ours)
+            raise
+
+    return _sendfile
+
+
+def failing(original: Any) -> Any:
+    """Wrapper of `RequestHandler.handle_error`, which makes an answer of an exception."""
+
+    def handle_error(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            served = getattr(request._payload_writer, "_monagent", None)
+            status, error = (*args, kwargs.get("status", 500), kwargs.get("exc"))[:2]
+            # Of a timeout it gets the status alone.
+            error = error or kwargs.get("exc") or sys.exc_info()[1]
+            if served.__class__ is Served and status >= 500 and error is not None:
+                served.error = error_type(error)
+        except BaseException as ours:
+            http.failed(ours)
+        return original(self, request, *args, **kwargs)
+
+    return handle_error
+
+
+def left_out(excluded: Any, request: Any) -> bool:
+    """Whether the request is excluded by its URL."""
+    return bool(excluded(request.scheme, request.host, request.path))
+
+
+def route_of(request: Any) -> str:
+    """The template of the resource that took the request, prefixes of sub-applications within."""
+    resource = getattr(getattr(request, "_match_info", None), "route", None)
+    resource = getattr(resource, "resource", None)
+    return http.UNMATCHED if resource is None else str(resource.canonical)
+
+
+def received(request: Any) -> int:
+    """Bytes of the request's body, compressed where they are."""
+    payload = request._payload
+    size: int | None = getattr(payload, "total_raw_bytes", None)  # since 3.14
+    if size is None:
+        size = getattr(payload, "total_bytes", 0)
+        if size and request._message.compression:
+            size = request.content_length
+    return size or 0
+
+
+def started(served: Served, response: Any, request: Any, writer: Any) -> None:
+    """The headers of a stream, a file or an upgrade are on their way."""
+    served.status = response._status
+    served.route = route_of(request)
+    # Those of an answer whose body is an iterable wait for its first part.
+    served.accounted = writer.output_size + len(getattr(writer, "_headers_buf", None) or b"")
+    if served.status == 101:
+        served.disown()
+        served.connection = response._monagent = Connection(served.route)
+    elif response.headers.get("Content-Type", "").startswith("text/event-stream"):
+        served.inactive()
+        served.stream = EventStream(served.route, served.start)
+
+
+def counted_part(counted: Any, writer: Any, chunk: Any, size: int) -> None:
+    """A part of a body has been written."""
+    if counted.__class__ is not Served:  # a client's
+        counted.sent += size
+        return
+    if writer._compress is not None:
+        size = unframed(writer.output_size - counted.accounted, writer.chunked)
+    counted.accounted = writer.output_size
+    counted.file = 0
+    if size:
+        counted.wrote(size)
+        if counted.stream is not None:
+            counted.stream.sent(bytes(chunk))
+
+
+def sent(served: Served, response: Any, request: Any, writer: Any, data: Any) -> None:
+    """The last byte of an answer is gone."""
+    if not served.status:
+        served.status = response._status
+        served.route = route_of(request)
+        served.sent = len(data)
+    else:
+        rest = writer.output_size - served.accounted
+        rest = unframed(rest - 5, True) if writer.chunked else rest  # 5: the last chunk's, empty
+        if rest + served.file > 0:
+            served.wrote(rest + served.file)
+        served.file = 0
+        transport = writer.transport
+        served.gone = transport is None or transport.is_closing()
+    served.received = received(request)
+    served.sent_all()
+
+
+def handled(served: Served, request: Any, result: Any) -> None:
+    """The handler has returned, and what it returned was sent or could not be."""
+    if served.connection is not None:
+        served.connection.ended(None)
+    if not served.recorded:
+        served.gone = served.gone or result is True or result[1] is True
+        finish(served, request)
+
+
+def broke(served: Served, protocol: Any, request: Any, error: BaseException) -> None:
+    """Nothing more comes: the handler failed after the headers, or was cancelled."""
+    # The connection is lost; one that the server itself gives up still has its manager.
+    lost = protocol._manager is None
+    if served.connection is not None:
+        failed = served.error or error_type(error)
+        served.connection.ended(None if lost else failed)
+    if not served.recorded:
+        served.gone = lost
+        if served.error is None and not served.status:
+            served.error = error_type(error)
+        finish(served, request)
+
+
+def finish(served: Served, request: Any) -> None:
+    """Record what came to no orderly end, or with an error of the server."""
+    served.route = route_of(request)
+    served.received = received(request)
+    served.over(None)
+
+
+def unframed(size: int, chunked: bool) -> int:
+    """Bytes of data within the bytes of a chunk: its length in hex, two ends of line, the data."""
+    if not chunked:
+        return size
+    for digits in range(1, 17):
+        data = size - 4 - digits
+        if data <= 0 or len(f"{data:x}") == digits:
+            return max(0, data)
+    return 0

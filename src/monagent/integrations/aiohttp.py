@@ -1,0 +1,116 @@
+"""aiohttp, both sides: requests of aiohttp.web whatever runs it, calls of sessions, WebSockets."""
+
+from __future__ import annotations
+
+from monagent.instrument import Library, replace
+from monagent.integrations import (
+    _aiohttp_client,
+    _aiohttp_pool,
+    _aiohttp_server,
+    _aiohttp_socket,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LIBRARY = Library(
+    "aiohttp",
+    versions=">=3.8.3",
+    records=("http", "http_client", "realtime"),
+    covers="requests, event streams and WebSockets of aiohttp.web by resource; calls, connections "
+    "and WebSockets of client sessions",
+)
+
+
+@replace("aiohttp.web_protocol", "RequestHandler._handle_request")
+def handling(original: Any) -> Any:
+    return _aiohttp_server.handling(original)
+
+
+@replace("aiohttp.web_protocol", "RequestHandler.handle_error")
+def failing(original: Any) -> Any:
+    return _aiohttp_server.failing(original)
+
+
+@replace("aiohttp.web_response", "StreamResponse.prepare")
+def preparing(original: Any) -> Any:
+    return _aiohttp_server.preparing(original)
+
+
+@replace("aiohttp.web_response", "StreamResponse.write_eof")
+def ending(original: Any) -> Any:
+    return _aiohttp_server.ending(original)
+
+
+@replace("aiohttp.web_fileresponse", "FileResponse._sendfile")
+def sending_file(original: Any) -> Any:
+    return _aiohttp_server.sending_file(original)
+
+
+@replace("aiohttp.http_writer", "StreamWriter.write")
+def writing(original: Any) -> Any:
+    return _aiohttp_server.writing(original)
+
+
+@replace("aiohttp.client", "ClientSession._request")
+def requesting(original: Any) -> Any:
+    return _aiohttp_client.requesting(original)
+
+
+@replace("aiohttp.client_reqrep", "ClientRequest.write_bytes")
+def uploading(original: Any) -> Any:
+    return _aiohttp_client.writing(original)
+
+
+@replace("aiohttp.client_reqrep", "ClientResponse.release")
+@replace("aiohttp.client_reqrep", "ClientResponse.close")
+def leaving(original: Any) -> Any:
+    return _aiohttp_client.leaving(original)
+
+
+@replace("aiohttp.connector", "BaseConnector.__init__")
+def making(original: Any) -> Any:
+    return _aiohttp_pool.making(original)
+
+
+@replace("aiohttp.connector", "BaseConnector.connect")
+def connecting(original: Any) -> Any:
+    return _aiohttp_pool.connecting(original)
+
+
+@replace("aiohttp.connector", "BaseConnector._release")
+def giving(original: Any) -> Any:
+    return _aiohttp_pool.giving(original)
+
+
+@replace("aiohttp.client_proto", "ResponseHandler.close")
+@replace("aiohttp.client_proto", "ResponseHandler.abort", optional=True)
+@replace("aiohttp.client_proto", "ResponseHandler.connection_lost")
+def closing(original: Any) -> Any:
+    return _aiohttp_pool.closing(original)
+
+
+@replace("aiohttp.web_ws", "WebSocketResponse.receive")
+@replace("aiohttp.client_ws", "ClientWebSocketResponse.receive")
+def receiving(original: Any) -> Any:
+    return _aiohttp_socket.receiving(original)
+
+
+@replace("aiohttp.web_ws", "WebSocketResponse.send_str")
+@replace("aiohttp.web_ws", "WebSocketResponse.send_bytes")
+@replace("aiohttp.client_ws", "ClientWebSocketResponse.send_str")
+@replace("aiohttp.client_ws", "ClientWebSocketResponse.send_bytes")
+def sending(original: Any) -> Any:
+    return _aiohttp_socket.sending(original)
+
+
+@replace("aiohttp.web_ws", "WebSocketResponse.close")
+@replace("aiohttp.client_ws", "ClientWebSocketResponse.close")
+def closing_socket(original: Any) -> Any:
+    return _aiohttp_socket.closing(original)
+
+
+@replace("aiohttp.client_ws", "ClientWebSocketResponse.__init__")
+def connected(original: Any) -> Any:
+    return _aiohttp_socket.connected(original)

@@ -137,6 +137,11 @@ class Calls(dict[int, "Finish"]):
         self.active(-1.0)
         self.unsent(error, seconds, status)
 
+    def failed_by(self, word: str, seconds: float, status: int | None = None) -> None:
+        """As `failed`, where the client's own error has told its integration the word."""
+        self.active(-1.0)
+        DURATION.bind(self.method, *self.peer.labels, status, word)(seconds)
+
     def unsent(self, error: BaseException, seconds: float = 0.0, status: int | None = None) -> None:
         """The call failed before it began, for its URL or its arguments."""
         DURATION.bind(self.method, *self.peer.labels, status, failure(error))(seconds)

@@ -1,0 +1,305 @@
+"""Requests of Tornado's server, measured on the connection object that it makes for each.
+
+The end is where the last byte has left Tornado's buffers. A connection that goes down before is the
+client's doing, unless Tornado itself has closed it because something failed.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter
+
+from monagent.conventions import http
+from monagent.conventions._exchange import KEY, Exchange
+from monagent.conventions.http import error_type
+from monagent.conventions.realtime import EventStream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Excluded = Callable[[str, str, str], bool]
+
+OWN = "_monagent"
+"""Under this name the `Exchange` hangs on the connection object, and the last one on its stream."""
+
+UPGRADED = 101
+
+
+def arriving(original: Any) -> Any:
+    """Wrapper of `_RoutingDelegate.headers_received`, behind what applies a proxy's scheme."""
+    arrive = arrival()
+
+    def headers_received(self: Any, start_line: Any, headers: Any) -> Any:
+        try:
+            arrive(self.request_conn, start_line, headers)
+        except BaseException as error:
+            http.failed(error)
+        return original(self, start_line, headers)
+
+    return headers_received
+
+
+def called(original: Any) -> Any:
+    """Wrapper of `_CallableAdapter.headers_received`: a function takes the request."""
+    arrive = arrival()
+
+    def headers_received(self: Any, start_line: Any, headers: Any) -> Any:
+        try:
+            arrive(self.connection, start_line, headers)
+        except BaseException as error:
+            http.failed(error)
+        return original(self, start_line, headers)
+
+    return headers_received
+
+
+def arrival() -> Callable[[Any, Any, Any], None]:
+    """What is done once for a request, by the first that gets its headers."""
+    excluded = http.excluder()
+    some_off = http.some_off()
+
+    def arrive(connection: Any, start_line: Any, headers: Any) -> None:
+        if http.broken or getattr(connection, OWN, None) is not None:
+            return
+        # As attributes: where `__dict__` is asked for, Python makes one, and is slower from there.
+        exchange = connection._monagent = connection.stream._monagent = Exchange()
+        scheme = connection.context.protocol
+        if (some_off and http.left_alone(connection)) or (
+            excluded is not None
+            and excluded(scheme, headers.get("Host", ""), start_line.path.partition("?")[0])
+        ):
+            exchange.recorded = True
+            return
+        # All names in their usual spelling; the public ways take a microsecond each.
+        names = headers._as_list
+        if "X-Request-Start" in names or "X-Queue-Start" in names:
+            http.queued(headers.get("X-Request-Start") or headers["X-Queue-Start"])
+        exchange.begin(start_line[0], scheme)
+
+    return arrive
+
+
+def receiving(original: Any) -> Any:
+    """Wrapper of `_RoutingDelegate.data_received`: a piece of the request's body."""
+
+    def data_received(self: Any, chunk: bytes) -> Any:
+        try:
+            exchange = getattr(self.request_conn, OWN, None)
+            if exchange is not None:
+                headers = self.request_conn._request_headers
+                if "X-Consumed-Content-Encoding" in headers and "Content-Length" in headers:
+                    exchange.received = int(headers["Content-Length"])
+                else:
+                    exchange.received += len(chunk)
+        except BaseException as error:
+            http.failed(error)
+        return original(self, chunk)
+
+    return data_received
+
+
+def received(original: Any) -> Any:
+    """Wrapper of `_CallableAdapter.finish`, which has the body of a function's request."""
+
+    def finish(self: Any) -> None:
+        try:
+            exchange = getattr(self.connection, OWN, None)
+            if exchange is not None and not exchange.received:
+                # Until 6.5 a list of pieces.
+                pieces = self._chunks
+                exchange.received = (
+                    sum(map(len, pieces)) if isinstance(pieces, list) else len(pieces)
+                )
+        except BaseException as error:
+            http.failed(error)
+        original(self)
+
+    return finish
+
+
+def raising(original: Any) -> Any:
+    """Wrapper of `RequestHandler._handle_request_exception`: a handler has raised."""
+    web = sys.modules["tornado.web"]
+    spoken = (web.HTTPError, web.Finish)
+
+    def _handle_request_exception(self: Any, e: BaseException) -> None:
+        try:
+            connection = self.request.connection
+            exchange = getattr(connection, OWN, None)
+            if exchange is not None and not exchange.recorded and not isinstance(e, spoken):
+                broke(exchange, e, connection)
+        except BaseException as error:
+            http.failed(error)
+        original(self, e)
+
+    return _handle_request_exception
+
+
+def environ(original: Any) -> Any:
+    """Wrapper of `WSGIContainer.environ`, a static method until 6.2."""
+
+    def environ(*args: Any) -> Any:
+        built = original(*args)
+        try:
+            exchange = getattr(args[-1].connection, OWN, None)
+            if exchange is not None:
+                built[KEY] = exchange  # A WSGI application inside adds its route.
+        except BaseException as error:
+            http.failed(error)
+        return built
+
+    return environ
+
+
+def heading(original: Any) -> Any:
+    """Wrapper of `HTTP1Connection.write_headers`, which clients use as well."""
+
+    def write_headers(self: Any, start_line: Any, headers: Any, chunk: Any = None) -> Any:
+        exchange = None
+        try:
+            exchange = getattr(self, OWN, None)
+            if exchange is not None:
+                if self.stream.closed():
+                    exchange.gone = True
+                else:
+                    exchange.status = start_line[1]
+                    kind = headers._as_list.get("Content-Type")
+                    if kind is not None and kind[0].startswith("text/event-stream"):
+                        streams(exchange)
+        except BaseException as error:
+            http.failed(error)
+        written = original(self, start_line, headers, chunk)
+        if exchange is not None and chunk:
+            try:
+                exchange.sent = len(chunk)
+                exchange.first = perf_counter()
+                if exchange.stream is not None:
+                    exchange.stream.sent(chunk)
+            except BaseException as error:
+                http.failed(error)
+        return written
+
+    return write_headers
+
+
+def writing(original: Any) -> Any:
+    """Wrapper of `HTTP1Connection.write`, which clients use as well."""
+
+    def write(self: Any, chunk: Any) -> Any:
+        written = original(self, chunk)
+        try:
+            exchange = getattr(self, OWN, None)
+            if exchange is not None and chunk and not self.stream.closed():
+                exchange.wrote(len(chunk))
+                if exchange.stream is not None:
+                    exchange.stream.sent(bytes(chunk))
+        except BaseException as error:
+            http.failed(error)
+        return written
+
+    return write
+
+
+def finishing(original: Any) -> Any:
+    """Wrapper of `HTTP1Connection._finish_request`: nothing is left to be written."""
+
+    def _finish_request(self: Any, future: Any) -> None:
+        try:
+            exchange = getattr(self, OWN, None)
+            if exchange is not None and not exchange.recorded:
+                if exchange.status == UPGRADED:
+                    exchange.disown()
+                else:
+                    stream = self.stream
+                    if stream is not None and stream.closed() and cut_short(self, future):
+                        exchange.gone = exchange.error is None
+                    exchange.sent_all()
+                    if not exchange.recorded:
+                        exchange.over(None)
+        except BaseException as error:
+            http.failed(error)
+        original(self, future)
+
+    return _finish_request
+
+
+def detaching(original: Any) -> Any:
+    """Wrapper of `HTTP1Connection.detach`: from here on it is no HTTP."""
+
+    def detach(self: Any) -> Any:
+        try:
+            exchange = getattr(self, OWN, None)
+            if exchange is not None and not exchange.recorded:
+                if exchange.status and exchange.status != UPGRADED:
+                    exchange.sent_all()
+                else:
+                    exchange.disown()
+        except BaseException as error:
+            http.failed(error)
+        return original(self)
+
+    return detach
+
+
+def closing(original: Any) -> Any:
+    """Wrapper of `HTTP1Connection.close`, which Tornado calls when it cannot go on."""
+
+    def close(self: Any) -> None:
+        try:
+            exchange = getattr(self, OWN, None)
+            if exchange is not None and not exchange.recorded:
+                refused(exchange, sys.exc_info()[1])
+        except BaseException as error:
+            http.failed(error)
+        original(self)
+
+    return close
+
+
+def closed(original: Any) -> Any:
+    """Wrapper of `HTTPServer.on_close`: the connection has ended, for whatever reason."""
+
+    def on_close(self: Any, server_conn: Any) -> None:
+        try:
+            exchange = getattr(server_conn.stream, OWN, None)
+            if exchange is not None and not exchange.recorded:
+                exchange.gone = exchange.error is None
+                exchange.over(None)
+        except BaseException as error:
+            http.failed(error)
+        original(self, server_conn)
+
+    return on_close
+
+
+def cut_short(connection: Any, written: Any) -> bool:
+    """Whether a connection was closed before all was written."""
+    missing = connection._expected_content_remaining != 0
+    return missing or (written is not None and written.exception() is not None)
+
+
+def streams(exchange: Exchange) -> None:
+    """The response is a stream of events: no longer a request that is being answered."""
+    exchange.inactive()
+    exchange.stream = EventStream(exchange.route, exchange.start)
+
+
+def broke(exchange: Exchange, error: BaseException, connection: Any) -> None:
+    """A handler has raised; or it has learnt so that its client is gone."""
+    closed = sys.modules["tornado.iostream"].StreamClosedError
+    if isinstance(error, closed) and connection.stream.closed():
+        exchange.gone = True
+    else:
+        exchange.error = error_type(error)
+
+
+def refused(exchange: Exchange, error: BaseException | None) -> None:
+    """Tornado gives up a request: one that is no HTTP gets a 400, what else failed no answer."""
+    name = type(error).__name__
+    if name == "HTTPInputError":
+        exchange.status = exchange.status or 400
+        exchange.sent_all()
+    else:
+        exchange.over(error.__context__ if error and name == "_QuietException" else error)

@@ -174,6 +174,45 @@ def by_aiohttp(ask: Ask) -> int:
     return asyncio.run(call())
 
 
+def by_tornado(ask: Ask, implementation: str = "simple_httpclient.SimpleAsyncHTTPClient") -> int:
+    """Tornado's own client in an event loop of its own."""
+    import tornado.httpclient
+    from tornado.util import import_object
+
+    async def parts(write: Any) -> None:
+        for part in ask.content or ():
+            await write(part)
+
+    async def call() -> int:
+        kind = import_object(f"tornado.{implementation}")
+        client = kind(force_instance=True)
+        whole = ask.body is None or isinstance(ask.body, bytes)
+        try:
+            answer = await client.fetch(
+                tornado.httpclient.HTTPRequest(
+                    ask.url,
+                    ask.method,
+                    body=ask.body if whole else None,
+                    body_producer=None if whole else parts,
+                    streaming_callback=(lambda _: None) if ask.stream else None,
+                    allow_nonstandard_methods=True,
+                    connect_timeout=ask.timeout,
+                    request_timeout=ask.timeout,
+                ),
+                raise_error=False,
+            )
+            return int(answer.code)
+        finally:
+            client.close()
+
+    return asyncio.run(call())
+
+
+def by_tornado_curl(ask: Ask) -> int:
+    """Tornado's client on libcurl."""
+    return by_tornado(ask, "curl_httpclient.CurlAsyncHTTPClient")
+
+
 async def parts_of(body: Iterable[bytes]) -> AsyncIterator[bytes]:
     """The parts of a body, asynchronously."""
     for part in body:
@@ -192,9 +231,14 @@ if importlib.util.find_spec("httpx2"):  # not beside the oldest versions
     CLIENTS |= {"httpx2": by_httpx2, "httpx2, async": by_async_httpx2}
 if importlib.util.find_spec("aiohttp"):
     CLIENTS["aiohttp"] = by_aiohttp
+if importlib.util.find_spec("tornado"):
+    CLIENTS["tornado"] = by_tornado
+    if importlib.util.find_spec("pycurl"):
+        CLIENTS["tornado, curl"] = by_tornado_curl
 
 CANNOT = {
     "http.client": {"follows redirects", "takes URLs"},
+    "tornado, curl": {"sends parts"},
 }
 """What a client's API does not have, whatever we count."""
 

@@ -22,6 +22,9 @@ FACTS = "monagent.facts"
 """On responses, and on errors without one: status or None, bytes sent and received (-1: not known),
 redirects followed within."""
 
+PARTS = "monagent.parts"
+"""On a connection of the simple client: lengths of what was written of a body without a length."""
+
 REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 # https://curl.se/libcurl/c/libcurl-errors.html
@@ -81,7 +84,7 @@ def fetching(original: Any) -> Any:
                 failed("tornado", ours)
             raise
         try:
-            future.add_done_callback(partial(done, calls, begun))
+            future.add_done_callback(partial(done, self, calls, begun))
         except BaseException as error:
             failed("tornado", error)
         return future
@@ -89,7 +92,7 @@ def fetching(original: Any) -> Any:
     return fetch
 
 
-def done(calls: Calls, begun: float, future: Any) -> None:
+def done(client: Any, calls: Calls, begun: float, future: Any) -> None:
     """The call is over."""
     try:
         now = perf_counter()
@@ -102,23 +105,25 @@ def done(calls: Calls, begun: float, future: Any) -> None:
         if response is None:
             broke(calls, now - begun, error)
         else:
-            answered(calls, now - begun, response, now)
+            answered(client, calls, now - begun, response)
     except BaseException as error:
         failed("tornado", error)
 
 
-def answered(calls: Calls, seconds: float, response: Any, now: float) -> None:
+def answered(client: Any, calls: Calls, seconds: float, response: Any) -> None:
     """The call has an answer."""
-    status, request = response.code, response.request
+    status, request, now = response.code, response.request, perf_counter()
     if status >= 400 or now > calls.look:
         calls.heard(status, response.headers, now)
     _, sent, received, redirects = response.__dict__.get(FACTS) or (None, -1, -1, 0)
     for _ in range(redirects):
         resent(calls.peer, "redirect")
-    if status in REDIRECTS and request.follow_redirects and "Location" in response.headers:
-        calls.failed_by("too_many_redirects", seconds)
-    else:
-        calls[status](seconds, uploaded(request, sent), received)
+    if status in REDIRECTS and "Location" in response.headers:
+        follows = request.follow_redirects
+        if client.defaults.get("follow_redirects") if follows is None else follows:
+            calls.failed_by("too_many_redirects", seconds)
+            return
+    calls[status](seconds, uploaded(request, sent), received)
 
 
 def uploaded(request: Any, counted: int) -> int:
@@ -160,6 +165,32 @@ def word_of(error: Any) -> str | None:
     return CURL.get(error.errno)
 
 
+def uploading(original: Any) -> Any:
+    """Wrapper of `_HTTPConnection._write_body` of the simple client."""
+
+    def _write_body(self: Any, start_read: bool) -> Any:
+        try:
+            if self.request.body is None and self.request.body_producer is not None:
+                count_parts(self)
+        except BaseException as error:
+            failed("tornado", error)
+        return original(self, start_read)
+
+    return _write_body
+
+
+def count_parts(client: Any) -> None:
+    """The application writes the body in parts, by this method of the connection."""
+    write = client.connection.write
+    parts = client.__dict__[PARTS] = []
+
+    def counted(chunk: bytes) -> Any:
+        parts.append(len(chunk))
+        return write(chunk)
+
+    client.connection.write = counted
+
+
 def counting(original: Any) -> Any:
     """Wrapper of `_HTTPConnection.data_received` of the simple client."""
 
@@ -180,12 +211,13 @@ def answering(original: Any) -> Any:
     def _run_callback(self: Any, response: Any) -> None:
         try:
             received = self.__dict__.get(FACTS, 0)
+            sent = sum(self.__dict__.get(PARTS, ())) if PARTS in self.__dict__ else -1
             if response.error is not None and not response._error_is_response_code:
                 response.error.__dict__[FACTS] = (self.code, -1, -1, 0)
             elif "X-Consumed-Content-Encoding" in response.headers:
-                response.__dict__[FACTS] = (None, -1, declared(response.headers), 0)
+                response.__dict__[FACTS] = (None, sent, declared(response.headers), 0)
             else:
-                response.__dict__[FACTS] = (None, -1, received, 0)
+                response.__dict__[FACTS] = (None, sent, received, 0)
         except BaseException as error:
             failed("tornado", error)
         original(self, response)
@@ -213,8 +245,8 @@ def told(pycurl: Any, curl: Any) -> None:
     callback = info["callback"]
     facts = (
         curl.getinfo(pycurl.HTTP_CODE) or None,
-        int(curl.getinfo(pycurl.SIZE_UPLOAD)),
-        int(curl.getinfo(pycurl.SIZE_DOWNLOAD)),
+        int(curl.getinfo(getattr(pycurl, "SIZE_UPLOAD_T", None) or pycurl.SIZE_UPLOAD)),
+        int(curl.getinfo(getattr(pycurl, "SIZE_DOWNLOAD_T", None) or pycurl.SIZE_DOWNLOAD)),
         int(curl.getinfo(pycurl.REDIRECT_COUNT)),
     )
 

@@ -131,6 +131,11 @@ def fetching(original: Any) -> Any:
     return _tornado_client.fetching(original)
 
 
+@replace("tornado.simple_httpclient", "_HTTPConnection._write_body")
+def uploading(original: Any) -> Any:
+    return _tornado_client.uploading(original)
+
+
 @replace("tornado.simple_httpclient", "_HTTPConnection.data_received")
 def counting(original: Any) -> Any:
     return _tornado_client.counting(original)

@@ -17,7 +17,6 @@ SERVERS = (
     "uvicorn",
     "uvicorn-h11",
     "hypercorn",
-    "hypercorn-trio",
     "granian",
     "gunicorn-uvicorn",
     "gunicorn-asgi",

@@ -88,7 +88,7 @@ def test_engines_by_the_thousand_leave_nothing_behind(numbers: Numbers) -> None:
 
     assert [ref() for ref in refs if ref() is not None] == []
     assert grown < 200_000
-    assert len(_pools._pools) == 0
+    assert len(_pools.POOLS) == 0
     assert _pools._names == {}
     assert sum(cells[0] for cells in numbers.series("db.client.connection.count").values()) == 0
     assert sum(cells[0] for cells in numbers.series("db.client.connection.max").values()) == 0

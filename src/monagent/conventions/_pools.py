@@ -7,6 +7,7 @@ each adds and takes back its own part. A pool that is collected takes everything
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
 from time import perf_counter
 from weakref import ref
 
@@ -14,6 +15,7 @@ from monagent import guard
 from monagent.conventions import database
 from monagent.conventions._sql import OTHER
 from monagent.metrics import cache, recording
+from monagent.metrics.fused import places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,19 +40,39 @@ class Name:
 
 
 class Cells:
-    """The recorders of one name."""
+    """Where one name's series are: the shard's `mem` and indices into it."""
 
-    __slots__ = ("idle", "overflow", "pending", "shard", "timeouts", "use", "used", "wait")
+    __slots__ = (
+        "idle",
+        "mem",
+        "overflow",
+        "pending",
+        "shard",
+        "timeouts",
+        "use",
+        "use_edges",
+        "used",
+        "wait",
+        "wait_edges",
+        "wait_short",
+    )
 
     def __init__(self, name: str) -> None:
         self.shard = recording().shard
-        self.used = database.CONNECTIONS.bind(name, "used")
-        self.idle = database.CONNECTIONS.bind(name, "idle")
-        self.overflow = database.OVERFLOW.bind(name)
-        self.pending = database.PENDING.bind(name)
         self.timeouts = database.TIMEOUTS.bind(name)
-        self.wait = database.WAIT.bind(name)
-        self.use = database.USE.bind(name)
+        self.mem, found, keep = places(
+            database.CONNECTIONS.bind(name, "used"),
+            database.CONNECTIONS.bind(name, "idle"),
+            database.OVERFLOW.bind(name),
+            database.PENDING.bind(name),
+            database.WAIT.bind(name),
+            database.USE.bind(name),
+        )
+        (self.used, _), (self.idle, _), (self.overflow, _), (self.pending, _), *histograms = found
+        (self.wait, self.wait_edges), (self.use, self.use_edges) = histograms
+        self.wait_short = self.wait_edges[0] if self.wait_edges else 0.0
+        if keep:
+            _cells[name] = self
 
 
 class Pool:
@@ -67,16 +89,16 @@ class Pool:
         "_used",
         "given_at",
         "name",
-        "out",
         "read",
         "system",
+        "text",
     )
 
     def __init__(self, pool: Any, system: str, name: Name, read: Read) -> None:
         self.system = system
         self.name = name
+        self.text = name.text
         self.read = read
-        self.out = 0
         self.given_at: dict[int, float] = {}
         key = id(pool)
         self._of = ref(pool, lambda _: _collected(key))
@@ -86,9 +108,15 @@ class Pool:
         self._turn = 0
         name.users += 1
 
+    # Each adds to its cells by itself: calls would cost twice as much. No call stands between
+    # mem[0] and the last write, see recorders.py.
+
     def asked(self) -> float:
         """Somebody asks for a connection; returns the time, for the three that follow."""
-        self._now().pending(1.0)
+        cells = self._cells
+        if cells is None or cells is not _cells.get(self.text) or cells.shard.pid != self._pid:
+            cells = self._now()
+        cells.mem[0][cells.pending] += 1.0
         return perf_counter()
 
     def given(self, asked: float, connection: int) -> None:
@@ -96,34 +124,43 @@ class Pool:
         now = perf_counter()
         cells = self._cells
         assert cells is not None
-        cells.pending(-1.0)
-        cells.wait(now - asked)
-        if connection not in self.given_at:
-            self.out += 1
+        seconds = now - asked
+        bucket = cells.wait + 1
+        if seconds > cells.wait_short:
+            bucket += bisect_left(cells.wait_edges, seconds)
+        view = cells.mem[0]
+        view[cells.pending] -= 1.0
+        view[cells.wait] += seconds
+        view[bucket] += 1.0
         self.given_at[connection] = now
         self._write(cells)
 
     def timed_out(self) -> None:
         """They got none in time."""
         cells = self._now()
-        cells.pending(-1.0)
+        cells.mem[0][cells.pending] -= 1.0
         cells.timeouts(1.0)
         self._write(cells)
 
     def refused(self, error: BaseException) -> None:
         """They got an error."""
         cells = self._now()
-        cells.pending(-1.0)
+        cells.mem[0][cells.pending] -= 1.0
         database.refused(self.system, error)
         self._write(cells)
 
-    def returned(self, connection: int) -> None:
-        """A connection came back, or left the pool for good."""
-        cells = self._now()
-        given = self.given_at.pop(connection, None)
+    def returned(self, given: float | None) -> None:
+        """A connection came back, or left the pool for good: that of `given_at`, taken out there
+        before others could have it."""
+        cells = self._cells
+        if cells is None or cells is not _cells.get(self.text) or cells.shard.pid != self._pid:
+            cells = self._now()
         if given is not None:
-            self.out -= 1
-            cells.use(perf_counter() - given)
+            seconds = perf_counter() - given
+            bucket = cells.use + 1 + bisect_left(cells.use_edges, seconds)
+            view = cells.mem[0]
+            view[cells.use] += seconds
+            view[bucket] += 1.0
         self._write(cells)
 
     def changed(self) -> None:
@@ -140,11 +177,8 @@ class Pool:
             _names.pop(self.name.text, None)
 
     def _now(self) -> Cells:
-        """The recorders. After a fork they are at 0, and so is what was written."""
-        text = self.name.text
-        cells = _cells.get(text)
-        if cells is None:
-            cells = _cells[text] = Cells(text)
+        """The cells. After a fork they are at 0, and so is what was written."""
+        cells = _cells.get(self.text) or Cells(self.text)
         pid = cells.shard.pid
         if cells is not self._cells or pid != self._pid:
             self._cells = cells
@@ -159,21 +193,23 @@ class Pool:
         a reading may write old news last; it sees that another came meanwhile, and reads again.
         """
         turn = self._turn = self._turn + 1
+        mem = cells.mem
         while True:
             pool = self._of()
-            used, idle, overflow, most = (0, 0, 0, 0) if pool is None else self.read(pool, self.out)
-            more, self._used = used - self._used, used
-            if more:
-                cells.used(more)
-            more, self._idle = idle - self._idle, idle
-            if more:
-                cells.idle(more)
-            more, self._overflow = overflow - self._overflow, overflow
-            if more:
-                cells.overflow(more)
-            more, self._most = most - self._most, most
-            if more:
-                database.MOST.bind(self.name.text)(more)
+            out = len(self.given_at)
+            used, idle, overflow, most = (0, 0, 0, 0) if pool is None else self.read(pool, out)
+            if used != self._used:
+                more, self._used = used - self._used, used
+                mem[0][cells.used] += more
+            if idle != self._idle:
+                more, self._idle = idle - self._idle, idle
+                mem[0][cells.idle] += more
+            if overflow != self._overflow:
+                more, self._overflow = overflow - self._overflow, overflow
+                mem[0][cells.overflow] += more
+            if most != self._most:
+                more, self._most = most - self._most, most
+                database.MOST.bind(self.text)(more)
             if turn == self._turn:
                 return
             turn = self._turn
@@ -182,7 +218,7 @@ class Pool:
 def watched(pool: Any, system: str, name: Name, read: Read) -> Pool:
     """Begin to record a pool; what is known of it already is written at once."""
     made = Pool(pool, system, name, read)
-    kept = _pools.setdefault(id(pool), made)
+    kept = POOLS.setdefault(id(pool), made)
     if kept is not made:  # Another thread was first.
         made.dropped()
         return kept
@@ -192,7 +228,7 @@ def watched(pool: Any, system: str, name: Name, read: Read) -> Pool:
 
 def of(pool: Any) -> Pool | None:
     """What is recorded of a pool, None when nobody has begun."""
-    return _pools.get(id(pool))
+    return POOLS.get(id(pool))
 
 
 def take_name(base: str) -> Name:
@@ -214,14 +250,16 @@ def _collected(key: int) -> None:
     if sys.is_finalizing():  # The process ends, and its figures with it.
         return
     try:
-        pool = _pools.pop(key, None)
+        pool = POOLS.pop(key, None)
         if pool is not None:
             pool.dropped()
     except BaseException as error:
         guard.failed("database", error)
 
 
-_pools: dict[int, Pool] = {}
+POOLS: dict[int, Pool] = {}
+"""By the id of the library's object."""
+
 _names: dict[str, Name] = {}
 _texts: set[str] = set()
 _shared = Name(OTHER)

@@ -130,18 +130,17 @@ def _reader(pool: Any) -> _pools.Read:
         ("AssertionPool", _assertion_pool),
     ):
         if isinstance(pool, getattr(impl, kind)):
-            return read
+            asyncio = read is _queue_pool and not hasattr(pool._pool, "queue")
+            return _asyncio_queue_pool if asyncio else read
     return _other_pool
 
 
-def _queue_pool(pool: Any, _: int) -> tuple[int, int, int, int]:
+def _queue_pool(pool: Any, _: int, idle: int = -1) -> tuple[int, int, int, int]:
     # As in checkedin(), checkedout() and overflow(), without their calls. An engine that is
     # disposed of while connections are out goes below zero by them; nobody else may.
     queue = pool._pool
-    try:
+    if idle < 0:
         idle = len(queue.queue)
-    except AttributeError:  # that of an asyncio pool
-        idle = queue.qsize()
     size = queue.maxsize
     overflow = pool._overflow
     most = pool._max_overflow
@@ -152,6 +151,15 @@ def _queue_pool(pool: Any, _: int) -> tuple[int, int, int, int]:
         overflow if overflow > 0 and size else 0,
         size + most if most >= 0 else 0,
     )
+
+
+def _asyncio_queue_pool(pool: Any, out: int) -> tuple[int, int, int, int]:
+    queue = pool._pool
+    try:
+        idle = len(queue._queue._queue)
+    except AttributeError:
+        idle = queue.qsize()
+    return _queue_pool(pool, out, idle)
 
 
 def _singleton_thread_pool(pool: Any, out: int) -> tuple[int, int, int, int]:

@@ -60,7 +60,7 @@ def returned(call: Call) -> Observed:
     # Before the call: at its end another caller may have the same connection.
     connection = call.argument(0, "conn")
     if getattr(connection, "_pool", None) is call.instance:
-        pool.returned(id(connection))
+        pool.returned(pool.given_at.pop(id(connection), None))
     try:
         yield
     finally:

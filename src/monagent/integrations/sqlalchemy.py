@@ -115,13 +115,17 @@ def dispose(original: Any) -> Any:
 
 @replace("sqlalchemy.pool.base", "_ConnectionFairy._checkout")
 def checkout(original: Any) -> Any:
+    pools = _pools.POOLS
+
     def _checkout(cls: Any, pool: Any, threadconns: Any = None, fairy: Any = None) -> Any:
         if fairy is not None:  # a thread's connection, checked out once more
             return original(cls, pool, threadconns, fairy)
+        cover = None
         try:
-            watched = _pools.of(pool) or facts.watched(pool)
+            watched = pools.get(id(pool)) or facts.watched(pool)
             asked = watched.asked()
-            cover = database.Cover()  # Last: one that was left on would silence all drivers.
+            if pool._pre_ping or pool.dispatch.checkout:
+                cover = database.Cover()  # Last: one that was left on would silence all drivers.
         except BaseException as error:
             failed(NAME, error)
             return original(cls, pool, threadconns, fairy)
@@ -129,7 +133,8 @@ def checkout(original: Any) -> Any:
             fairy = original(cls, pool, threadconns, fairy)
         except BaseException as error:
             try:
-                cover.mark.clear()
+                if cover is not None:
+                    cover.mark.clear()
                 if facts.is_timeout(error):
                     watched.timed_out()
                 else:
@@ -138,7 +143,8 @@ def checkout(original: Any) -> Any:
                 failed(NAME, ours)
             raise
         try:
-            cover.mark.clear()
+            if cover is not None:
+                cover.mark.clear()
             watched.given(asked, id(fairy._connection_record))
         except BaseException as error:
             failed(NAME, error)
@@ -147,16 +153,31 @@ def checkout(original: Any) -> Any:
     return _checkout
 
 
+@replace("sqlalchemy.pool.base", "_ConnectionRecord._ConnectionRecord__connect")
+def connecting(original: Any) -> Any:
+    """What is sent to a new connection, by SQLAlchemy and by the program's listeners."""
+    return database.covering(original)
+
+
 @replace("sqlalchemy.pool.base", "_ConnectionRecord.checkin")
 def checkin(original: Any) -> Any:
+    pools = _pools.POOLS
+
     def checkin(self: Any, *args: Any, **kwargs: Any) -> Any:
+        watched = given = None
         try:
-            return original(self, *args, **kwargs)
+            watched = pools.get(id(self._ConnectionRecord__pool))
+            if watched is not None:
+                given = watched.given_at.pop(id(self), None)
+        except BaseException as error:
+            failed(NAME, error)
+        try:
+            # Without arguments, as nearly always, to hand them on costs as much as the rest.
+            return original(self, *args, **kwargs) if args or kwargs else original(self)
         finally:
             try:
-                watched = _pools.of(self._ConnectionRecord__pool)
                 if watched is not None:
-                    watched.returned(id(self))
+                    watched.returned(given)
             except BaseException as error:
                 failed(NAME, error)
 
@@ -173,7 +194,7 @@ def detach(original: Any) -> Any:
             try:
                 watched = _pools.of(self._pool)
                 if watched is not None and record is not None:
-                    watched.returned(id(record))
+                    watched.returned(watched.given_at.pop(id(record), None))
             except BaseException as error:
                 failed(NAME, error)
 

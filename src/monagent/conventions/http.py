@@ -25,6 +25,7 @@ METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
 )
 FRAMEWORKS = frozenset(("aiohttp", "django", "fastapi", "flask", "starlette", "tornado"))
+FRAMEWORKS |= {"bottle", "connexion", "falcon", "pyramid"}
 """Switching one of these off leaves its applications alone under every server."""
 
 OTHER = "_OTHER"

@@ -6,13 +6,12 @@ from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.conventions.http import error_type
 from monagent.instrument import Library, replace
+from monagent.integrations._mounts import dispatched
 from monagent.integrations._wsgi import measured_method
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-    from monagent.conventions._exchange import Exchange
 
 LIBRARY = Library(
     "flask",
@@ -57,13 +56,6 @@ def exception(original: Any) -> Any:
         return original(self, *args, **kwargs)
 
     return handle_exception
-
-
-def dispatched(exchange: Exchange, environ: dict[str, Any]) -> None:
-    """A dispatcher has put its mount point behind what SCRIPT_NAME was."""
-    mount = environ.get("SCRIPT_NAME", "").removeprefix(exchange.script or "")
-    exchange.script = None
-    exchange.mounted(mount)
 
 
 def raised(arguments: tuple[Any, ...]) -> None:

@@ -50,7 +50,9 @@ def route(original: Any) -> Any:
 def mount(original: Any) -> Any:
     async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
         try:
-            scope[KEY].mounted(self.path)
+            # A router mounted at the root says the whole route, or that there is none.
+            if self.path or not hasattr(self.app, "routes"):
+                scope[KEY].mounted(self.path)
         except (KeyError, AttributeError, TypeError):
             pass  # Nobody measures, or a custom route has no path.
         except BaseException as error:

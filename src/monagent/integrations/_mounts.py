@@ -1,0 +1,16 @@
+"""WSGI applications behind a dispatcher: its mount point, without what a proxy has put before it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from monagent.conventions._exchange import Exchange
+
+
+def dispatched(exchange: Exchange, environ: dict[str, Any]) -> None:
+    """A dispatcher has put its mount point behind what SCRIPT_NAME was (`exchange.script`)."""
+    mount = environ.get("SCRIPT_NAME", "").removeprefix(exchange.script or "")
+    exchange.script = None
+    exchange.mounted(mount)

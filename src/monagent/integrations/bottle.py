@@ -1,0 +1,86 @@
+"""Bottle: every request of an application, by the rule that took it."""
+
+from __future__ import annotations
+
+from monagent.conventions import http
+from monagent.conventions._exchange import KEY
+from monagent.conventions.http import error_type
+from monagent.instrument import Library, replace
+from monagent.integrations._mounts import dispatched
+from monagent.integrations._wsgi import measured_method
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from monagent.conventions._exchange import Exchange
+
+LIBRARY = Library(
+    "bottle",
+    versions=">=0.12.19",
+    records=("http", "realtime"),
+    covers="requests and event streams of applications, by rule with the prefixes of mounts",
+)
+
+
+@replace("bottle", "Bottle.__call__")
+def application(original: Any) -> Any:
+    return measured_method(original)
+
+
+@replace("bottle", "Router.match")
+def match(original: Any) -> Any:
+    def match(self: Any, environ: Any) -> Any:
+        found = original(self, environ)
+        try:
+            exchange = environ[KEY]
+            if exchange.script is not None:
+                dispatched(exchange, environ)
+            taken(exchange, found[0])
+        except (KeyError, AttributeError):
+            pass  # Nobody measures, or the target is no route of an application.
+        except BaseException as error:
+            http.failed(error)
+        return found
+
+    return match
+
+
+# An exception in a view, also in the first step of a generator, becomes one of these.
+@replace("bottle", "HTTPError.__init__")
+def error(original: Any) -> Any:
+    def __init__(
+        self: Any,
+        status: Any = None,
+        body: Any = None,
+        exception: Any = None,
+        *args: Any,
+        **kwargs: Any,
+    ) -> None:
+        original(self, status, body, exception, *args, **kwargs)
+        try:
+            if isinstance(exception, BaseException) and self.status_code >= 500:
+                raised(exception)
+        except BaseException as ours:
+            http.failed(ours)
+
+    return __init__
+
+
+def taken(exchange: Exchange, route: Any) -> None:
+    """A route has taken the request; that of a mount hands it on."""
+    mount = route.config.get("mountpoint.prefix")
+    if mount:
+        exchange.mounted("/" + mount.strip("/"))
+    else:
+        exchange.route = exchange.prefix + route.rule
+
+
+def raised(exception: BaseException) -> None:
+    """A view has raised; Bottle makes a 500 of it."""
+    import bottle  # Imported already, it is running.
+
+    environ = bottle.request.environ
+    exchange = environ.get(KEY) if environ else None
+    if exchange is not None:
+        exchange.error = error_type(exception)

@@ -6,8 +6,10 @@ the route, and it records itself once, when its last byte is gone.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from time import perf_counter
 
+from monagent.conventions import http
 from monagent.conventions.http import (
     ACTIVE,
     CLIENT_CLOSED,
@@ -23,29 +25,41 @@ from monagent.conventions.http import (
     UNMATCHED,
     error_type,
 )
-from monagent.metrics import cache
 from monagent.metrics.pulse import due, pulse
-from monagent.metrics.recorders import together
+from monagent.metrics.recorders import cells_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
     from monagent.conventions.realtime import EventStream
     from monagent.metrics.recorders import Recorder
 
-    Labels = tuple[str, str, str, int, str | None]
+    Ender = Callable[["Exchange", float], None]
 
 KEY = "monagent.exchange"
 """Under this key a request's `Exchange` lies in the ASGI scope and in the WSGI environ."""
 
-arrivals: dict[tuple[str, str], tuple[str, str, Recorder]] = cache()
-"""Of known methods and schemes, for `arrived`."""
+_MOST_ENDERS = 20_000
 
-recorders: dict[Labels, Callable[[float, float, float, float], None]] = cache()
-"""Of label sets that were met, for `recorder`."""
 
-_MOST_RECORDERS = 20_000
+class Arrival:
+    """What requests of one method and scheme have in common.
+
+    Attributes:
+        method, scheme: as labels.
+        add: adds to the active requests.
+        enders: by route and status, and the error if there was one: see `_ender`.
+    """
+
+    __slots__ = ("add", "enders", "method", "scheme")
+
+    def __init__(self, method: str, scheme: str) -> None:
+        self.method = method
+        self.scheme = scheme
+        self.add: Recorder = ACTIVE.bind(method, scheme)
+        self.enders: dict[tuple[object, ...], Ender] = {}
 
 
 class Exchange:
@@ -55,29 +69,49 @@ class Exchange:
     routers inside.
 
     Attributes:
+        arrival: method and scheme, and what such requests share.
         active: takes the request off the active ones; None once that is done.
-        arrival: method and scheme as labels, and what adds to the active requests.
         start, first, end: perf_counter at the arrival, the body's first byte and its last; or 0.
         gone: the client left before the end.
         stream: the response is a stream of events, no answer.
         script: SCRIPT_NAME in front of a WSGI dispatcher, until a route is found.
     """
 
-    prefix = ""
-    route = UNMATCHED
+    __slots__ = (
+        "__dict__",
+        "active",
+        "arrival",
+        "end",
+        "error",
+        "first",
+        "gone",
+        "prefix",
+        "received",
+        "recorded",
+        "route",
+        "sent",
+        "start",
+        "status",
+        "stream",
+    )
+    arrival: Arrival
     script: str | None = None
-    error: str | None = None
-    active: Recorder | None = None
-    recorded = False
-    start = first = end = 0.0
-    status = received = sent = 0
-    gone = False
-    stream: EventStream | None = None
+
+    # `_asgi` and `_wsgi` write this out, since a call costs more than all of it.
+    def __init__(self) -> None:
+        self.prefix = ""
+        self.route = UNMATCHED
+        self.active: Recorder | None = None
+        self.stream: EventStream | None = None
+        self.error: str | None = None
+        self.recorded = self.gone = False
+        self.start = self.first = self.end = 0.0
+        self.status = self.received = self.sent = 0
 
     def begin(self, method: str, scheme: str) -> None:
         """The request has arrived."""
         self.arrival = arrived(method, scheme)
-        self.active = self.arrival[2]
+        self.active = self.arrival.add
         self.active(1.0)
         self.start = perf_counter()
 
@@ -101,22 +135,20 @@ class Exchange:
 
         A 5xx waits for `over`, since the exception behind it comes last.
         """
-        end = self.end = perf_counter()
-        status, active = self.status, self.active
-        if active is not None:
-            self.active = None
-            active(-1.0)
-        if self.gone or self.stream is not None:
+        if self.active is not None and self.stream is None and not self.gone and not self.error:
+            try:
+                end = self.arrival.enders[self.route, self.status]
+            except KeyError:
+                pass
+            else:
+                end(self, 1.0)
+                return
+        if self.end:
+            return
+        self.end = perf_counter()
+        self.inactive()
+        if self.gone or self.stream is not None or 0 < self.status < 500:
             self.record()
-        elif 0 < status < 500:
-            self.recorded = True
-            method, scheme, _ = self.arrival
-            record = recorder((method, scheme, self.route, status, self.error))
-            start, first = self.start, self.first
-            seconds = end - start
-            record(seconds, self.received, self.sent, first - start if first else seconds)
-            if end > due[0]:
-                pulse(end)
 
     def over(self, error: BaseException | None) -> None:
         """The application is through with the request, by an exception or without."""
@@ -145,8 +177,7 @@ class Exchange:
     def record(self) -> None:
         """Add it to the numbers."""
         self.recorded = True
-        status, error, end = self.status, self.error, self.end
-        method, scheme, _ = self.arrival
+        status, error = self.status, self.error
         if self.gone:
             status, error = status or CLIENT_CLOSED, CLIENT_DISCONNECTED
         elif status >= 500 or not status:
@@ -155,65 +186,124 @@ class Exchange:
         if self.stream is not None:
             self.stream.ended(error)
             return
-        record = recorder((method, scheme, self.route, status, error))
-        seconds = end - self.start
-        record(
-            seconds, self.received, self.sent, self.first - self.start if self.first else seconds
-        )
-        if end > due[0]:
-            pulse(end)
+        key = (self.route, status) if error is None else (self.route, status, error)
+        end = self.arrival.enders.get(key) or _ender(self.arrival, self.route, status, error)
+        end(self, 0.0)
 
 
-def arrived(method: str, scheme: str) -> tuple[str, str, Recorder]:
-    """Method and scheme as labels, and what adds to the active requests of these."""
-    try:
-        return arrivals[method, scheme]
-    except KeyError:
-        return _arrival(method, scheme)
-
-
-def recorder(labels: Labels) -> Callable[[float, float, float, float], None]:
-    """What records a request: seconds, bytes received and sent, seconds to the first byte.
-
-    The last is the first value itself, the same object, where the body came in one piece.
-    """
-    try:
-        return recorders[labels]
-    except KeyError:
-        return _bind(labels)
-
-
-def _arrival(method: str, scheme: str) -> tuple[str, str, Recorder]:
+def arrived(method: str, scheme: str) -> Arrival:
+    """What requests of this method and scheme share."""
     if method not in METHODS:
         method = OTHER
     if scheme not in ("http", "https"):
         scheme = OTHER
-    key = (method, scheme)
-    if key not in arrivals:
-        arrivals[key] = (method, scheme, ACTIVE.bind(method, scheme))
-    return arrivals[key]
+    found: Arrival | None = http.arrivals.get((method, scheme))
+    if found is None:
+        found = Arrival(method, scheme)
+        if not http.broken:
+            http.arrivals[method, scheme] = found
+    return found
 
 
-def _bind(labels: Labels) -> Callable[[float, float, float, float], None]:
-    record = together(
+def _ender(arrival: Arrival, route: str, status: int, error: str | None) -> Ender:
+    """What ends a request of these labels: records all that it knows of itself, its end if it has
+    none yet, and takes it off the active ones (1.0) unless it is off already (0.0).
+    """
+    labels = (arrival.method, arrival.scheme, route, status, error)
+    recorders = (
+        arrival.add,
         DURATION.bind(*labels),
+        FIRST_BYTE.bind(*labels),
         REQUEST_SIZE.bind(*labels),
         RESPONSE_SIZE.bind(*labels),
-        FIRST_BYTE.bind(*labels),
     )
-    if labels[0] == "HEAD" or labels[3] in NO_BODY:
-        record = _without_body(record)
-    if len(recorders) < _MOST_RECORDERS:
-        recorders[labels] = record
-    return record
+    places = [cells_of(recorder) for recorder in recorders]
+    end = _apart(*recorders) if None in places else _fused(*places)
+    if arrival.method == "HEAD" or status in NO_BODY:
+        end = _without_body(end)
+    if len(arrival.enders) < _MOST_ENDERS:
+        arrival.enders[labels[2:] if error else labels[2:4]] = end
+    return end
 
 
-def _without_body(
-    record: Callable[[float, float, float, float], None],
-) -> Callable[[float, float, float, float], None]:
+def _fused(active: Any, duration: Any, first_byte: Any, request: Any, response: Any) -> Ender:
+    """One function for all cells: each call that it saves costs more than an addition."""
+    mem, a, _ = active
+    _, d, edges = duration
+    _, f, f_edges = first_byte
+    _, q, q_edges = request
+    _, r, r_edges = response
+    d1, f1, q1, r1 = d + 1, f + 1, q + 1, r + 1
+    fast = edges[0] if edges and edges == f_edges else -1.0
+    small = r_edges[0] if r_edges else -1.0
+
+    # Most answers are fast, small and in one piece: they get by without a search. No call stands
+    # between mem[0] and the last write, see metrics/recorders.py.
+    def end(exchange: Exchange, active: float) -> None:
+        exchange.recorded = True
+        exchange.active = None
+        start, now = exchange.start, exchange.end
+        if not now:
+            now = exchange.end = perf_counter()
+        seconds = to_first = now - start
+        if exchange.first:
+            to_first = exchange.first - start
+        if seconds <= fast:
+            bucket, first_bucket = d1, f1
+        else:
+            bucket = d1 + bisect_left(edges, seconds)
+            first_bucket = f1 + bisect_left(f_edges, to_first)
+        sent = exchange.sent
+        sent_bucket = r1 if sent <= small else r1 + bisect_left(r_edges, sent)
+        received = exchange.received
+        if received:
+            received_bucket = q1 + bisect_left(q_edges, received)
+            view = mem[0]
+            view[q] += received
+            view[received_bucket] += 1.0
+        else:
+            view = mem[0]
+            view[q1] += 1.0
+        view[a] -= active
+        view[d] += seconds
+        view[bucket] += 1.0
+        view[f] += to_first
+        view[first_bucket] += 1.0
+        view[r] += sent
+        view[sent_bucket] += 1.0
+        if now > due[0]:
+            pulse(now)
+
+    return end
+
+
+def _apart(
+    active: Recorder,
+    duration: Recorder,
+    first_byte: Recorder,
+    request: Recorder,
+    response: Recorder,
+) -> Ender:
+    """While a series is still being made."""
+
+    def end(exchange: Exchange, was_active: float) -> None:
+        exchange.end = now = exchange.end or perf_counter()
+        exchange.recorded = True
+        exchange.active = None
+        active(-was_active)
+        duration(now - exchange.start)
+        first_byte((exchange.first or now) - exchange.start)
+        request(exchange.received)
+        response(exchange.sent)
+
+    return end
+
+
+def _without_body(end: Ender) -> Ender:
     """Servers drop the body that an application gives for such a request."""
 
-    def record_empty(seconds: float, received: float, _: float, first: float) -> None:
-        record(seconds, received, 0, first)
+    def end_without_body(exchange: Exchange, active: float) -> None:
+        exchange.sent = 0
+        end(exchange, active)
 
-    return record_empty
+    return end_without_body

@@ -8,11 +8,12 @@ from __future__ import annotations
 from time import time
 
 from monagent import guard, settings
-from monagent.metrics import Histogram, UpDownCounter
+from monagent.metrics import Histogram, UpDownCounter, cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Any
 
 
 EDGES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.5, 1.0, 2.0, 2.5, 5.0, 10.0)
@@ -91,6 +92,10 @@ QUEUE = Histogram(
 _alone: dict[type | None, object] = {}
 """By class, whether its instances are left alone; under None the settings that say so."""
 
+arrivals: dict[tuple[str, str], Any] = cache()
+"""By method and scheme what such requests share (`_exchange.Arrival`); stays empty when `broken`,
+so that only requests that are not found in here need to ask."""
+
 broken = False
 """Measuring requests failed too often and is switched off."""
 
@@ -167,3 +172,5 @@ def failed(error: BaseException) -> None:
     global broken
     guard.failed("http", error)
     broken = guard.off("http")
+    if broken:
+        arrivals.clear()

@@ -8,21 +8,21 @@ https://asgi.readthedocs.io/en/latest/specs/www.html
 from __future__ import annotations
 
 import os
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from time import perf_counter
 
 from monagent.conventions import _exchange, http
 from monagent.conventions._exchange import KEY, Exchange
+from monagent.conventions.http import UNMATCHED
 from monagent.conventions.realtime import EventStream
 from monagent.integrations import _websocket
-from monagent.metrics.pulse import due, pulse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, MutableMapping
     from typing import Any
 
-    from monagent.metrics.recorders import Recorder
+    from monagent.conventions._exchange import Arrival
 
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
@@ -38,11 +38,15 @@ LENGTH = b"content-length"
 QUEUE_HEADERS = frozenset((b"x-request-start", b"x-queue-start"))
 no_queue = QUEUE_HEADERS.isdisjoint
 
+FRESH, STREAMING, LAST = 0, 1, 2
+"""Of a response's body: nothing sent, a part sent, the last part on its way."""
 
-gone: list[str] = []
-"""Whose attribute tells that the client has left: ["send", "disconnected"] when it is one of the
-object whose method the server's `send` is. Servers drop what is sent then without telling the
-application. Set by the integration of the server that this process runs."""
+BODY = frozenset(
+    f"http.response.{part}" for part in ("body", "pathsend", "zerocopysend", "trailers")
+)
+
+gone: list[Callable[[Request], object]] = []
+"""Says of a request whether its client has left; see `tells_who_left`."""
 
 _own: set[Any] = set()  # what `measured_method` has made for frameworks
 
@@ -62,141 +66,220 @@ def framework(original: Any) -> Any:
     return made
 
 
+def tells_who_left(method: str, attribute: str) -> None:
+    """The server that this process runs tells by an attribute of the object whose method its `send`
+    or `receive` is that the client has left. It drops what is sent then without a word."""
+    gone[:] = [attrgetter(f"{method}.__self__.{attribute}")]
+
+
 def measured_method(original: Any) -> Any:
     """A `__call__(self, scope, receive, send)` that does what `original` does, and is recorded."""
+    arrivals, new = http.arrivals, object.__new__
+    around_socket = _websocket.around
     excluded = http.excluder()
     some_off = http.some_off()
-    around_socket = _websocket.around
-    arrivals, recorders = _exchange.arrivals, _exchange.recorders
 
-    # Every request passes here: written out, with its state in local variables. An instruction of
-    # Python's costs 12 ns among all that a request runs; these are 350 of them.
+    # Every request passes here: written out, with an eye on each instruction of Python's.
     async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
-        exchange = socket = None
+        arrival = request = socket = None
         try:
-            kind = scope["type"]
-            if KEY in scope or kind == "lifespan" or http.broken:
-                pass
-            elif some_off and http.left_alone(self):
-                scope[KEY] = Exchange()
-            elif kind == "http":
-                if not no_queue(map(first_of, scope["headers"])):
-                    queued(scope["headers"])
-                exchange = scope[KEY] = Exchange()
-                if excluded is not None and left_out(excluded, scope):
-                    exchange = None
-                else:
-                    try:
-                        method, scheme, add = arrivals[scope["method"], scope["scheme"]]
-                    except KeyError:
-                        method, scheme, add = first_of_its_kind(scope)
-                    add(1.0)
-                    exchange.active = add
-            elif kind == "websocket":
-                socket = _websocket.Socket(scope)
+            if KEY not in scope:
+                arrival = arrivals[scope["method"], scope["scheme"]]
+        except KeyError:
+            try:
+                arrival, socket = not_met(scope)
+            except BaseException as error:
+                http.failed(error)
         except BaseException as error:
-            exchange = None
             http.failed(error)
-        if socket is not None:
+        if arrival is None:
+            if socket is None:
+                return await original(self, scope, receive, send)
             return await around_socket(original, self, socket, scope, receive, send)
-        if exchange is None:
-            return await original(self, scope, receive, send)
-
-        status = size = sent = 0
-        first = end = 0.0
-        left = trailers = last = False
-        stream: EventStream | None = None
-
-        async def counting_receive() -> Message:
-            nonlocal size, left
-            message = await receive()
-            try:
-                kind = message["type"]
-                if kind == "http.request":
-                    size += len(message.get("body") or b"")
-                elif kind == "http.disconnect" and not last:
-                    left = True
-            except BaseException as error:
-                http.failed(error)
-            return message
-
-        async def counting_send(message: Message) -> None:
-            nonlocal status, sent, first, end, left, trailers, stream, last
-            try:
-                kind = message["type"]
-                if kind == "http.response.body":
-                    if "body" in message:
-                        body = message["body"]
-                        sent += len(body)
-                        if stream is not None:
-                            stream.sent(bytes(body))
-                    if "more_body" not in message or not message["more_body"]:
-                        last = not trailers
-                    elif not first:
-                        first = perf_counter()
-                elif kind == "http.response.start":
-                    if gone and has_left(receive, send):
-                        left = True
-                    if not left:
-                        status = message["status"]
-                    if "trailers" in message:
-                        trailers = message["trailers"]
-                    headers = message.get("headers")
-                    # Starlette says the length first; what has one is no stream of events.
-                    if headers and (type(headers) is not list or headers[0][0] != LENGTH):
-                        stream = event_stream(exchange, headers, start)
-                else:
-                    bytes_sent, last = extension(kind, message, trailers)
-                    sent += bytes_sent
-            except BaseException as error:
-                http.failed(error)
-            try:
-                await send(message)
-            except OSError:
-                left = True
-                raise
-            if last and not end:
-                try:
-                    end = perf_counter()
-                    if exchange.active is not None:
-                        exchange.active = None
-                        add(-1.0)
-                        if status < 500 and not left:
-                            exchange.recorded = True
-                            try:
-                                record = recorders[method, scheme, exchange.route, status, None]
-                            except KeyError:
-                                labels = (method, scheme, exchange.route, status, None)
-                                record = _exchange.recorder(labels)
-                            seconds = end - start
-                            record(seconds, size, sent, first - start if first else seconds)
-                            if end > due[0]:
-                                pulse(end)
-                except BaseException as error:
-                    http.failed(error)
-
-        start = perf_counter()
-        broken: BaseException | None = None
         try:
-            return await original(self, scope, counting_receive, counting_send)
-        except BaseException as raised:
-            broken = raised
+            if not no_queue(map(first_of, scope["headers"])):
+                queued(scope["headers"])
+            # As Exchange.__init__ does.
+            request = scope[KEY] = new(Request)
+            request.arrival = arrival
+            request.receive = receive
+            request.send = send
+            request.prefix = ""
+            request.route = UNMATCHED
+            request.stream = request.error = None
+            request.recorded = request.gone = False
+            request.stage = request.status = request.received = request.sent = 0
+            request.first = request.end = 0.0
+            add = request.active = arrival.add
+            add(1.0)
+            request.start = perf_counter()
+        except BaseException as error:
+            request = None
+            http.failed(error)
+        if request is None:
+            return await original(self, scope, receive, send)
+        try:
+            result = await original(self, scope, request.receiving, request.sending)
+        except BaseException as error:
+            try:
+                scope.pop(KEY, None)
+                over(request, error)
+            except BaseException as ours:
+                http.failed(ours)
             raise
-        finally:
-            if not exchange.recorded:
-                try:
-                    if gone and not end and has_left(receive, send):
-                        left = True
-                    exchange.arrival = (method, scheme, add)
-                    exchange.start, exchange.first, exchange.end = start, first, end
-                    exchange.received, exchange.sent = size, sent
-                    exchange.status, exchange.gone, exchange.stream = status, left, stream
-                    exchange.over(broken)
-                except BaseException as ours:
-                    http.failed(ours)
-                broken = None  # no circle of frame and traceback
+        try:
+            scope.pop(
+                KEY, None
+            )  # The server's object holds the scope, and the request that object.
+            if not request.recorded:
+                over(request, None)
+        except BaseException as error:
+            http.failed(error)
+        return result
+
+    return choosing(__call__, excluded, some_off) if excluded or some_off else __call__
+
+
+def choosing(call: Any, excluded: Excluded | None, some_off: bool) -> Any:
+    """A `__call__` in front of `call` that leaves out what settings leave out."""
+
+    async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+        try:
+            if KEY in scope or scope["type"] == "lifespan":
+                pass
+            elif (some_off and http.left_alone(self)) or (
+                excluded is not None and scope["type"] == "http" and left_out(excluded, scope)
+            ):
+                scope[KEY] = Exchange()
+        except BaseException as error:
+            http.failed(error)
+        return await call(self, scope, receive, send)
 
     return __call__
+
+
+class Request(Exchange):
+    """A request over ASGI: stands between the application and what the server gave it.
+
+    Attributes:
+        receive, send: the server's.
+        stage: FRESH, STREAMING or LAST.
+        trailers: they follow the body.
+    """
+
+    __slots__ = ("receive", "send", "stage")
+    receive: Receive
+    send: Send
+    stage: int
+    trailers = False
+
+    async def receiving(self) -> Message:
+        """The application's `receive`."""
+        message = await self.receive()
+        try:
+            kind = message["type"]
+            if kind == "http.request":
+                self.received += len(message.get("body") or b"")
+            elif kind == "http.disconnect" and self.stage != LAST:
+                self.gone = True
+        except BaseException as error:
+            http.failed(error)
+        return message
+
+    # No coroutine of ours where the server's own will do.
+    def sending(self, message: Message) -> Awaitable[None]:
+        """The application's `send`."""
+        try:
+            kind = message["type"]
+            if kind == "http.response.start":
+                # Starlette says the length first; what has one is no stream of events.
+                if message["headers"][0][0] != LENGTH or "trailers" in message:
+                    self.starting(message)
+                if gone and gone[0](self):
+                    self.gone = True
+                if not self.gone:  # Else nobody gets to know it.
+                    self.status = message["status"]
+            elif (
+                kind == "http.response.body"
+                and not self.stage
+                and ("more_body" not in message or not message["more_body"])
+                and not self.trailers
+            ):
+                self.sent = len(message["body"])
+                self.stage = LAST
+            else:
+                self.continuing(kind, message)
+        except (LookupError, TypeError, AttributeError):
+            try:
+                self.unusual(message)
+            except BaseException as error:
+                http.failed(error)
+        except BaseException as error:
+            http.failed(error)
+        if not self.stage:
+            return self.send(message)
+        return self.ending(message) if self.stage == LAST else self.passing(message)
+
+    def starting(self, message: Message) -> None:
+        """A response begins that may be a stream of events, or have trailers."""
+        self.trailers = bool(message.get("trailers"))
+        headers = message.get("headers")
+        if isinstance(headers, (list, tuple)) and streams(headers):
+            self.inactive()
+            self.stream = EventStream(self.route, self.start)
+
+    def continuing(self, kind: str, message: Message) -> None:
+        """A part of a body in several parts, an empty one, or what an extension of ASGI sends."""
+        if kind == "http.response.body":
+            body = message.get("body", b"")
+            self.sent += len(body)
+            if self.stream is not None:
+                self.stream.sent(bytes(body))
+            last = not message.get("more_body", False) and not self.trailers
+            if not last and not self.first:
+                self.first = perf_counter()
+        else:
+            bytes_sent, last = extension(kind, message, self.trailers)
+            self.sent += bytes_sent
+        if last and self.stage == STREAMING and gone and has_left(self):
+            self.gone = True
+        if last:
+            self.stage = LAST
+        elif kind in BODY:
+            self.stage = STREAMING
+
+    def unusual(self, message: Message) -> None:
+        """A message without what most have, or somebody stands between the server and us."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            if self.stream is None:
+                self.starting(message)
+            self.gone = self.gone or (bool(gone) and has_left(self))
+            if not self.gone:
+                self.status = message["status"]
+        else:
+            self.continuing(kind, message)
+
+    async def passing(self, message: Message) -> None:
+        """Send a part of a body."""
+        try:
+            await self.send(message)
+        except OSError:
+            self.gone = True
+            raise
+
+    async def ending(self, message: Message) -> None:
+        """Send the last part of a body."""
+        try:
+            await self.send(message)
+        except OSError:
+            self.gone = True
+            raise
+        try:
+            if not self.recorded:
+                self.sent_all()
+        except BaseException as error:
+            http.failed(error)
 
 
 def _measures_itself(app: App) -> bool:
@@ -214,9 +297,23 @@ def _call(app: App, scope: Scope, receive: Receive, send: Send) -> Awaitable[Non
     return app(scope, receive, send)
 
 
-def first_of_its_kind(scope: Scope) -> tuple[str, str, Recorder]:
-    """Method and scheme as labels, and what adds to the active requests of these."""
-    return _exchange.arrived(scope.get("method", ""), scope.get("scheme", "http"))
+def not_met(scope: Scope) -> tuple[Arrival | None, _websocket.Socket | None]:
+    """Of a scope whose method and scheme are not known yet: what such requests share, or the
+    connection if it is one; nothing of all others."""
+    kind = scope["type"]
+    if kind == "http" and not http.broken:
+        return _exchange.arrived(scope.get("method", ""), scope.get("scheme", "http")), None
+    if kind == "websocket" and not http.broken:
+        return None, _websocket.Socket(scope)
+    return None, None
+
+
+def over(request: Request, error: BaseException | None) -> None:
+    """The application is through with the request."""
+    if not request.recorded:
+        if gone and not request.end and has_left(request):
+            request.gone = True
+        request.over(error)
 
 
 def queued(headers: Headers) -> None:
@@ -231,10 +328,12 @@ def left_out(excluded: Excluded, scope: Scope) -> bool:
     return excluded(scope.get("scheme", "http"), host.decode("latin-1"), scope.get("path", ""))
 
 
-def has_left(receive: Receive, send: Send) -> bool:
+def has_left(request: Request) -> bool:
     """Whether the client has left, by what the server's integration has said."""
-    method: Any = send if gone[0] == "send" else receive
-    return getattr(getattr(method, "__self__", None), gone[1], False) is True
+    try:
+        return gone[0](request) is True
+    except AttributeError:  # Somebody stands between the server and us.
+        return False
 
 
 def streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:
@@ -243,17 +342,6 @@ def streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:
         if name == b"content-type":
             return value.startswith(b"text/event-stream")
     return False
-
-
-def event_stream(exchange: Exchange, headers: Headers, start: float) -> EventStream | None:
-    """If the response is a stream of events: no longer a request that is being answered."""
-    for name, value in headers:
-        if name == b"content-type":
-            if value.startswith(b"text/event-stream"):
-                exchange.inactive()
-                return EventStream(exchange.route, start)
-            break
-    return None
 
 
 def extension(kind: str, message: Message, trailers: bool) -> tuple[int, bool]:

@@ -24,7 +24,7 @@ def asgi(original: Any) -> Any:
         original(self, app)
         try:
             self.app = _asgi.measured(app)
-            _asgi.gone[:] = ["send", "closed"]
+            _asgi.tells_who_left("send", "closed")
         except BaseException as error:
             http.failed(error)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
-from monagent.integrations._asgi import gone, measured
+from monagent.integrations._asgi import measured, tells_who_left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,4 +55,4 @@ def wrap(config: Any) -> None:
     while type(app).__name__ in ("ProxyHeadersMiddleware", "MessageLoggerMiddleware"):
         owner, name, app = app, "app", app.app
     setattr(owner, name, measured(app))
-    gone[:] = ["send", "disconnected"]
+    tells_who_left("send", "disconnected")

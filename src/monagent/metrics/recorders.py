@@ -129,64 +129,21 @@ def observer_since(
     return record
 
 
-def together(
-    first: Recorder, second: Recorder, third: Recorder, fourth: Recorder
-) -> Callable[[float, float, float, float], None]:
-    """One recorder for four histograms that are always recorded at once, a value for each.
+def cells_of(record: Recorder) -> tuple[list[View], int, tuple[float, ...]] | None:
+    """Where an `adder` or an `observer` adds: mem, its first index, a histogram's edges.
 
-    It costs half of what they do one by one. The first and the fourth must have the same edges; of
-    recorders that are none of `observer` (a series still to be made) it just calls each.
+    For code that adds to several series at once; None for all other recorders, of a series that is
+    still being made, say.
     """
-    a, b, c, d = _parts(first), _parts(second), _parts(third), _parts(fourth)
-    if a is None or b is None or c is None or d is None or a[2] != d[2]:
-
-        def record_each(one: float, two: float, three: float, four: float) -> None:
-            first(one)
-            second(two)
-            third(three)
-            fourth(four)
-
-        return record_each
-
-    mem, i, edges = a
-    _, j, edges_j = b
-    _, k, edges_k = c
-    n = d[1]
-    i1, j1, k1, n1 = i + 1, j + 1, k + 1, n + 1
-
-    # Zeros need no search, and the fourth value often is the first: that saves a third.
-    def record(one: float, two: float, three: float, four: float) -> None:
-        bucket = bisect_left(edges, one)
-        view = mem[0]
-        view[i] += one
-        view[i1 + bucket] += 1.0
-        if two:
-            view[j] += two
-            view[j1 + bisect_left(edges_j, two)] += 1.0
-        else:
-            view[j1] += 1.0
-        if three:
-            view[k] += three
-            view[k1 + bisect_left(edges_k, three)] += 1.0
-        else:
-            view[k1] += 1.0
-        if four is not one:
-            bucket = bisect_left(edges, four)
-        view[n] += four
-        view[n1 + bucket] += 1.0
-
-    return record
-
-
-def _parts(observe: Recorder) -> tuple[list[View], int, tuple[float, ...]] | None:
-    code = getattr(observe, "__code__", None)
-    if code is not _OBSERVER:
+    code = getattr(record, "__code__", None)
+    if code is not _ADDER and code is not _OBSERVER:
         return None
-    names = zip(code.co_freevars, observe.__closure__ or (), strict=True)
+    names = zip(code.co_freevars, record.__closure__ or (), strict=True)
     held = {name: cell.cell_contents for name, cell in names}
-    return held["mem"], held["index"], held["bounds"]
+    return held["mem"], held["index"], held.get("bounds", ())
 
 
+_ADDER = adder([], 0).__code__
 _OBSERVER = observer([], 0, ()).__code__
 
 

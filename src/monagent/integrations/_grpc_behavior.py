@@ -1,0 +1,137 @@
+"""A handler of an asyncio gRPC server, counted: one that stands in for it, of the same kind.
+
+The server asks which kind of function a handler's is: coroutines and async generators it runs on
+its loop, others in threads.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter
+
+from monagent.conventions import rpc
+from monagent.integrations._grpc import SYSTEM, failed, name_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+_CLOCKS = 0.05
+_KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
+
+
+class Handler:
+    """What a server asks of a handler, with one function in another's place."""
+
+    def __init__(self, handler: Any, kind: str, behavior: Any) -> None:
+        self.request_streaming = handler.request_streaming
+        self.response_streaming = handler.response_streaming
+        self.request_deserializer = handler.request_deserializer
+        self.response_serializer = handler.response_serializer
+        for each in _KINDS:
+            setattr(self, each, behavior if each == kind else None)
+
+
+def counted(handler: Any, method: str) -> Handler:
+    """The handler of this method, counted."""
+    asked = "stream_" if handler.request_streaming else "unary_"
+    kind = asked + ("stream" if handler.response_streaming else "unary")
+    behavior = getattr(handler, kind)
+    inspect = sys.modules["inspect"]
+    if inspect.isasyncgenfunction(behavior):
+        made = around_async_generator(behavior, method)
+    elif inspect.iscoroutinefunction(behavior):
+        made = around_coroutine(behavior, method)
+    elif handler.response_streaming:
+        made = around_generator(behavior, method)
+    else:
+        made = around_function(behavior, method)
+    return Handler(handler, kind, made)
+
+
+def begin(method: str) -> tuple[rpc.Calls, float] | None:
+    """A call of the method begins."""
+    try:
+        calls = rpc.served(SYSTEM, method)
+        calls.active(1.0)
+        return calls, perf_counter()
+    except BaseException as error:
+        failed(error)
+        return None
+
+
+def end(call: tuple[rpc.Calls, float] | None, context: Any, error: BaseException | None) -> None:
+    """It is over; by its context's code unless it has raised."""
+    if call is None:
+        return
+    try:
+        code = context.code()
+        if error is None or code:
+            status = name_of(code or None)
+        elif type(error).__name__ in ("CancelledError", "GeneratorExit"):
+            left = context.time_remaining()
+            late = left is not None and left < _CLOCKS
+            status = "DEADLINE_EXCEEDED" if late else "CANCELLED"
+        else:
+            status = "UNKNOWN"
+        call[0].ended(call[1], status)
+    except BaseException as ours:
+        failed(ours)
+
+
+def around_coroutine(behavior: Any, method: str) -> Any:
+    async def counted_behavior(request: Any, context: Any) -> Any:
+        call = begin(method)
+        try:
+            answer = await behavior(request, context)
+        except BaseException as error:
+            end(call, context, error)
+            raise
+        end(call, context, None)
+        return answer
+
+    return counted_behavior
+
+
+def around_async_generator(behavior: Any, method: str) -> Any:
+    async def counted_behavior(request: Any, context: Any) -> Any:
+        call = begin(method)
+        answers = behavior(request, context)
+        try:
+            async for answer in answers:
+                yield answer
+        except BaseException as error:
+            end(call, context, error)
+            if type(error) is GeneratorExit:
+                await answers.aclose()
+            raise
+        end(call, context, None)
+
+    return counted_behavior
+
+
+def around_function(behavior: Any, method: str) -> Any:
+    def counted_behavior(request: Any, context: Any) -> Any:
+        call = begin(method)
+        try:
+            answer = behavior(request, context)
+        except BaseException as error:
+            end(call, context, error)
+            raise
+        end(call, context, None)
+        return answer
+
+    return counted_behavior
+
+
+def around_generator(behavior: Any, method: str) -> Any:
+    def counted_behavior(request: Any, context: Any) -> Any:
+        call = begin(method)
+        try:
+            yield from behavior(request, context)
+        except BaseException as error:
+            end(call, context, error)
+            raise
+        end(call, context, None)
+
+    return counted_behavior

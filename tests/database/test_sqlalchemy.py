@@ -224,7 +224,7 @@ def test_aiosqlite_counts_once_with_and_without_an_engine(numbers: Numbers, tmp_
 
 
 def test_a_task_started_meanwhile_is_not_silenced(numbers: Numbers, sqlite: Any) -> None:
-    """It inherits the context of the statement it was started in, and outlives it."""
+    """It inherits the context that it was started in, and outlives what covers there."""
     tasks: list[asyncio.Task[None]] = []
 
     async def later() -> None:
@@ -233,9 +233,10 @@ def test_a_task_started_meanwhile_is_not_silenced(numbers: Numbers, sqlite: Any)
             connection.exec_driver_sql("PRAGMA user_version")
 
     async def use() -> None:
-        with database.Operation(("sqlite", None, "SELECT", None), covers=True):
-            assert database.covered()
-            tasks.append(asyncio.ensure_future(later()))
+        cover = database.Cover()
+        assert database.covered()
+        tasks.append(asyncio.ensure_future(later()))
+        cover.mark.clear()
         assert not database.covered()
         await tasks[0]
 

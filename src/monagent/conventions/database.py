@@ -1,7 +1,7 @@
 """Databases: every operation once, whoever of several layers sees it, and connection pools.
 
-What sits on top of other libraries (an ORM on a driver) begins its operation with `covers`; the
-drivers below ask `covered()` and leave it to them. Pools are in `_pools`.
+What sits on top of other libraries (an ORM on a driver) calls `cover` for the time of an operation;
+the drivers below ask `covered()` and leave it to them. Pools are in `_pools`.
 https://opentelemetry.io/docs/specs/semconv/db/database-metrics/
 """
 
@@ -13,7 +13,7 @@ from time import perf_counter
 from monagent import guard
 from monagent.conventions._sql import OTHER, verb
 from monagent.metrics import Counter, Histogram, UpDownCounter, cache
-from monagent.metrics.pulse import due, pulse
+from monagent.metrics.fused import timer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ __all__ = [
     "Connecting",
     "Cover",
     "Operation",
+    "broke",
+    "cover",
     "covered",
     "covering",
     "error_type",
@@ -36,6 +38,7 @@ __all__ = [
     "file_name",
     "namespace",
     "refused",
+    "timer_of",
     "verb",
 ]
 
@@ -116,14 +119,19 @@ _covers: ContextVar[list[bool]] = ContextVar("monagent_database", default=[])  #
 Lists, not flags: a task or callback that is started meanwhile inherits the context for good, and
 must not stay silent for good."""
 
-_recorders: dict[Labels, Callable[[float], None]] = cache()
-_MOST_RECORDERS = 10_000
+TIMERS: dict[Labels, Callable[[float], None]] = cache()
+"""What ends an operation that began at this time, and well; `timer_of` makes a new one."""
+
+_MOST_TIMERS = 10_000
 _namespaces: set[str] = set()
 _MOST_NAMESPACES = 100
 
 
 covered: Callable[[], object] = _covers.get
 """Whether (true or false) a library above records what is going on."""
+
+cover: Callable[[list[bool]], object] = _covers.set
+"""From here on it is, until the list that is given is cleared."""
 
 
 def covering(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -153,38 +161,17 @@ class Cover:
         self.mark: list[bool] = []
         if not _covers.get():
             self.mark.append(True)
-            _covers.set(self.mark)
+            cover(self.mark)
 
 
 class Operation:
-    """One operation from its making to `finished`, or as a context.
+    """One operation, as a context. What runs hot does the same by itself: see `_database`."""
 
-    Args:
-        labels: system, namespace, operation and collection.
-        covers: True for a library on top of others that record operations.
-    """
+    __slots__ = ("labels", "start")
 
-    __slots__ = ("labels", "mark", "start")
-
-    def __init__(self, labels: Labels, covers: bool = False) -> None:
+    def __init__(self, labels: Labels) -> None:
         self.labels = labels
-        if covers:
-            self.mark = mark = [True]
-            _covers.set(mark)
-        else:
-            self.mark = []
         self.start = perf_counter()
-
-    def finished(self, error: BaseException | None = None) -> None:
-        """It has ended, with this error or well."""
-        end = perf_counter()
-        self.mark.clear()
-        recorder = _recorders.get(self.labels)
-        if recorder is None or error is not None:
-            recorder = _recorder(self.labels, error)
-        recorder(end - self.start)
-        if end > due[0]:
-            pulse(end)
 
     def __enter__(self) -> Operation:
         return self
@@ -195,7 +182,10 @@ class Operation:
         error: BaseException | None,
         _: TracebackType | None,
     ) -> None:
-        self.finished(None if kind is GeneratorExit else error)  # A stream left early is no error.
+        if error is None or kind is GeneratorExit:  # A stream left early is no error.
+            timer_of(self.labels)(self.start)
+        else:
+            broke(self.labels, self.start, error)
 
 
 class Connecting:
@@ -215,14 +205,19 @@ class Connecting:
             refused(self.system, error)
 
 
-def _recorder(labels: Labels, error: BaseException | None) -> Callable[[float], None]:
-    """Of the series of these labels and this error; that of success is kept."""
-    if error is not None:
-        return DURATION.bind(*labels, _status(error), error_type(error))
-    recorder = DURATION.bind(*labels, None, None)
-    if len(_recorders) < _MOST_RECORDERS:
-        _recorders[labels] = recorder
-    return recorder
+def timer_of(labels: Labels) -> Callable[[float], None]:
+    """What ends an operation that went well."""
+    found = TIMERS.get(labels)
+    if found is None:
+        found, keep = timer(DURATION.bind(*labels, None, None))
+        if keep and len(TIMERS) < _MOST_TIMERS:
+            TIMERS[labels] = found
+    return found
+
+
+def broke(labels: Labels, begun: float, error: BaseException) -> None:
+    """The operation that began then has failed."""
+    timer(DURATION.bind(*labels, _status(error), error_type(error)))[0](begun)
 
 
 def refused(system: str, error: BaseException) -> None:

@@ -5,7 +5,9 @@ Closer to the metal than `watch`, since a statement may take no more than some m
 
 from __future__ import annotations
 
-from monagent.conventions.database import Operation, covered
+from time import perf_counter
+
+from monagent.conventions.database import TIMERS, broke, covered, timer_of
 from monagent.instrument.watch import failed
 
 TYPE_CHECKING = False
@@ -31,25 +33,29 @@ def measured(library: str, original: Any, labels_of: LabelsOf) -> Any:
     if code is not None and code.co_flags & _COROUTINE:
         return _measured_coroutine(library, original, labels_of)
 
+    timers = TIMERS
+
     def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        operation = None
+        labels = None
         try:
             if not covered():
-                operation = Operation(labels_of(self, args, kwargs))
+                found = labels_of(self, args, kwargs)
+                begun = perf_counter()
+                labels = found
         except BaseException as error:
             failed(library, error)
-        if operation is None:
+        if labels is None:
             return original(self, *args, **kwargs)
         try:
             result = original(self, *args, **kwargs)
         except BaseException as error:
             try:
-                operation.finished(error)
+                broke(labels, begun, error)
             except BaseException as ours:
                 failed(library, ours)
             raise
         try:
-            operation.finished()
+            (timers.get(labels) or timer_of(labels))(begun)
         except BaseException as error:
             failed(library, error)
         return result
@@ -58,25 +64,29 @@ def measured(library: str, original: Any, labels_of: LabelsOf) -> Any:
 
 
 def _measured_coroutine(library: str, original: Any, labels_of: LabelsOf) -> Any:
+    timers = TIMERS
+
     async def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
-        operation = None
+        labels = None
         try:
             if not covered():
-                operation = Operation(labels_of(self, args, kwargs))
+                found = labels_of(self, args, kwargs)
+                begun = perf_counter()
+                labels = found
         except BaseException as error:
             failed(library, error)
-        if operation is None:
+        if labels is None:
             return await original(self, *args, **kwargs)
         try:
             result = await original(self, *args, **kwargs)
         except BaseException as error:
             try:
-                operation.finished(error)
+                broke(labels, begun, error)
             except BaseException as ours:
                 failed(library, ours)
             raise
         try:
-            operation.finished()
+            (timers.get(labels) or timer_of(labels))(begun)
         except BaseException as error:
             failed(library, error)
         return result

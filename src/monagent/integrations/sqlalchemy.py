@@ -7,8 +7,10 @@ connection is part of getting one, no operation.
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from monagent.conventions import _pools, database
-from monagent.conventions.database import Operation, covered
+from monagent.conventions.database import cover, covered
 from monagent.instrument import Library, adopt, replace, replace_override
 from monagent.instrument.watch import failed
 from monagent.integrations import _sqlalchemy as facts
@@ -37,31 +39,38 @@ def through_opentelemetry(original: Any) -> Any:
 @replace("sqlalchemy.engine.default", "DefaultDialect.do_execute")
 @replace("sqlalchemy.engine.default", "DefaultDialect.do_executemany")
 def with_parameters(original: Any) -> Any:
-    labels_of = facts.labels
+    timers = database.TIMERS
 
     def execute(
         self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None
     ) -> Any:
-        operation = None
+        mark = None
         try:
             if not covered():
-                operation = Operation(labels_of(self, statement, context), True)
+                try:  # As in `facts.labels`, which costs a call: known from the last time.
+                    compiled: Any = context.compiled if statement is context.statement else None
+                    labels = compiled._monagent_labels
+                except AttributeError:
+                    labels = facts.labels(self, statement, context)
+                mark = [True]
+                cover(mark)
+                begun = perf_counter()
         except BaseException as error:
             failed(NAME, error)
-        if operation is None:
+        if mark is None:
             return original(self, cursor, statement, parameters, context)
         try:
             result = original(self, cursor, statement, parameters, context)
         except BaseException as error:
+            mark.clear()
             try:
-                operation.mark.clear()  # Here, too: a mark that stays would silence all drivers.
-                operation.finished(error)
+                database.broke(labels, begun, error)
             except BaseException as ours:
                 failed(NAME, ours)
             raise
+        mark.clear()
         try:
-            operation.mark.clear()
-            operation.finished()
+            (timers.get(labels) or database.timer_of(labels))(begun)
         except BaseException as error:
             failed(NAME, error)
         return result

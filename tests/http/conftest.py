@@ -13,7 +13,7 @@ from monagent.store.shard import Shard
 from tests.http.numbers import Numbers
 
 SERVERS = frozenset(("fastapi", "flask", "granian", "gunicorn", "hypercorn", "starlette"))
-SERVERS |= {"a2wsgi", "uvicorn", "werkzeug", "wsgiref"}
+SERVERS |= {"a2wsgi", "litestar", "quart", "tornado", "uvicorn", "werkzeug", "wsgiref"}
 """What these tests are about; nothing else is hooked."""
 
 

@@ -183,17 +183,18 @@ def by_tornado(ask: Ask, implementation: str = "simple_httpclient.SimpleAsyncHTT
         for part in ask.content or ():
             await write(part)
 
+    whole = ask.body is None or isinstance(ask.body, bytes)
+    body: Any = {"body": ask.body} if whole else {"body_producer": parts}
+
     async def call() -> int:
         kind = import_object(f"tornado.{implementation}")
         client = kind(force_instance=True)
-        whole = ask.body is None or isinstance(ask.body, bytes)
         try:
             answer = await client.fetch(
                 tornado.httpclient.HTTPRequest(
                     ask.url,
                     ask.method,
-                    body=ask.body if whole else None,
-                    body_producer=None if whole else parts,
+                    **body,
                     streaming_callback=(lambda _: None) if ask.stream else None,
                     allow_nonstandard_methods=True,
                     connect_timeout=ask.timeout,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from monagent.instrument import Library, replace
 from monagent.integrations import (
+    _tornado_arrival,
     _tornado_client,
     _tornado_routes,
     _tornado_server,
@@ -28,22 +29,22 @@ LIBRARY = Library(
 
 @replace("tornado.routing", "_RoutingDelegate.headers_received")
 def arriving(original: Any) -> Any:
-    return _tornado_server.arriving(original)
+    return _tornado_arrival.arriving(original)
 
 
 @replace("tornado.httpserver", "_CallableAdapter.headers_received")
 def called(original: Any) -> Any:
-    return _tornado_server.called(original)
+    return _tornado_arrival.called(original)
 
 
 @replace("tornado.routing", "_RoutingDelegate.data_received")
 def receiving(original: Any) -> Any:
-    return _tornado_server.receiving(original)
+    return _tornado_arrival.receiving(original)
 
 
 @replace("tornado.httpserver", "_CallableAdapter.finish")
 def received(original: Any) -> Any:
-    return _tornado_server.received(original)
+    return _tornado_arrival.received(original)
 
 
 @replace("tornado.web", "RequestHandler._handle_request_exception")
@@ -53,7 +54,7 @@ def raising(original: Any) -> Any:
 
 @replace("tornado.wsgi", "WSGIContainer.environ")
 def environ(original: Any) -> Any:
-    return _tornado_server.environ(original)
+    return _tornado_arrival.environ(original)
 
 
 @replace("tornado.http1connection", "HTTP1Connection.write_headers")

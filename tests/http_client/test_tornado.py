@@ -1,0 +1,101 @@
+"""Tornado's client: calls that end in ways only it has."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.http_client.numbers import ACTIVE, SENT, Numbers
+from tests.http_client.server import Server
+
+pytest.importorskip("tornado")
+
+
+def test_the_client_without_a_loop_counts_once(numbers: Numbers, server: Server) -> None:
+    """It runs the other one; an error by status is an answer."""
+    from tornado.httpclient import HTTPClient, HTTPClientError
+
+    client = HTTPClient()
+    client.fetch(server.url("/ok"))
+    with pytest.raises(HTTPClientError):
+        client.fetch(server.url("/status/404"))
+    client.close()
+
+    assert numbers.outcomes() == {("GET", 200, None): 1, ("GET", 404, "404"): 1}
+
+
+def test_a_call_that_nobody_waits_for_any_more_is_cancelled(
+    numbers: Numbers, server: Server
+) -> None:
+    """By a timeout around it, say."""
+    from tornado.httpclient import AsyncHTTPClient
+
+    async def main() -> None:
+        call = AsyncHTTPClient().fetch(server.url("/silent"))
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(call, 0.05)
+        await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+    assert numbers.outcomes() == {("GET", None, "cancelled"): 1}
+    assert numbers.total(ACTIVE) == 0
+
+
+def test_waiting_for_a_place_is_told_from_waiting_for_an_answer(
+    numbers: Numbers, server: Server
+) -> None:
+    """Of more calls than the client makes at once."""
+    from tornado.httpclient import AsyncHTTPClient
+
+    async def main() -> list[Any]:
+        client = AsyncHTTPClient(force_instance=True, max_clients=1)
+        late = client.fetch(server.url("/silent"), request_timeout=0.4)
+        calls = [late, client.fetch(server.url("/ok"), request_timeout=0.1)]
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        client.close()
+        return found
+
+    asyncio.run(main())
+
+    assert numbers.outcomes() == {
+        ("GET", None, "read_timeout"): 1,
+        ("GET", None, "pool_timeout"): 1,
+    }
+
+
+def test_a_redirect_that_is_not_followed_is_an_answer(numbers: Numbers, server: Server) -> None:
+    """By the call's own wish, or by the client's defaults."""
+    from tornado.httpclient import AsyncHTTPClient
+
+    async def main() -> None:
+        client = AsyncHTTPClient(force_instance=True)
+        url = server.url("/redirect/1")
+        await client.fetch(url, follow_redirects=False, raise_error=False)
+        other = AsyncHTTPClient(force_instance=True, defaults={"follow_redirects": False})
+        await other.fetch(url, raise_error=False)
+        await client.fetch(url)
+        client.close()
+        other.close()
+
+    asyncio.run(main())
+
+    assert numbers.outcomes() == {("GET", 302, None): 2, ("GET", 200, None): 1}
+
+
+def test_arguments_that_cannot_be_count_as_failed(numbers: Numbers, server: Server) -> None:
+    """The application's error is Tornado's own."""
+    from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+
+    async def main() -> None:
+        request = HTTPRequest(server.url("/ok"))
+        with pytest.raises(ValueError, match="kwargs"):
+            AsyncHTTPClient().fetch(request, method="POST")
+
+    asyncio.run(main())
+
+    assert numbers.outcomes() == {("GET", None, "ValueError"): 1}
+    assert numbers.sizes(SENT) == {}
+    assert numbers.total(ACTIVE) == 0

@@ -43,7 +43,7 @@ def asgi(original: Any) -> Any:
         original(self)
         try:
             self.asgi = _asgi.measured(self.asgi)
-            _asgi.tells_who_left("receive", "_closed")
+            _asgi.tells_who_left("receive", "protocol._closed")
         except BaseException as error:
             http.failed(error)
 

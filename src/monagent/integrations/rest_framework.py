@@ -1,0 +1,81 @@
+"""Django REST framework: what its views make of exceptions, and the decisions of its throttles.
+
+Requests and routes are Django's, see there.
+"""
+
+from __future__ import annotations
+
+from monagent import guard
+from monagent.conventions import http, ratelimit
+from monagent.conventions.http import error_type
+from monagent.instrument import Library, replace
+from monagent.integrations._django import exchange_of, route_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LIBRARY = Library(
+    "rest_framework",
+    distribution="djangorestframework",
+    versions=">=3.14",
+    records=("http", "ratelimit"),
+    needs=("django",),
+    covers="errors that an exception handler answers with a 5xx, decisions of throttles",
+)
+
+
+@replace("rest_framework.views", "APIView.handle_exception")
+def exception(original: Any) -> Any:
+    def handle_exception(self: Any, exc: Any) -> Any:
+        response = original(self, exc)
+        try:
+            exchange = exchange_of(self.request._request)
+            if exchange is not None and response.status_code >= 500:
+                exchange.error = error_type(exc)
+        except BaseException as error:
+            http.failed(error)
+        return response
+
+    return handle_exception
+
+
+@replace("rest_framework.views", "APIView.check_throttles")
+def throttles(original: Any) -> Any:
+    def check_throttles(self: Any, request: Any) -> Any:
+        if not self.throttle_classes:
+            return original(self, request)
+        try:
+            result = original(self, request)
+        except Exception as raised:
+            try:
+                limited = getattr(raised, "status_code", None) == 429
+                decision = ratelimit.LIMITED if limited else ratelimit.ERROR
+                ratelimit.decided("rest_framework", route_of(request._request), decision)
+            except BaseException as error:
+                guard.failed("rest_framework", error)
+            raise
+        try:
+            ratelimit.decided("rest_framework", route_of(request._request), ratelimit.ALLOWED)
+        except BaseException as error:
+            guard.failed("rest_framework", error)
+        return result
+
+    return check_throttles
+
+
+@replace("rest_framework.throttling", "SimpleRateThrottle.allow_request")
+def rate(original: Any) -> Any:
+    def allow_request(self: Any, request: Any, view: Any) -> Any:
+        allowed = original(self, request, view)
+        try:
+            client, most = getattr(self, "key", None), self.num_requests
+            if client is not None and most:
+                share = len(self.history) / most
+                route = route_of(request._request)
+                ratelimit.used(route, client, (self.scope, self.rate), share, self.duration)
+        except BaseException as error:
+            guard.failed("rest_framework", error)
+        return allowed
+
+    return allow_request

@@ -1,16 +1,15 @@
-"""Cloud services: calls of their operations. What carries them, HTTP, counts for itself.
+"""Operations of cloud services: remote calls whose clients try again, and words for their errors.
 
-A call is the logical one, tries that the client repeats within.
-https://opentelemetry.io/docs/specs/semconv/rpc/rpc-metrics/
+The calls count in `rpc`, once each; what carries them, HTTP, counts every try for itself.
 """
 
 from __future__ import annotations
 
 from time import perf_counter
 
-from monagent.conventions._failures import failure
-from monagent.conventions.http import EDGES, OTHER
-from monagent.metrics import Counter, Histogram
+from monagent.conventions import rpc
+from monagent.conventions.http import OTHER
+from monagent.metrics import Counter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,23 +17,16 @@ if TYPE_CHECKING:
 
     from monagent.conventions._peers import Peer
 
-    Status = Callable[[BaseException], "str | None"]
+    Code = Callable[[BaseException], "str | None"]
 
-_CALL = ("rpc.system.name", "rpc.method", "server.address", "server.port", "peer.service")
-
-DURATION = Histogram(
-    "rpc.client.call.duration",
-    unit="s",
-    help="Time of outgoing remote procedure calls, retries within.",
-    labels=(*_CALL, "rpc.response.status_code", "error.type"),
-    buckets=EDGES,
-)
 RETRIES = Counter(
     "rpc.client.call.retries",
     unit="{retry}",
     help="Further tries within outgoing calls, by what the try before has failed with.",
-    labels=(*_CALL, "reason"),
-)
+    labels=(
+        "rpc.system.name", "rpc.method", "server.address", "server.port", "peer.service", "reason",
+    ),
+)  # fmt: skip
 
 _MOST_WORDS = 300
 _LONGEST = 80
@@ -42,35 +34,36 @@ _words: set[str] = set()
 
 
 class Outgoing:
-    """`with Outgoing("aws-api", "S3/GetObject", peer):` counts the call that is made within.
+    """`with Outgoing("aws-api", "S3/GetObject", peer, code):` counts the call made within.
 
-    `status` tells the code of an error that the server has answered with, None for other errors.
+    `code` tells what the service has answered with, None for an error that is not its own.
     """
 
-    __slots__ = ("_begun", "_labels", "_status")
+    __slots__ = ("_begun", "_calls", "_code")
 
-    def __init__(self, system: str, method: str, peer: Peer, status: Status) -> None:
-        self._labels = (system, method, *peer.labels)
-        self._status = status
+    def __init__(self, system: str, method: str, peer: Peer, code: Code) -> None:
+        self._calls = rpc.called(system, rpc.known(method), peer)
+        self._code = code
 
     def __enter__(self) -> Outgoing:
+        self._calls.active(1.0)
         self._begun = perf_counter()
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        seconds = perf_counter() - self._begun
-        status = word = None
-        if error is not None:
-            status = self._status(error)
-            if status is not None:
-                status = bounded(status)
-            word = status or failure(error)
-        DURATION.bind(*self._labels, status, word)(seconds)
+        if error is None:
+            self._calls.ended(self._begun, rpc.OK)
+            return
+        answered = self._code(error)
+        if answered is None:
+            self._calls.broke(self._begun, error)
+        else:
+            self._calls.ended(self._begun, bounded(answered))
 
 
 def retried(system: str, method: str, peer: Peer, reason: str) -> None:
     """A client tries a call once more."""
-    RETRIES.bind(system, method, *peer.labels, bounded(reason))(1.0)
+    RETRIES.bind(system, rpc.known(method), *peer.labels, bounded(reason))(1.0)
 
 
 def bounded(code: str) -> str:

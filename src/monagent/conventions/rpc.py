@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from monagent.conventions._failures import failure
 from monagent.conventions._peers import Peer
-from monagent.conventions.http import error_type
 from monagent.metrics import Histogram, UpDownCounter, cache
 from monagent.metrics.pulse import due, pulse
 
@@ -111,7 +111,7 @@ class Calls(dict[str, "Recorder"]):
         """A call has raised before there was any status."""
         self.active(-1.0)
         seconds = perf_counter() - begun
-        self._duration.bind(*self._labels, None, error_type(error))(seconds)
+        self._duration.bind(*self._labels, None, failure(error))(seconds)
 
 
 def served(system: str, method: str) -> Calls:

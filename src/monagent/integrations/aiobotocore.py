@@ -11,7 +11,7 @@ from monagent.integrations import _aws
 LIBRARY = Library(
     "aiobotocore",
     versions=">=2.5",
-    records=("cloud",),
+    records=("rpc",),
     covers="calls of AWS operations, with aioboto3 too, and their retries",
 )
 

@@ -11,7 +11,7 @@ from monagent.integrations import _aws
 LIBRARY = Library(
     "botocore",
     versions=">=1.29",
-    records=("cloud",),
+    records=("rpc",),
     covers="calls of AWS operations, with boto3 too, and their retries; S3-compatible services",
 )
 

@@ -47,6 +47,8 @@ class Settings:
     disable: tuple[str, ...]
     enable_only: tuple[str, ...]
     excluded_urls: tuple[str, ...]
+    http_paths: str
+    http_path_patterns: tuple[str, ...]
     series_limit: int
     labels: dict[str, str]
     peer_services: tuple[tuple[str, str], ...]

@@ -98,6 +98,24 @@ def parse_metrics_path(text: str) -> str:
     return text
 
 
+def parse_routes(text: str) -> tuple[str, ...]:
+    """`/shops/{shop}/items`; a parameter is a whole segment, and `{name:path}` stands last."""
+    routes = parse_list(text)
+    for route in routes:
+        segments = route[1:].split("/")
+        for number, segment in enumerate(segments, 1):
+            if segment[:1] == "{" and segment[-1:] == "}":
+                name = segment[1:-1]
+                if number == len(segments):
+                    name = name.removesuffix(":path")
+                right = name.replace("-", "_").isidentifier()
+            else:
+                right = bool(segment) and {"{", "}", " "}.isdisjoint(segment)
+            if not right or not route.startswith("/"):
+                raise ValueError(route)
+    return routes
+
+
 def parse_url(text: str) -> str:
     scheme, colons, rest = text.partition("://")
     if scheme not in ("http", "https") or not colons or not rest.strip("/"):
@@ -163,6 +181,7 @@ LABELS = Kind("pairs like label=value separated by commas", parse_labels)
 ATTRIBUTES = Kind("pairs like key=value separated by commas", parse_attributes)
 EDGES = Kind("rising numbers separated by commas", parse_edges)
 METRICS_PATH = Kind("a path that begins with /", parse_metrics_path)
+ROUTES = Kind("paths like /shops/{shop} or /files/{name:path} separated by commas", parse_routes)
 URL = Kind("a URL that begins with http:// or https://", parse_url)
 FILE = Kind("the path of a file that exists", parse_file)
 PATH = Kind("a path", os.path.abspath)

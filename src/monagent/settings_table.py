@@ -16,6 +16,7 @@ from monagent.settings_kinds import (
     PAIRS,
     PATH,
     PATTERNS,
+    ROUTES,
     SWITCH,
     TEXT,
     URL,
@@ -121,6 +122,21 @@ TABLE = (
         (),
         "Requests to URLs that one of these patterns finds are not recorded.",
         "OTEL_PYTHON_EXCLUDED_URLS",
+    ),
+    Setting(
+        "http_paths",
+        "MONAGENT_HTTP_PATHS",
+        choice("off", "normalise"),
+        "off",
+        "What is the route of a WSGI or ASGI application without a framework: nothing, or its path"
+        " with placeholders for ids and dates (normalise).",
+    ),
+    Setting(
+        "http_path_patterns",
+        "MONAGENT_HTTP_PATH_PATTERNS",
+        ROUTES,
+        (),
+        "Routes that normalised paths are to have, like /shops/{shop} or /files/{name:path}.",
     ),
     Setting(
         "series_limit",

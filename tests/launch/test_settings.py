@@ -21,6 +21,11 @@ WRONG = {
         "gateway:9091",
         "a URL that begins with http:// or https://; using none",
     ),
+    "MONAGENT_HTTP_PATHS": ("on", "off or normalise; using off"),
+    "MONAGENT_HTTP_PATH_PATTERNS": (
+        "/{rest:path}/x",
+        "paths like /shops/{shop} or /files/{name:path} separated by commas; using none",
+    ),
     "MONAGENT_CONFIG": ("/no/such/file", "the path of a file that exists; using none"),
     "MONAGENT_LOG_LEVEL": ("loud", "debug, info, warning, error or off; using info"),
     "MONAGENT_BUCKETS_X": ("1,1", "rising numbers separated by commas; using the metric's own"),
@@ -38,6 +43,11 @@ RIGHT: dict[str, tuple[dict[str, str], Any]] = {
         ("aiohttp_client", "x"),
     ),
     "excluded_urls": ({"OTEL_PYTHON_EXCLUDED_URLS": "healthz,^x/"}, ("healthz", "^x/")),
+    "http_paths": ({"MONAGENT_HTTP_PATHS": "Normalise"}, "normalise"),
+    "http_path_patterns": (
+        {"MONAGENT_HTTP_PATH_PATTERNS": "/shops/{shop}, /files/{name:path}"},
+        ("/shops/{shop}", "/files/{name:path}"),
+    ),
     "labels": ({"MONAGENT_LABELS": "team=core, tier=a=b"}, {"team": "core", "tier": "a=b"}),
     "resource_attributes": (
         {"OTEL_RESOURCE_ATTRIBUTES": "a=b%20c,d=%C3%A9%2C"},

@@ -1,4 +1,4 @@
-"""WSGI applications behind a dispatcher: its mount point, without what a proxy has put before it."""
+"""WSGI applications behind a dispatcher: its mount point, without a proxy's prefix before it."""
 
 from __future__ import annotations
 

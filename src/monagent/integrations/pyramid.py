@@ -125,7 +125,9 @@ def traversed(request: Any, name: str) -> str | None:
     if exchange is None:
         return None
     before: str = exchange.route
-    exchange.route = f"{exchange.prefix}/*traverse/{name}" if name else exchange.prefix + "/*traverse"
+    exchange.route = (
+        f"{exchange.prefix}/*traverse/{name}" if name else exchange.prefix + "/*traverse"
+    )
     return before
 
 

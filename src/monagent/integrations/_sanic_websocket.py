@@ -1,0 +1,135 @@
+"""Sanic's WebSockets: open, messages each way, the code a connection was closed with.
+
+Under ASGI servers they are measured from outside and only get their route here.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from monagent.conventions import http
+from monagent.conventions._exchange import KEY
+from monagent.conventions.http import error_type
+from monagent.conventions.realtime import Connection
+from monagent.integrations._sanic import route_of, under_way
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+OWN = "_monagent"
+"""Under this name the `Connection` hangs on Sanic's `WebsocketImplProtocol`."""
+
+_TEXT, _BINARY = 1, 2
+
+
+def upgrading(original: Any) -> Any:
+    """Wrapper of `WebSocketProtocol.websocket_handshake`."""
+
+    async def websocket_handshake(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
+        websocket = await original(self, request, *args, **kwargs)
+        try:
+            exchange = under_way.pop(request.stream, None)
+            if exchange is not None:
+                exchange.disown()
+                websocket._monagent = Connection(route_of(exchange))
+        except BaseException as error:
+            http.failed(error)
+        return websocket
+
+    return websocket_handshake
+
+
+def receiving(original: Any) -> Any:
+    """Wrapper of `WebsocketImplProtocol.process_events`, which gets whole frames."""
+
+    async def process_events(self: Any, events: Any) -> None:
+        try:
+            connection = getattr(self, OWN, None)
+            if connection is not None:
+                for event in events:
+                    if getattr(event, "opcode", None) in (_TEXT, _BINARY):
+                        connection.received()
+        except BaseException as error:
+            http.failed(error)
+        await original(self, events)
+
+    return process_events
+
+
+def messaging(original: Any) -> Any:
+    """Wrapper of `WebsocketImplProtocol.send`."""
+
+    async def send(self: Any, message: Any) -> None:
+        await original(self, message)
+        try:
+            connection = getattr(self, OWN, None)
+            if connection is not None:
+                connection.sent()
+        except BaseException as error:
+            http.failed(error)
+
+    return send
+
+
+def handling(original: Any) -> Any:
+    """Wrapper of `Sanic._websocket_handler`, which takes what a handler raises for itself."""
+
+    async def _websocket_handler(
+        self: Any, handler: Any, request: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        async def watched(request: Any, websocket: Any, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return await handler(request, websocket, *args, **kwargs)
+            except Exception as error:
+                try:
+                    broke(websocket, error)
+                except BaseException as ours:
+                    http.failed(ours)
+                raise
+
+        return await original(self, watched, request, *args, **kwargs)
+
+    return _websocket_handler
+
+
+def broke(websocket: Any, error: BaseException) -> None:
+    """A handler has raised; that its client is gone is no error of its own."""
+    connection = getattr(websocket, OWN, None)
+    if connection is not None and "ConnectionClosed" not in {
+        kind.__name__ for kind in type(error).__mro__
+    }:
+        connection.code = 1011
+        connection.ended(error_type(error))
+
+
+def losing(original: Any) -> Any:
+    """Wrapper of `WebSocketProtocol.connection_lost`."""
+
+    def connection_lost(self: Any, exc: Any) -> None:
+        original(self, exc)
+        try:
+            connection = getattr(self.websocket, OWN, None)
+            if connection is not None and connection.open:
+                connection.code = self.websocket.ws_proto.close_code or 0
+                connection.ended(None)
+        except BaseException as error:
+            http.failed(error)
+
+    return connection_lost
+
+
+def accepting(original: Any) -> Any:
+    """Wrapper of `MockTransport.get_websocket_connection`: an ASGI handshake has its route."""
+
+    def get_websocket_connection(self: Any) -> Any:
+        try:
+            exchange = self.scope.get(KEY)
+            request = sys.modules["sanic.request.types"].Request._current.get(None)
+            if exchange is not None and request is not None and request.transport is self:
+                exchange.routed("/" + request.route.path)
+        except BaseException as error:
+            http.failed(error)
+        return original(self)
+
+    return get_websocket_connection

@@ -339,7 +339,7 @@ def has_left(request: Request) -> bool:
 def streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     """Whether the response is a stream of server-sent events."""
     for name, value in headers:
-        if name == b"content-type":
+        if name.lower() == b"content-type":  # Django sends its own spelling.
             return value.startswith(b"text/event-stream")
     return False
 

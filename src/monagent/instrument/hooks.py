@@ -44,7 +44,7 @@ def install() -> None:
     finder = Finder(on_disk())
     _finder.append(finder)
     sys.meta_path.insert(0, finder)
-    for name, module in list(sys.modules.items()):
+    for name, module in sys.modules.copy().items():  # In one step: others import.
         if not _initializing(module):
             imported(name, module)
 
@@ -175,7 +175,7 @@ def _load(library: str) -> None:
         __import__(full)
         integration = _integrations[library] = sys.modules[full]
         _needed.update(integration.LIBRARY.needs)
-        for name, module in list(sys.modules.items()):
+        for name, module in sys.modules.copy().items():
             if name.partition(".")[0] in integration.LIBRARY.needs and not _initializing(module):
                 imported(name, module)
     except BaseException as error:

@@ -6,14 +6,16 @@ attempt ends in exactly one status. A job without a queue was run in place.
 
 from __future__ import annotations
 
-from time import perf_counter, time
+from time import perf_counter
 
 from monagent.metrics import Counter, Gauge, Histogram, UpDownCounter, cache
+from monagent.metrics.fused import attempt, brief, places
 from monagent.metrics.pulse import due, pulse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
     Recorder = Callable[[float], None]
 
@@ -114,8 +116,13 @@ ERRORS = Counter(
 
 WAITING = "waiting"
 
-_lanes: dict[tuple[str | None, str], Lane] = cache()
-_queued: dict[tuple[str | None, str], Recorder] = cache()
+LANES: dict[Any, Lane] = cache()
+"""By queue and type, and by whatever a library's messages tell at once: see `keep`."""
+
+QUEUED: dict[Any, tuple[Recorder, object]] = cache()
+"""What counts a job put into a queue, by queue and type, or by objects of a library: with what must
+live as long as the key."""
+
 _workers: dict[int, int] = cache()
 _known: dict[str, bool] = cache()
 _MOST = 5_000
@@ -124,46 +131,43 @@ _MOST = 5_000
 class Lane:
     """The numbers of one type of job on one queue."""
 
-    __slots__ = ("_active", "_busy", "_outcomes", "_succeeded", "_waited", "job_type", "queue")
+    __slots__ = ("_active", "_busy", "_ends", "_mem", "_waited", "job_type", "queue")
 
     def __init__(self, queue: str | None, job_type: str) -> None:
         self.queue = queue
         self.job_type = job_type
-        self._active = ACTIVE.bind(queue, job_type)
-        self._busy = BUSY.bind()
+        active, busy = ACTIVE.bind(queue, job_type), BUSY.bind()
+        self._mem, ((self._active, _), (self._busy, _)), _ = places(active, busy)
         self._waited: Recorder | None = None
-        self._succeeded: Recorder | None = None
-        self._outcomes: dict[str, tuple[Recorder, Recorder]] = {}
+        self._ends: dict[str, Recorder] = {}
 
-    def begin(self) -> None:
-        """An attempt begins."""
-        self._active(1)
-        self._busy(1)
-
-    def waited(self, seconds: float) -> None:
-        """The attempt that begins has waited this long."""
-        if self._waited is None:
-            self._waited = WAIT.bind(self.queue, self.job_type)
-        self._waited(seconds)
+    def begin(self, waited: float | None = None) -> None:
+        """An attempt begins, after so many seconds in the queue if that is known."""
+        view = self._mem[0]
+        view[self._active] += 1.0
+        view[self._busy] += 1.0
+        if waited is not None:
+            (self._waited or self._waiting())(waited)
 
     def end(self, status: str, seconds: float) -> None:
         """An attempt that had begun has ended."""
-        self._active(-1)
-        self._busy(-1)
-        try:
-            count, took = self._outcomes[status]
-        except KeyError:
-            labels = self.queue, self.job_type, status
-            count, took = self._outcomes[status] = EXECUTIONS.bind(*labels), DURATION.bind(*labels)
-        count(1)
-        took(seconds)
-        if status == SUCCESS:
-            if self._succeeded is None:
-                self._succeeded = LAST_SUCCESS.bind(self.job_type)
-            self._succeeded(time())
+        (self._ends.get(status) or self._ending(status))(seconds)
         now = perf_counter()
         if now > due[0]:
             pulse(now)
+
+    def _waiting(self) -> Recorder:
+        self._waited = brief(WAIT.bind(self.queue, self.job_type))
+        return self._waited
+
+    def _ending(self, status: str) -> Recorder:
+        labels = self.queue, self.job_type, status
+        active, busy = ACTIVE.bind(self.queue, self.job_type), BUSY.bind()
+        last = LAST_SUCCESS.bind(self.job_type) if status == SUCCESS else None
+        end, keep = attempt(active, busy, EXECUTIONS.bind(*labels), DURATION.bind(*labels), last)
+        if keep:
+            self._ends[status] = end
+        return end
 
     def never_began(self, status: str) -> None:
         """The job was called off or refused before it began."""
@@ -172,24 +176,31 @@ class Lane:
 
 def lane(queue: str | None, job_type: str) -> Lane:
     """The lane of this type of job on this queue; None: run in place."""
-    try:
-        return _lanes[queue, job_type]
-    except KeyError:
-        made = Lane(queue, job_type)
-        if len(_lanes) < _MOST:
-            _lanes[queue, job_type] = made
-        return made
+    found = LANES.get((queue, job_type))
+    if found is None:
+        found = Lane(queue, job_type)
+        keep(LANES, (queue, job_type), found)
+    return found
 
 
 def enqueued(queue: str, job_type: str) -> None:
     """A job was put into a queue."""
-    try:
-        _queued[queue, job_type](1)
-    except KeyError:
-        made = ENQUEUED.bind(queue, job_type)
-        if len(_queued) < _MOST:
-            _queued[queue, job_type] = made
-        made(1)
+    queued(queue, job_type)(1.0)
+
+
+def queued(queue: str, job_type: str) -> Recorder:
+    """What counts the jobs put into a queue."""
+    found = QUEUED.get((queue, job_type))
+    if found is None:
+        found = ENQUEUED.bind(queue, job_type), None
+        keep(QUEUED, (queue, job_type), found)
+    return found[0]
+
+
+def keep(among: dict[Any, Any], key: object, found: object) -> None:
+    """Find it under this key from now on, as long as there is room."""
+    if len(among) < _MOST:
+        among[key] = found
 
 
 def exist(queue: str, job_type: str, statuses: Iterable[str] = STATUSES) -> None:

@@ -48,15 +48,21 @@ class Attempt:
 
     def __init__(self, request: Any) -> None:
         delivery = request._delivery_info
-        queue = queues.name_of(request._app, delivery["exchange"], delivery["routing_key"])
+        app, name = request._app, request._type
+        exchange, routing_key = delivery["exchange"], delivery["routing_key"]
+        lane = jobs.LANES.get((id(app), exchange, routing_key, name))
+        if lane is None:
+            lane = jobs.lane(queues.name_of(app, exchange, routing_key), name)
+            jobs.keep(jobs.LANES, (id(app), exchange, routing_key, name), lane)
         self.status = jobs.FAILED
-        self._lane = jobs.lane(queue, request._type)
+        self._lane = lane
         self._began = 0.0
         self._ended = False
         self._eta = request._eta
         self._sent = sent = _sent.read(request._request_dict["properties"].get("message_id"))
         if sent is not None:
-            queues.received(queue, sent[0])
+            if lane.queue is not None:
+                queues.received(lane.queue, sent[0])
             if delivery["redelivered"]:
                 self._sent = None  # What it did since it was sent was not waiting alone.
 
@@ -65,13 +71,13 @@ class Attempt:
         if self._ended:
             return
         self._began = accepted
-        self._lane.begin()
+        waited = None
         if self._sent is not None:
             idle = not _running[0] and self._eta is None and monotonic() - _last[0] > IDLE
             waited = _clock.age(self._sent, idle)
             if self._eta is not None:
                 waited = min(waited, max(0.0, time() - self._eta.timestamp()))
-            self._lane.waited(waited)
+        self._lane.begin(waited)
         _running[0] += 1
 
     def end(self, status: str, seconds: float | None = None) -> None:
@@ -100,6 +106,15 @@ def status_of(error: Any) -> str:
         if kind.__name__ in STATES and kind.__module__.partition(".")[0] in ("celery", "billiard"):
             return STATES[kind.__name__]
     return jobs.FAILED
+
+
+def queued(amqp: Any, name: str, options: dict[str, Any]) -> Any:
+    """What counts a task that is sent, from the options of the sender."""
+    queue, job_type = options.get("queue"), sent_type(amqp, name)
+    found = jobs.queued(destination(amqp, options), job_type)
+    if queue is not None and job_type is name:
+        jobs.keep(jobs.QUEUED, (name, id(queue)), (found, queue))
+    return found
 
 
 def destination(amqp: Any, options: dict[str, Any]) -> str:

@@ -36,6 +36,8 @@ LIBRARY = Library(
 
 @replace("celery.app.amqp", "AMQP._create_task_sender")
 def task_sender(original: Any) -> Any:
+    known = jobs.QUEUED
+
     def _create_task_sender(self: Any) -> Any:
         send = original(self)
 
@@ -48,8 +50,10 @@ def task_sender(original: Any) -> Any:
                 failed(error)
             sent = send(producer, name, message, *args, **options)
             try:
-                job_type = attempts.sent_type(self, str(name))
-                jobs.enqueued(attempts.destination(self, options), job_type)
+                # Routes give a queue's object, mostly the same.
+                found = known.get((name, id(options.get("queue"))))
+                count = found[0] if found else attempts.queued(self, str(name), options)
+                count(1.0)
             except BaseException as error:
                 failed(error)
             return sent
@@ -109,7 +113,9 @@ def success(original: Any) -> Any:
                 self._monagent.end(jobs.IGNORED if runtime is None else jobs.SUCCESS, runtime)
             except BaseException as error:
                 failed(error)
-        return original(self, failed__retval__runtime, **kwargs)
+        if kwargs:
+            return original(self, failed__retval__runtime, **kwargs)
+        return original(self, failed__retval__runtime)
 
     return on_success
 

@@ -8,7 +8,7 @@ half a microsecond: more than the additions themselves.
 from __future__ import annotations
 
 from bisect import bisect_left
-from time import perf_counter
+from time import perf_counter, time
 
 from monagent.metrics.pulse import due, pulse
 
@@ -65,6 +65,30 @@ def places(*recorders: Recorder) -> tuple[Any, list[tuple[int, tuple[float, ...]
     return kept[0][0], [(index, edges) for _, index, edges in kept], True
 
 
+def brief(recorder: Recorder) -> Recorder:
+    """A histogram's recorder for values most of which are below its first edge."""
+    found = place(recorder)
+    if found is None or not found[2]:
+        return recorder
+    mem, i, edges = found
+
+    def record(
+        value: float,
+        mem: Any = mem,
+        edges: Any = edges,
+        search: Any = bisect_left,
+        short: float = edges[0],
+        i: int = i,
+        i1: int = i + 1,
+    ) -> None:
+        bucket = i1 if value <= short else i1 + search(edges, value)
+        view = mem[0]
+        view[i] += value
+        view[bucket] += 1.0
+
+    return record
+
+
 def timer(recorder: Recorder) -> tuple[Callable[[float], None], bool]:
     """The function that ends what began at a time of the clock `perf_counter`, for the histogram of
     a bound recorder; and whether it may be kept. Most of what it ends takes less than the first
@@ -95,6 +119,56 @@ def timer(recorder: Recorder) -> tuple[Callable[[float], None], bool]:
         view[bucket] += 1.0
         if now > due[0]:
             pulse(now)
+
+    return end, True
+
+
+def attempt(
+    active: Recorder, busy: Recorder, count: Recorder, duration: Recorder, last: Recorder | None
+) -> tuple[Callable[[float], None], bool]:
+    """The function that ends an attempt: one active and one busy less, one more of this outcome,
+    its seconds, the time of the `last` one; and whether it may be kept."""
+    gauge = () if last is None else (last,)
+    mem, found, keep = places(active, busy, count, duration, *gauge)
+    if not keep:
+
+        def each(seconds: float) -> None:
+            active(-1.0)
+            busy(-1.0)
+            count(1.0)
+            duration(seconds)
+            if last is not None:
+                last(time())
+
+        return each, False
+    (a, _), (b, _), (c, _), (d, edges), *_ = found
+
+    def end(
+        seconds: float,
+        mem: Any = mem,
+        edges: Any = edges,
+        search: Any = bisect_left,
+        clock: Any = time,
+        short: float = edges[0] if edges else -1.0,
+        a: int = a,
+        b: int = b,
+        c: int = c,
+        d: int = d,
+        d1: int = d + 1,
+        g: int = found[4][0] if gauge else -1,
+    ) -> None:
+        bucket = d1 if seconds <= short else d1 + search(edges, seconds)
+        now = clock()
+        view = mem[0]
+        view[a] -= 1.0
+        view[b] -= 1.0
+        view[c] += 1.0
+        view[d] += seconds
+        view[bucket] += 1.0
+        if g >= 0:
+            view = mem[0]  # Awake by now: to what is asleep one can only add.
+            view[g] = now
+            view[g + 1] = now
 
     return end, True
 

@@ -220,6 +220,44 @@ async def parts_of(body: Iterable[bytes]) -> AsyncIterator[bytes]:
         yield part
 
 
+def by_niquests(ask: Ask) -> int:
+    """A session of requests' fork."""
+    import niquests
+
+    with niquests.Session() as session:
+        session.trust_env = False
+        answer = session.request(
+            ask.method, ask.url, stream=ask.stream, timeout=ask.timeout, data=ask.content,
+            allow_redirects=True,
+        )  # fmt: skip
+        for _ in answer.iter_content(10_000):
+            pass
+        answer.close()
+        return int(answer.status_code)
+
+
+def by_async_niquests(ask: Ask) -> int:
+    """The same, asynchronous."""
+    import niquests
+
+    async def call() -> int:
+        body = ask.body
+        content = body if body is None or isinstance(body, bytes) else parts_of(body)
+        async with niquests.AsyncSession() as session:
+            session.trust_env = False
+            answer = await session.request(
+                ask.method, ask.url, stream=ask.stream, timeout=ask.timeout, data=content,
+                allow_redirects=True,
+            )  # fmt: skip
+            if ask.stream:
+                async for _ in await answer.iter_content(10_000):
+                    pass
+                await answer.close()
+            return int(answer.status_code)
+
+    return asyncio.run(call())
+
+
 CLIENTS: dict[str, Callable[[Ask], int]] = {
     "requests": by_requests,
     "urllib3": by_urllib3,
@@ -230,6 +268,8 @@ CLIENTS: dict[str, Callable[[Ask], int]] = {
 }
 if importlib.util.find_spec("httpx2"):  # not beside the oldest versions
     CLIENTS |= {"httpx2": by_httpx2, "httpx2, async": by_async_httpx2}
+if importlib.util.find_spec("niquests"):  # in an environment of its own: see test_niquests.py
+    CLIENTS |= {"niquests": by_niquests, "niquests, async": by_async_niquests}
 if importlib.util.find_spec("aiohttp"):
     CLIENTS["aiohttp"] = by_aiohttp
 if importlib.util.find_spec("tornado"):

@@ -16,6 +16,8 @@ from tests.http_client.clients import (
     Body,
     able,
     by_aiohttp,
+    by_async_niquests,
+    by_niquests,
     by_requests,
     by_tornado,
 )
@@ -85,6 +87,10 @@ CALLS = [
 UNTOLD: dict[tuple[object, str], str] = {
     (by_tornado, "/garbage"): "response_ended",
     (by_tornado, "/broken"): "read_timeout",
+    (by_niquests, "/broken"): "response_ended",
+    (by_niquests, "/hangup"): "connection_reset",
+    (by_async_niquests, "/broken"): "response_ended",
+    (by_async_niquests, "/hangup"): "connection_reset",
 }
 """What a client itself takes an error for."""
 

@@ -71,6 +71,8 @@ _REDIRECTS = "too many redirects"
 _CONNECTING = "connection timeout"  # aiohttp before 3.10
 _LOST = frozenset((errno.ECONNRESET, errno.ECONNABORTED, errno.EPIPE))
 
+_FORKS = {"niquests": "requests", "urllib3_future": "urllib3"}
+
 # The standard library has one class for all timeouts; functions that one has passed tell which.
 _PHASES = {
     "create_connection": "connect_timeout",
@@ -122,10 +124,11 @@ def _phase(error: BaseException) -> str | None:
 
 def _names(error: BaseException) -> set[str]:
     # httpx2 has the names of httpx.
-    return {
-        f"{found.__module__.partition('.')[0].lstrip('_').rstrip('2')}.{found.__name__}"
+    packages = [
+        (found.__module__.partition(".")[0].lstrip("_").rstrip("2"), found.__name__)
         for found in type(error).__mro__
-    }
+    ]
+    return {f"{_FORKS.get(package, package)}.{name}" for package, name in packages}
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

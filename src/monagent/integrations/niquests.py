@@ -1,0 +1,171 @@
+"""niquests: every call of a session, sync and async, redirects and the adapter's retries within.
+
+The duration ends where `send` returns: with the body read, or with the headers under stream=True.
+The answer of a multiplexed session is a promise; its call ends when the promise is kept. urllib3's
+fork beneath takes urllib3's place or stands beside it, and counts no call of niquests.
+"""
+
+from __future__ import annotations
+
+import sys
+from time import perf_counter
+
+from monagent.conventions._peers import of_url
+from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
+from monagent.instrument import Library, replace
+from monagent.integrations import _http_client, _niquests_body
+from monagent.integrations._http_client import INNER, OUTER, failed
+from monagent.integrations._niquests_body import Promised
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LIBRARY = Library(
+    "niquests",
+    versions=">=3.14",
+    records=("http_client",),
+    covers="calls of sessions, sync, async and multiplexed, with redirects and retries",
+)
+
+
+@replace("niquests.sessions", "Session.send")
+def sending(original: Any) -> Any:
+    following = prepare("niquests.sessions", "Session", "HTTPAdapter")
+
+    def send(self: Any, request: Any, **kwargs: Any) -> Any:
+        calls = None
+        try:
+            if kwargs.get("allow_redirects") is not False or not follows(following, request):
+                calls = begin(request)
+                begun = perf_counter()
+        except BaseException as error:
+            failed("niquests", error)
+        if calls is None:
+            return original(self, request, **kwargs)
+        try:
+            response = original(self, request, **kwargs)
+        except BaseException as error:
+            broke(calls, begun, error)
+            raise
+        answered(calls, begun, request, response, kwargs.get("stream", self.stream))
+        return response
+
+    return send
+
+
+@replace("niquests.async_session", "AsyncSession.send")
+def async_sending(original: Any) -> Any:
+    following = prepare("niquests.async_session", "AsyncSession", "AsyncHTTPAdapter")
+
+    async def send(self: Any, request: Any, **kwargs: Any) -> Any:
+        calls = None
+        try:
+            if kwargs.get("allow_redirects") is not False or not follows(following, request):
+                calls = begin(request)
+                begun = perf_counter()
+        except BaseException as error:
+            failed("niquests", error)
+        if calls is None:
+            return await original(self, request, **kwargs)
+        try:
+            response = await original(self, request, **kwargs)
+        except BaseException as error:
+            broke(calls, begun, error)
+            raise
+        answered(calls, begun, request, response, kwargs.get("stream", self.stream))
+        return response
+
+    return send
+
+
+@replace("niquests.adapters", "HTTPAdapter._future_handler", optional=True)
+def keeping(original: Any) -> Any:
+    def _future_handler(self: Any, response: Any, low_resp: Any) -> Any:
+        promised = _niquests_body.promised(response)
+        try:
+            further = original(self, response, low_resp)
+        except BaseException as error:
+            _niquests_body.broken(promised, error)
+            raise
+        _niquests_body.kept(promised, further)
+        return further
+
+    return _future_handler
+
+
+@replace("niquests.adapters", "AsyncHTTPAdapter._future_handler", optional=True)
+def async_keeping(original: Any) -> Any:
+    async def _future_handler(self: Any, response: Any, low_resp: Any) -> Any:
+        promised = _niquests_body.promised(response)
+        try:
+            further = await original(self, response, low_resp)
+        except BaseException as error:
+            _niquests_body.broken(promised, error)
+            raise
+        _niquests_body.kept(promised, further)
+        return further
+
+    return _future_handler
+
+
+@replace("niquests.exceptions", "RequestException.__init__")
+def refusing(original: Any) -> Any:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        try:
+            _niquests_body.refused(self, sys._getframe(1))
+        except BaseException as error:
+            failed("niquests", error)
+
+    return __init__
+
+
+def prepare(module: str, session: str, adapter: str) -> set[object]:
+    """Tell urllib3 who counts; gives the code that sends the steps of a call under way."""
+    INNER[getattr(sys.modules["niquests.adapters"], adapter).send.__code__] = "niquests"
+    OUTER[sys.modules["niquests.structures"].CaseInsensitiveDict] = "niquests"
+    return {getattr(sys.modules[module], session).resolve_redirects.__code__}
+
+
+def begin(request: Any) -> Calls:
+    """One more call is under way."""
+    url: str = request.url
+    end = url.find("/", 8)  # behind https://
+    key = (url if end < 0 else url[:end], request.method)
+    try:
+        calls = CALLS[key]
+    except KeyError:
+        calls = calls_to(of_url(url), request.method, key)
+    calls.mem[0][calls.at] += 1.0
+    return calls
+
+
+def follows(following: Any, request: Any) -> bool:
+    """Whether this is the next step of a call under way, whose redirects niquests follows."""
+    if not _http_client.called_by(following, sys._getframe(2)):
+        return False
+    resent(of_url(request.url), "redirect")
+    return True
+
+
+def answered(calls: Calls, begun: float, request: Any, response: Any, stream: Any) -> None:
+    """The call has its answer, or the promise of one."""
+    try:
+        if getattr(response, "lazy", False):
+            response._monagent = Promised(calls, begun, request)
+        else:
+            _niquests_body.finish(calls, begun, request, response, stream)
+    except BaseException as error:
+        failed("niquests", error)
+
+
+def broke(calls: Calls, begun: float, error: BaseException) -> None:
+    """The call has raised, perhaps while the body of an answer was read."""
+    try:
+        models = sys.modules["niquests.models"]
+        reading = {kind.content.fget.__code__ for kind in (models.Response, models.AsyncResponse)}
+        response = _http_client.locals_of(reading, error).get("self")
+        calls.failed(perf_counter() - begun, error, getattr(response, "status_code", None))
+    except BaseException as ours:
+        failed("niquests", ours)

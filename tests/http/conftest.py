@@ -14,7 +14,7 @@ from tests.http.numbers import Numbers
 
 SERVERS = frozenset(("fastapi", "flask", "granian", "gunicorn", "hypercorn", "starlette"))
 SERVERS |= {"a2wsgi", "litestar", "quart", "tornado", "uvicorn", "werkzeug", "wsgiref"}
-SERVERS |= {"bottle", "connexion", "falcon", "pyramid", "waitress"}
+SERVERS |= {"bottle", "connexion", "falcon", "pyramid", "sanic", "waitress"}
 """What these tests are about; nothing else is hooked."""
 
 

@@ -55,8 +55,9 @@ def arriving(original: Any) -> Any:
 
 def begun(protocol: Any, request: Any, method: str, excluded: Excluded | None) -> None:
     """The head of a request has been read."""
-    app, headers = request.app, request.headers
-    if app.config.FORWARDED_SECRET or app.config.PROXIES_COUNT:
+    config, headers = request.app.config, request.headers
+    # Its attributes are found by a function of Python's, ten times slower.
+    if config.get("FORWARDED_SECRET") or config.get("PROXIES_COUNT"):
         scheme = request.scheme  # Parses headers.
     else:
         scheme = "https" if protocol.protocol.conn_info.ssl else "http"

@@ -5,8 +5,6 @@ Under ASGI servers they are measured from outside and only get their route here.
 
 from __future__ import annotations
 
-import sys
-
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.conventions.http import error_type
@@ -88,6 +86,12 @@ def handling(original: Any) -> Any:
                     http.failed(ours)
                 raise
 
+        try:
+            exchange = getattr(request.transport, "scope", {}).get(KEY)
+            if exchange is not None:
+                exchange.routed("/" + request.route.path)
+        except BaseException as error:
+            http.failed(error)
         return await original(self, watched, request, *args, **kwargs)
 
     return _websocket_handler
@@ -111,7 +115,7 @@ def losing(original: Any) -> Any:
         try:
             connection = getattr(self.websocket, OWN, None)
             if connection is not None and connection.open:
-                connection.code = self.websocket.ws_proto.close_code or 0
+                connection.code = code_of(self.websocket.ws_proto)
                 connection.ended(None)
         except BaseException as error:
             http.failed(error)
@@ -119,17 +123,9 @@ def losing(original: Any) -> Any:
     return connection_lost
 
 
-def accepting(original: Any) -> Any:
-    """Wrapper of `MockTransport.get_websocket_connection`: an ASGI handshake has its route."""
-
-    def get_websocket_connection(self: Any) -> Any:
-        try:
-            exchange = self.scope.get(KEY)
-            request = sys.modules["sanic.request.types"].Request._current.get(None)
-            if exchange is not None and request is not None and request.transport is self:
-                exchange.routed("/" + request.route.path)
-        except BaseException as error:
-            http.failed(error)
-        return original(self)
-
-    return get_websocket_connection
+def code_of(protocol: Any) -> int:
+    """The code of whoever was the first to say one; 0: nobody was."""
+    first = protocol.close_sent
+    if first is None or protocol.close_rcvd_then_sent:
+        first = protocol.close_rcvd
+    return getattr(first, "code", 0)

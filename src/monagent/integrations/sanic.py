@@ -81,8 +81,3 @@ def receiving(original: Any) -> Any:
 @replace("sanic.server.websockets.impl", "WebsocketImplProtocol.send")
 def messaging(original: Any) -> Any:
     return _sanic_websocket.messaging(original)
-
-
-@replace("sanic.models.asgi", "MockTransport.get_websocket_connection")
-def accepting(original: Any) -> Any:
-    return _sanic_websocket.accepting(original)

@@ -22,15 +22,12 @@ def application(folder: Path, mounts: bool = True) -> bottle.Bottle:
     """An application with rules of every kind, errors, streams, files and mounts."""
     app = bottle.Bottle()
 
-    @app.route("/items/<number:int>", method=["GET", "PUT"])
     def item(number: int) -> str:
         return str(number)
 
-    @app.get("/files/<name:re:[a-z]+>.txt")
     def file(name: str) -> Any:
         return bottle.static_file(f"{name}.txt", root=str(folder))
 
-    @app.get("/fail/<kind>")
     def fail(kind: str) -> str:
         if kind == "http":
             bottle.abort(403)
@@ -40,7 +37,6 @@ def application(folder: Path, mounts: bool = True) -> bottle.Bottle:
             raise bottle.HTTPResponse("as raised", 202)
         raise KeyError(kind)
 
-    @app.get("/stream")
     def stream() -> Iterator[bytes]:
         if bottle.request.query.first:
             raise KeyError
@@ -49,11 +45,15 @@ def application(folder: Path, mounts: bool = True) -> bottle.Bottle:
             raise KeyError
         yield b"b" * 10
 
-    @app.get("/events")
     def events() -> Iterator[bytes]:
         bottle.response.content_type = "text/event-stream"
         yield b"data: 1\n\n"
 
+    app.route("/items/<number:int>", method=["GET", "PUT"], callback=item)
+    app.route("/files/<name:re:[a-z]+>.txt", callback=file)
+    app.route("/fail/<kind>", callback=fail)
+    app.route("/stream", callback=stream)
+    app.route("/events", callback=events)
     if mounts:
         app.mount("/merged/", application(folder, mounts=False))
         app.mount("/flask/", flask_application())
@@ -148,10 +148,10 @@ def test_a_failing_page_for_errors_is_a_500(numbers: Numbers, tmp_path: Path) ->
     """Bottle's last resort."""
     app = application(tmp_path)
 
-    @app.error(403)
     def page(error: Any) -> str:
         raise LookupError
 
+    app.error(403, callback=page)
     assert get(app, "/fail/http") == 500
     assert numbers.counts() == {"GET /fail/<kind> 500 500": 1}
 

@@ -49,11 +49,12 @@ def match(original: Any) -> Any:
 @replace("flask.app", "Flask.handle_exception")
 def exception(original: Any) -> Any:
     def handle_exception(self: Any, *args: Any, **kwargs: Any) -> Any:
+        response = original(self, *args, **kwargs)  # It raises if somebody outside is to handle it.
         try:
             raised((*args, *kwargs.values()))
         except BaseException as error:
             http.failed(error)
-        return original(self, *args, **kwargs)
+        return response
 
     return handle_exception
 

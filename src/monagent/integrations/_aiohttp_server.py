@@ -68,7 +68,7 @@ def handling(original: Any) -> Any:
                 http.failed(ours)
             raise
         try:
-            if not served.recorded or served.connection is not None:
+            if not served.recorded or served.status == 101:
                 handled(served, request, result)
         except BaseException as error:
             http.failed(error)
@@ -111,8 +111,14 @@ def writing(original: Any) -> Any:
             http.failed(error)
         await original(self, chunk, **kwargs)
         try:
-            if counted is not None:
-                counted_part(counted, self, chunk, size)
+            if counted.__class__ is not Served:
+                if counted is not None:  # a client's
+                    counted.sent += size
+            elif counted.stream is None and counted.first and self._compress is None:
+                counted.sent += size
+                counted.accounted = self.output_size
+            else:
+                wrote(counted, self, chunk, size)
         except BaseException as error:
             http.failed(error)
 
@@ -121,6 +127,8 @@ def writing(original: Any) -> Any:
 
 def ending(original: Any) -> Any:
     """Wrapper of `StreamResponse.write_eof`, the last byte of whatever is no WebSocket."""
+
+    empty = sys.modules["aiohttp.streams"].EMPTY_PAYLOAD
 
     async def write_eof(self: Any, data: Any = b"") -> None:
         served = None
@@ -131,8 +139,17 @@ def ending(original: Any) -> Any:
             http.failed(error)
         await original(self, data)
         try:
-            if served.__class__ is Served and not served.end:
-                sent(served, self, request, writer, data)
+            if served.__class__ is not Served or served.end:
+                pass
+            elif served.status:
+                sent_stream(served, request, writer)
+            else:  # in one piece
+                served.status = self._status
+                served.route = route_of(request)
+                served.sent = len(data)
+                if request._payload is not empty:
+                    served.received = received(request)
+                served.sent_all()
         except BaseException as error:
             http.failed(error)
 
@@ -173,9 +190,9 @@ def failing(original: Any) -> Any:
     def handle_error(self: Any, request: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             served = getattr(request._payload_writer, "_monagent", None)
-            status, error = (*args, kwargs.get("status", 500), kwargs.get("exc"))[:2]
-            # Of a timeout it gets the status alone.
-            error = error or kwargs.get("exc") or sys.exc_info()[1]
+            status = args[0] if args else kwargs.get("status", 500)
+            error = args[1] if len(args) > 1 else kwargs.get("exc")
+            error = error or sys.exc_info()[1]  # of a timeout it gets the status alone
             if served.__class__ is Served and status >= 500 and error is not None:
                 served.error = error_type(error)
         except BaseException as ours:
@@ -192,19 +209,19 @@ def left_out(excluded: Any, request: Any) -> bool:
 
 def route_of(request: Any) -> str:
     """The template of the resource that took the request, prefixes of sub-applications within."""
-    resource = getattr(getattr(request, "_match_info", None), "route", None)
-    resource = getattr(resource, "resource", None)
-    return http.UNMATCHED if resource is None else str(resource.canonical)
+    try:
+        route: str = request._match_info.route.resource.canonical
+    except AttributeError:
+        return http.UNMATCHED  # no resource took it, or the server has none
+    return route
 
 
 def received(request: Any) -> int:
     """Bytes of the request's body, compressed where they are."""
     payload = request._payload
-    size: int | None = getattr(payload, "total_raw_bytes", None)  # since 3.14
-    if size is None:
-        size = getattr(payload, "total_bytes", 0)
-        if size and request._message.compression:
-            size = request.content_length
+    size: int | None = getattr(payload, "total_bytes", 0)  # of none there was no count until 3.10
+    if size and request._message.compression:
+        size = getattr(payload, "total_raw_bytes", request.content_length)  # the former since 3.14
     return size or 0
 
 
@@ -222,35 +239,27 @@ def started(served: Served, response: Any, request: Any, writer: Any) -> None:
         served.stream = EventStream(served.route, served.start)
 
 
-def counted_part(counted: Any, writer: Any, chunk: Any, size: int) -> None:
-    """A part of a body has been written."""
-    if counted.__class__ is not Served:  # a client's
-        counted.sent += size
-        return
+def wrote(served: Served, writer: Any, chunk: Any, size: int) -> None:
+    """A part of a body has been written, the first, or one of events, or compressed."""
     if writer._compress is not None:
-        size = unframed(writer.output_size - counted.accounted, writer.chunked)
-    counted.accounted = writer.output_size
-    counted.file = 0
+        size = unframed(writer.output_size - served.accounted, writer.chunked)
+    served.accounted = writer.output_size
+    served.file = 0
     if size:
-        counted.wrote(size)
-        if counted.stream is not None:
-            counted.stream.sent(bytes(chunk))
+        served.wrote(size)
+    if served.stream is not None:
+        served.stream.sent(bytes(chunk))
 
 
-def sent(served: Served, response: Any, request: Any, writer: Any, data: Any) -> None:
-    """The last byte of an answer is gone."""
-    if not served.status:
-        served.status = response._status
-        served.route = route_of(request)
-        served.sent = len(data)
-    else:
-        rest = writer.output_size - served.accounted
-        rest = unframed(rest - 5, True) if writer.chunked else rest  # 5: the last chunk's, empty
-        if rest + served.file > 0:
-            served.wrote(rest + served.file)
-        served.file = 0
-        transport = writer.transport
-        served.gone = transport is None or transport.is_closing()
+def sent_stream(served: Served, request: Any, writer: Any) -> None:
+    """The last byte is gone of an answer whose headers went ahead."""
+    rest = writer.output_size - served.accounted
+    rest = unframed(rest - 5, True) if writer.chunked else rest  # 5: the last chunk's, empty
+    if rest + served.file > 0:
+        served.wrote(rest + served.file)
+    served.file = 0
+    transport = request._protocol.transport
+    served.gone = transport is None or transport.is_closing()
     served.received = received(request)
     served.sent_all()
 

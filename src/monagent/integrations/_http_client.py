@@ -11,11 +11,21 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-INNER: dict[object, str] = {}
-"""Functions that urllib3 is called by within a call that is counted already, and who counts it."""
+INNER: dict[int, str] = {}
+"""Functions that urllib3 is called by within a call that is counted already, and who counts it: by
+the id of their code, whose hash would be computed each time, over all that it holds."""
+
+_held: list[CodeType] = []
+"""As long as an id stands for a code, the code must live."""
 
 OUTER: dict[object, str] = {}
 """Classes of headers that only such a caller gives to urllib3; cheaper to look at than frames."""
+
+
+def inner(function: Any, library: str) -> None:
+    """What this function calls is part of a call that the library counts."""
+    _held.append(function.__code__)
+    INNER[id(function.__code__)] = library
 
 
 def failed(library: str, error: BaseException) -> None:
@@ -28,9 +38,10 @@ def failed(library: str, error: BaseException) -> None:
 
 def forget(library: str) -> None:
     """What this library does is counted by it no longer, so the one beneath may."""
-    for known in (INNER, OUTER):
-        for found in [found for found, counts in known.items() if counts == library]:
-            del known[found]
+    for code in [code for code, counts in INNER.items() if counts == library]:
+        del INNER[code]
+    for kind in [kind for kind, counts in OUTER.items() if counts == library]:
+        del OUTER[kind]
 
 
 def length(body: object) -> int:
@@ -82,12 +93,13 @@ def caller(codes: Container[object], frame: Any) -> Any:
     return None
 
 
-def called_by(codes: Container[object], frame: Any) -> bool:
-    """Whether `frame` runs one of these functions, or is a wrapper that one calls."""
+def called_by(codes: Container[int], frame: Any) -> bool:
+    """Whether `frame` runs a function with one of these ids of codes, or is a wrapper that one
+    calls."""
     for _ in range(_WRAPPERS):
         if frame is None:
             return False
-        if frame.f_code in codes:
+        if id(frame.f_code) in codes:
             return True
         frame = frame.f_back
     return False

@@ -60,8 +60,8 @@ def used_async(library: str, original: Any) -> Any:
 def answered(library: str, original: Any) -> Any:
     """Wrapper of their `_response_closed`."""
 
-    def _response_closed(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = original(self, *args, **kwargs)
+    def _response_closed(self: Any, **kwargs: Any) -> Any:
+        result = original(self, **kwargs) if kwargs else original(self)
         try:
             counted = getattr(self, "_monagent", None)
             if counted is not None and self.is_idle():  # not closed, no other stream under way
@@ -76,8 +76,8 @@ def answered(library: str, original: Any) -> Any:
 def answered_async(library: str, original: Any) -> Any:
     """Wrapper of their `_response_closed`."""
 
-    async def _response_closed(self: Any, *args: Any, **kwargs: Any) -> Any:
-        result = await original(self, *args, **kwargs)
+    async def _response_closed(self: Any, **kwargs: Any) -> Any:
+        result = await (original(self, **kwargs) if kwargs else original(self))
         try:
             counted = getattr(self, "_monagent", None)
             if counted is not None and self.is_idle():  # not closed, no other stream under way

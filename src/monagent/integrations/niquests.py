@@ -14,7 +14,7 @@ from monagent.conventions._peers import of_url
 from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_client, _niquests_body
-from monagent.integrations._http_client import INNER, OUTER, failed
+from monagent.integrations._http_client import OUTER, failed, inner
 from monagent.integrations._niquests_body import Promised
 
 TYPE_CHECKING = False
@@ -123,9 +123,9 @@ def refusing(original: Any) -> Any:
 
 def prepare(module: str, session: str, adapter: str) -> set[object]:
     """Tell urllib3 who counts; gives the code that sends the steps of a call under way."""
-    INNER[getattr(sys.modules["niquests.adapters"], adapter).send.__code__] = "niquests"
+    inner(getattr(sys.modules["niquests.adapters"], adapter).send, "niquests")
     OUTER[sys.modules["niquests.structures"].CaseInsensitiveDict] = "niquests"
-    return {getattr(sys.modules[module], session).resolve_redirects.__code__}
+    return {id(getattr(sys.modules[module], session).resolve_redirects.__code__)}
 
 
 def begin(request: Any) -> Calls:

@@ -14,7 +14,7 @@ from monagent.conventions._peers import UNKNOWN, of_url, peer
 from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_client, _urllib3_body
-from monagent.integrations._http_client import INNER, OUTER, failed
+from monagent.integrations._http_client import OUTER, failed, inner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ LIBRARY = Library(
 def sending(original: Any) -> Any:
     reading = {sys.modules["requests.models"].Response.content.fget.__code__}
     mixin = sys.modules["requests.sessions"].SessionRedirectMixin
-    following = {mixin.resolve_redirects.__code__}
-    INNER[sys.modules["requests.adapters"].HTTPAdapter.send.__code__] = "requests"
+    following = {id(mixin.resolve_redirects.__code__)}
+    inner(sys.modules["requests.adapters"].HTTPAdapter.send, "requests")
     OUTER[sys.modules["requests.structures"].CaseInsensitiveDict] = "requests"
 
     def send(self: Any, request: Any, **kwargs: Any) -> Any:

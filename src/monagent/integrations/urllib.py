@@ -12,7 +12,7 @@ from monagent.conventions._peers import of_url
 from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_answer, _http_client
-from monagent.integrations._http_client import INNER, failed
+from monagent.integrations._http_client import failed, inner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ SCHEMES = ("http:", "https")
 @replace("urllib.request", "OpenerDirector.open")
 def opening(original: Any) -> Any:
     request = sys.modules["urllib.request"]
-    INNER[request.AbstractHTTPHandler.do_open.__code__] = "urllib"
+    inner(request.AbstractHTTPHandler.do_open, "urllib")
     opens = {original.__code__}
     answer = sys.modules["urllib.error"].HTTPError
     endless: str = request.HTTPRedirectHandler.inf_msg

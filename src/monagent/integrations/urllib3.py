@@ -13,7 +13,7 @@ from monagent.conventions._peers import of, of_url
 from monagent.conventions.http_client import CALLS, Calls, Upload, calls_to, resent, throttled
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_client, _urllib3_body, _urllib3_pool
-from monagent.integrations._http_client import INNER, OUTER, called_by, failed
+from monagent.integrations._http_client import INNER, OUTER, called_by, failed, inner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ LIBRARY = Library(
 
 @replace("urllib3.poolmanager", "PoolManager.urlopen")
 def manager(original: Any) -> Any:
-    INNER[original.__code__] = "urllib3"
+    inner(original, "urllib3")
 
     def urlopen(self: Any, method: str, url: str, redirect: Any = True, **kwargs: Any) -> Any:
         calls = None
@@ -77,7 +77,7 @@ def manager(original: Any) -> Any:
 
 @replace("urllib3.connectionpool", "HTTPConnectionPool.urlopen")
 def pool(original: Any) -> Any:
-    INNER[original.__code__] = "urllib3"
+    inner(original, "urllib3")
 
     # Parameters that every version has, by name: to hand on a dict of ten costs 1 µs.
     def urlopen(
@@ -97,9 +97,9 @@ def pool(original: Any) -> Any:
             if body is not None and type(body) is not bytes and _http_client.endless(body):
                 body = Upload(body)
             # It calls itself to try again; the other is what managers and requests say.
-            inner = not assert_same_host or getattr(retries, "history", None)
+            within = not assert_same_host or getattr(retries, "history", None)
             if headers.__class__ not in OUTER and not (
-                inner and called_by(INNER, sys._getframe(1))
+                within and called_by(INNER, sys._getframe(1))
             ):
                 key = (self.scheme, self.host, self.port, method)
                 try:

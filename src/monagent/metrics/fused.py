@@ -197,6 +197,8 @@ def exchange(
         q_edges: Any = q_edges,
         r_edges: Any = r_edges,
         search: Any = bisect_left,
+        short: float = edges[0] if edges else -1.0,
+        small: float = r_edges[0] if r_edges else -1.0,
         a: int = a,
         d: int = d,
         d1: int = d1,
@@ -205,9 +207,9 @@ def exchange(
         r: int = r,
         r1: int = r1,
     ) -> None:
-        bucket = d1 + search(edges, seconds)
+        bucket = d1 if seconds <= short else d1 + search(edges, seconds)
         sent_bucket = q1 + search(q_edges, sent) if sent else q1
-        received_bucket = r1 + search(r_edges, received) if received else r1
+        received_bucket = r1 if received <= small else r1 + search(r_edges, received)
         view = mem[0]
         view[a] -= 1.0
         view[d] += seconds

@@ -151,7 +151,7 @@ def test_a_failing_page_for_errors_is_a_500(numbers: Numbers, tmp_path: Path) ->
     def page(error: Any) -> str:
         raise LookupError
 
-    app.error(403, callback=page)
+    app.error(403)(page)
     assert get(app, "/fail/http") == 500
     assert numbers.counts() == {"GET /fail/<kind> 500 500": 1}
 

@@ -21,7 +21,7 @@ LIBRARIES = sorted(hooks.on_disk())
 FAMILIES = {path.stem for path in Path(conventions.__file__).parent.glob("*.py")}
 
 # What the interpreter has imported anyway; the rest must wait for the application.
-ALLOWED = {"__future__", "monagent", "os", "sys", "time", "operator"}
+ALLOWED = {"__future__", "monagent", "os", "sys", "time", "operator", "itertools"}
 
 APPLY = """
 import importlib, json, sys

@@ -50,16 +50,35 @@ class Arrival:
     Attributes:
         method, scheme: as labels.
         add: adds to the active requests.
-        enders: by route and status, and the error if there was one: see `_ender`.
+        enders: of plain answers, by status and route: see `_ender`.
+        others: of all others, by route, status and error.
     """
 
-    __slots__ = ("add", "enders", "method", "scheme")
+    __slots__ = ("add", "enders", "method", "others", "scheme")
 
     def __init__(self, method: str, scheme: str) -> None:
         self.method = method
         self.scheme = scheme
         self.add: Recorder = ACTIVE.bind(method, scheme)
-        self.enders: dict[tuple[object, ...], Ender] = {}
+        self.enders: dict[int, dict[object, Ender]] = {}
+        self.others: dict[object, Ender] = {}
+
+
+class Rare:
+    """An attribute that few requests ever set: those are no longer `plain`."""
+
+    def __init__(self, default: Any) -> None:
+        self.default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: Any, owner: type) -> Any:
+        return instance.__dict__.get(self.name, self.default)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self.name] = value
+        instance.plain = False
 
 
 class Exchange:
@@ -72,8 +91,10 @@ class Exchange:
         arrival: method and scheme, and what such requests share.
         active: takes the request off the active ones; None once that is done.
         start, first, end: perf_counter at the arrival, the body's first byte and its last; or 0.
+        plain: as far as is known there is no more to say of it than its numbers.
         gone: the client left before the end.
         stream: the response is a stream of events, no answer.
+        error: its `error.type`.
         script: SCRIPT_NAME in front of a WSGI dispatcher, until a route is found.
     """
 
@@ -82,9 +103,8 @@ class Exchange:
         "active",
         "arrival",
         "end",
-        "error",
         "first",
-        "gone",
+        "plain",
         "prefix",
         "received",
         "recorded",
@@ -92,19 +112,20 @@ class Exchange:
         "sent",
         "start",
         "status",
-        "stream",
     )
     arrival: Arrival
-    script: str | None = None
+    gone: bool = Rare(False)  # type: ignore[assignment]  # what it holds
+    stream: EventStream | None = Rare(None)  # type: ignore[assignment]
+    error: str | None = Rare(None)  # type: ignore[assignment]
+    script: str | None = Rare(None)  # type: ignore[assignment]
 
     # `_asgi` and `_wsgi` write this out, since a call costs more than all of it.
     def __init__(self) -> None:
         self.prefix = ""
         self.route = UNMATCHED
         self.active: Recorder | None = None
-        self.stream: EventStream | None = None
-        self.error: str | None = None
-        self.recorded = self.gone = False
+        self.plain = True
+        self.recorded = False
         self.start = self.first = self.end = 0.0
         self.status = self.received = self.sent = 0
 
@@ -135,9 +156,9 @@ class Exchange:
 
         A 5xx waits for `over`, since the exception behind it comes last.
         """
-        if self.active is not None and self.stream is None and not self.gone and not self.error:
+        if self.plain:
             try:
-                end = self.arrival.enders[self.route, self.status]
+                end = self.arrival.enders[self.status][self.route]
             except KeyError:
                 pass
             else:
@@ -164,6 +185,7 @@ class Exchange:
 
     def inactive(self) -> None:
         """It is no longer among the active requests, once."""
+        self.plain = False
         active = self.active
         if active is not None:
             self.active = None
@@ -186,9 +208,7 @@ class Exchange:
         if self.stream is not None:
             self.stream.ended(error)
             return
-        key = (self.route, status) if error is None else (self.route, status, error)
-        end = self.arrival.enders.get(key) or _ender(self.arrival, self.route, status, error)
-        end(self, 0.0)
+        _ender(self.arrival, self.route, status, error)(self, 0.0)
 
 
 def arrived(method: str, scheme: str) -> Arrival:
@@ -197,11 +217,11 @@ def arrived(method: str, scheme: str) -> Arrival:
         method = OTHER
     if scheme not in ("http", "https"):
         scheme = OTHER
-    found: Arrival | None = http.arrivals.get((method, scheme))
+    found: Arrival | None = http.arrivals.get(scheme, {}).get(method)
     if found is None:
         found = Arrival(method, scheme)
         if not http.broken:
-            http.arrivals[method, scheme] = found
+            http.arrivals.setdefault(scheme, {})[method] = found
     return found
 
 
@@ -209,6 +229,11 @@ def _ender(arrival: Arrival, route: str, status: int, error: str | None) -> Ende
     """What ends a request of these labels: records all that it knows of itself, its end if it has
     none yet, and takes it off the active ones (1.0) unless it is off already (0.0).
     """
+    kept = arrival.enders.setdefault(status, {}) if error is None else arrival.others
+    key: object = route if error is None else (route, status, error)
+    found: Ender | None = kept.get(key)
+    if found is not None:
+        return found
     labels = (arrival.method, arrival.scheme, route, status, error)
     recorders = (
         arrival.add,
@@ -221,8 +246,8 @@ def _ender(arrival: Arrival, route: str, status: int, error: str | None) -> Ende
     end = _apart(*recorders) if None in places else _fused(*places)
     if arrival.method == "HEAD" or status in NO_BODY:
         end = _without_body(end)
-    if len(arrival.enders) < _MOST_ENDERS:
-        arrival.enders[labels[2:] if error else labels[2:4]] = end
+    if len(kept) < _MOST_ENDERS:
+        kept[key] = end
     return end
 
 

@@ -26,7 +26,7 @@ METHODS = frozenset(
     ("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY")
 )
 FRAMEWORKS = frozenset(("aiohttp", "django", "fastapi", "flask", "starlette", "tornado"))
-FRAMEWORKS |= {"bottle", "connexion", "falcon", "pyramid"}
+FRAMEWORKS |= {"bottle", "connexion", "falcon", "litestar", "pyramid", "quart", "sanic"}
 """Switching one of these off leaves its applications alone under every server."""
 
 OTHER = "_OTHER"
@@ -92,8 +92,8 @@ QUEUE = Histogram(
 _alone: dict[type | None, object] = {}
 """By class, whether its instances are left alone; under None the settings that say so."""
 
-arrivals: dict[tuple[str, str], Any] = cache()
-"""By method and scheme what such requests share (`_exchange.Arrival`); stays empty when `broken`,
+arrivals: dict[str, dict[str, Any]] = cache()
+"""By scheme and method what such requests share (`_exchange.Arrival`); stays empty when `broken`,
 so that only requests that are not found in here need to ask."""
 
 broken = False

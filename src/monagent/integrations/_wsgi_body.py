@@ -9,7 +9,7 @@ from monagent.conventions import http
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from monagent.conventions._exchange import Exchange
@@ -27,7 +27,11 @@ def around(body: Any, exchange: Exchange, environ: dict[str, Any]) -> Any:
     wrapper = environ.get("wsgi.file_wrapper")
     if isinstance(wrapper, type) and isinstance(body, wrapper):
         return _file(body, exchange)
-    return (CountedSized if hasattr(body, "__len__") else Counted)(body, exchange)
+    made = (CountedSized if hasattr(body, "__len__") else Counted)()
+    made._body = body
+    made._exchange = exchange
+    made._next = None
+    return made
 
 
 def ended(exchange: Exchange, whole: bool) -> None:
@@ -57,7 +61,7 @@ class _InMemory:
         exchange, whole = self._exchange, False
         try:
             for item in super().__iter__():  # type: ignore[misc]  # list's or tuple's
-                if exchange is not None and exchange.stream is not None:
+                if exchange and not exchange.plain and exchange.stream:
                     try:
                         exchange.stream.sent(item)
                     except BaseException as error:
@@ -93,24 +97,26 @@ class CountedTuple(_InMemory, tuple):  # type: ignore[type-arg]
 class Counted:
     """Any other iterable; what else it has is the application's."""
 
-    def __init__(self, body: Any, exchange: Exchange) -> None:
-        self._body = body
-        self._next = iter(body).__next__
-        self._exchange = exchange
+    __slots__ = ("_body", "_exchange", "_next")
+    _body: Any
+    _exchange: Exchange
+    _next: Callable[[], bytes] | None
 
-    def __iter__(self) -> Counted:
-        return self
-
-    def __next__(self) -> bytes:
+    def __iter__(self) -> Iterator[bytes]:
         exchange = self._exchange
         try:
-            item: bytes = self._next()
-        except StopIteration:
-            try:
-                if not exchange.end:
-                    ended(exchange, True)
-            except BaseException as error:
-                http.failed(error)
+            for item in self._body:
+                try:
+                    if item:
+                        if not exchange.first:
+                            exchange.first = perf_counter()
+                        exchange.sent += len(item)
+                        if not exchange.plain and exchange.stream is not None:
+                            exchange.stream.sent(item)
+                except BaseException as error:
+                    http.failed(error)
+                yield item
+        except GeneratorExit:  # The server has stopped and will call `close`.
             raise
         except BaseException as error:
             try:
@@ -119,15 +125,15 @@ class Counted:
                 http.failed(ours)
             raise
         try:
-            if item:
-                if not exchange.first:
-                    exchange.first = perf_counter()
-                exchange.sent += len(item)
-                if exchange.stream is not None:
-                    exchange.stream.sent(item)
+            if not exchange.end:
+                ended(exchange, True)
         except BaseException as error:
             http.failed(error)
-        return item
+
+    def __next__(self) -> bytes:
+        if self._next is None:
+            self._next = iter(self).__next__
+        return self._next()
 
     def close(self) -> None:
         """Close the application's iterable, if it can be closed."""
@@ -148,6 +154,8 @@ class Counted:
 
 class CountedSized(Counted):
     """One with a length."""
+
+    __slots__ = ()
 
     def __len__(self) -> int:
         return len(self._body)

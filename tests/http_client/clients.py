@@ -258,6 +258,74 @@ def by_async_niquests(ask: Ask) -> int:
     return asyncio.run(call())
 
 
+def by_pycurl(ask: Ask) -> int:
+    """A handle of libcurl, which writes to a callback what it reads."""
+    import pycurl
+
+    handle = curl(pycurl.Curl(), ask)
+    try:
+        handle.perform()
+        return int(handle.getinfo(pycurl.RESPONSE_CODE))
+    finally:
+        handle.close()
+
+
+def by_many_pycurl(ask: Ask) -> int:
+    """The same under a multi handle."""
+    import pycurl
+
+    many = pycurl.CurlMulti()
+    handle = curl(pycurl.Curl(), ask)
+    many.add_handle(handle)
+    try:
+        while many.perform()[1]:
+            many.select(0.1)
+        _, _, broken = many.info_read()
+        if broken:
+            raise pycurl.error(*broken[0][1:])
+        return int(handle.getinfo(pycurl.RESPONSE_CODE))
+    finally:
+        many.remove_handle(handle)
+        many.close()
+        handle.close()
+
+
+def curl(handle: Any, ask: Ask) -> Any:
+    """A handle that is to do this."""
+    import pycurl
+
+    handle.setopt(pycurl.URL, ask.url)
+    handle.setopt(pycurl.FOLLOWLOCATION, True)
+    handle.setopt(pycurl.MAXREDIRS, 5)
+    handle.setopt(pycurl.NOSIGNAL, True)
+    handle.setopt(pycurl.NOPROXY, "*")
+    handle.setopt(pycurl.TIMEOUT_MS, int(1000 * ask.timeout))
+    handle.setopt(pycurl.WRITEFUNCTION, lambda data: None)
+    if ask.method == "HEAD":
+        handle.setopt(pycurl.NOBODY, True)
+    elif ask.body is not None:
+        parts = iter([ask.body] if isinstance(ask.body, bytes) else ask.body)
+        if isinstance(ask.body, bytes):
+            handle.setopt(pycurl.INFILESIZE, len(ask.body))
+            whole = ask.body
+            taken = [0]
+
+            def take(count: int) -> bytes:
+                part = whole[taken[0] : taken[0] + count]
+                taken[0] += len(part)
+                return part
+
+            handle.setopt(pycurl.READFUNCTION, take)
+        else:
+            handle.setopt(pycurl.READFUNCTION, lambda count: next(parts, b""))
+        handle.setopt(pycurl.UPLOAD, True)
+        handle.setopt(pycurl.HTTPHEADER, ["Expect:"])
+        handle.setopt(pycurl.CUSTOMREQUEST, ask.method)
+    elif ask.method != "GET":
+        handle.setopt(pycurl.CUSTOMREQUEST, ask.method)
+    return handle
+
+
 CLIENTS: dict[str, Callable[[Ask], int]] = {
     "requests": by_requests,
     "urllib3": by_urllib3,
@@ -268,6 +336,8 @@ CLIENTS: dict[str, Callable[[Ask], int]] = {
 }
 if importlib.util.find_spec("httpx2"):  # not beside the oldest versions
     CLIENTS |= {"httpx2": by_httpx2, "httpx2, async": by_async_httpx2}
+if importlib.util.find_spec("pycurl"):
+    CLIENTS |= {"pycurl": by_pycurl, "pycurl, multi": by_many_pycurl}
 if importlib.util.find_spec("niquests"):  # in an environment of its own: see test_niquests.py
     CLIENTS |= {"niquests": by_niquests, "niquests, async": by_async_niquests}
 if importlib.util.find_spec("aiohttp"):
@@ -279,7 +349,9 @@ if importlib.util.find_spec("tornado"):
 
 CANNOT = {
     "http.client": {"follows redirects", "takes URLs"},
-    "tornado, curl": {"sends parts"},
+    "tornado, curl": {"sends parts", "asks once"},
+    "pycurl": {"asks once", "weighs parts"},
+    "pycurl, multi": {"asks once", "weighs parts"},
 }
 """What a client's API does not have, whatever we count."""
 

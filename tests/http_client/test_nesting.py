@@ -38,10 +38,13 @@ def test_a_redirect_to_what_fails_is_asked_for_once(
     with pytest.raises(Exception) as caught:
         client(Ask(server.url(f"/away{path}")))
 
-    assert server.seen == [f"/away{path}", path]
+    # libcurl tries a kept connection that breaks before any answer once more, anew.
+    repeats = path == "/reset" and client not in able("asks once").values()
+    assert server.seen == [f"/away{path}", path] + [path] * repeats
     package = caught.type.__module__.partition(".")[0]
     assert package.rstrip("2") in (
         "requests", "urllib3", "httpx", "aiohttp", "builtins", "niquests", "tornado",
+        "pycurl",
     )  # fmt: skip
     ((method, _, error),) = numbers.outcomes()
     untold = package == "aiohttp" and old("aiohttp", "3.8.") and path == "/broken"

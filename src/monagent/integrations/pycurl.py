@@ -1,0 +1,204 @@
+"""pycurl: transfers over HTTP, of one handle and of a multi handle, with libcurl's own redirects.
+
+What libcurl tells of a finished transfer is read with `getinfo`; no option or callback is touched.
+So a call shows when it is over, never as active, under the method of its last step; of headers
+only Retry-After is known. C types cannot be patched: subclasses take their places in the module.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from monagent.conventions._peers import of_url
+from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
+from monagent.instrument import Library, substitute
+from monagent.integrations._http_client import failed
+from monagent.integrations._tornado_client import CURL
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LIBRARY = Library(
+    "pycurl",
+    versions=">=7.45.4",
+    records=("http_client",),
+    covers="transfers over HTTP of handles and multi handles, redirects within, when they are over",
+)
+
+UNKNOWN_URL = "http://"
+MALFORMED = 3
+TIMED_OUT = 28
+REFUSED = 7
+BY_CALLBACK = (23, 26, 42)
+"""Ended by what the application's own callback returned or raised."""
+
+OS_ERRORS = {104: "connection_reset", 110: "connect_timeout", 111: "connection_refused"}
+"""By errno of the system, where libcurl's number is one of several cases."""
+
+
+@substitute("pycurl._pycurl", "Curl", optional=True)
+@substitute("pycurl", "Curl")
+def counting(base: Any) -> Any:
+    def performing(method: Any) -> Any:
+        def perform(self: Any, /) -> Any:
+            note(self)
+            try:
+                result = method(self)
+            except BaseException as error:
+                over(self, error.args[0] if isinstance(error, type_of_errors()) else -1, error)
+                raise
+            over(self, 0)
+            return result
+
+        return looks(perform, method)
+
+    class Curl(base):  # type: ignore[misc]  # its base is known at run time
+        __slots__ = ()
+
+    for name in ("perform", "perform_rb", "perform_rs"):
+        if hasattr(base, name):
+            setattr(Curl, name, performing(getattr(base, name)))
+    return named(Curl, base)
+
+
+@substitute("pycurl._pycurl", "CurlMulti", optional=True)
+@substitute("pycurl", "CurlMulti")
+def counting_many(base: Any) -> Any:
+    class CurlMulti(base):  # type: ignore[misc]  # its base is known at run time
+        __slots__ = ()
+
+        def add_handle(self, /, *args: Any) -> Any:
+            result = base.add_handle(self, *args)
+            note(args[0])
+            return result
+
+        def info_read(self, /, *args: Any) -> Any:
+            found = base.info_read(self, *args)
+            try:
+                # Tornado's client counts its calls itself.
+                if sys._getframe(1).f_globals.get("__name__") != "tornado.curl_httpclient":
+                    for handle in found[1]:
+                        over(handle, 0)
+                    for handle, code, _ in found[2]:
+                        over(handle, code)
+            except BaseException as error:
+                failed("pycurl", error)
+            return found
+
+    for name in ("add_handle", "info_read"):
+        looks(vars(CurlMulti)[name], getattr(base, name))
+    return named(CurlMulti, base)
+
+
+def note(handle: Any) -> None:
+    """A transfer begins."""
+    try:
+        handle._monagent_url = url_of(handle)
+    except BaseException as error:
+        failed("pycurl", error)
+
+
+def over(handle: Any, code: int, error: BaseException | None = None) -> None:
+    """A transfer has ended with this number of libcurl's, -1: with an error of the application."""
+    try:
+        given = constants()
+        info = handle.getinfo
+        # Afterwards libcurl knows only where the URL asked for has led.
+        url = getattr(handle, "_monagent_url", "")
+        if "://" not in url:
+            url = url_of(handle)  # By now it has guessed a scheme.
+        if code == MALFORMED and not url:
+            url = UNKNOWN_URL
+        if url[:5].lower() not in ("http:", "https"):
+            return
+        calls = calls_of(url, info(given["EFFECTIVE_METHOD"]) or "GET")
+        seconds = info(given["TOTAL_TIME"])
+        for _ in range(info(given["REDIRECT_COUNT"])):
+            resent(calls.peer, "redirect")
+        status = info(given["RESPONSE_CODE"]) or None
+        calls.active(1.0)
+        if code:
+            word = word_of(code, handle, given)
+            status = None if word == "too_many_redirects" else status
+            if word is None and error is not None:
+                calls.failed(seconds, error, status)
+            else:
+                calls.failed_by(word or f"curl_{code}", seconds, status)
+            return
+        if status is not None and status >= 400:
+            after = info(given["RETRY_AFTER"]) if "RETRY_AFTER" in given else 0
+            calls.heard(status, {"retry-after": str(after)} if after else {}, 0.0)
+        sent, received = size(handle, "SIZE_UPLOAD"), size(handle, "SIZE_DOWNLOAD")
+        if size(handle, "CONTENT_LENGTH_UPLOAD") < 0:
+            sent = -min(1, sent)  # Where nobody knew the length it counts the chunks' framing, too.
+        calls[status or 0](seconds, sent, received)
+    except BaseException as ours:
+        failed("pycurl", ours)
+
+
+def size(handle: Any, name: str) -> int:
+    """A size as libcurl tells it: as an integer since pycurl 7.45.6."""
+    given = constants()
+    return int(handle.getinfo(given.get(f"{name}_T") or given[name]))
+
+
+def url_of(handle: Any) -> str:
+    """What the handle is asked for, or where that has led; "" for what libcurl cannot read."""
+    given = constants()
+    try:
+        return handle.getinfo(given["EFFECTIVE_URL"]) or ""
+    except given["error"]:
+        return ""
+
+
+def calls_of(url: str, method: str) -> Calls:
+    """The calls of this method to where this URL leads."""
+    end = url.find("/", 8)  # behind https://
+    key = (url if end < 0 else url[:end], method)
+    try:
+        return CALLS[key]
+    except KeyError:
+        return calls_to(of_url(url), method, key)
+
+
+def word_of(code: int, handle: Any, given: Any) -> str | None:
+    """The word for libcurl's number; None: the error says it, or nobody."""
+    if code == TIMED_OUT:
+        connected = handle.getinfo(given["CONNECT_TIME"])
+        return "read_timeout" if connected else "connect_timeout"
+    if code in BY_CALLBACK:
+        return "cancelled"
+    word = CURL.get(code)
+    if code == REFUSED or word == "connection_reset":
+        system = handle.getinfo(given["OS_ERRNO"])
+        return OS_ERRORS.get(system, "connection_error") if system else word
+    return word
+
+
+def constants() -> Any:
+    """pycurl's names."""
+    return vars(sys.modules["pycurl"])
+
+
+def type_of_errors() -> Any:
+    """What pycurl raises: number and text."""
+    return constants()["error"]
+
+
+def looks(function: Any, original: Any) -> Any:
+    """`function` with the name, text and signature of a C function."""
+    function.__name__ = original.__name__
+    function.__qualname__ = original.__qualname__
+    function.__doc__ = original.__doc__
+    function.__wrapped__ = original
+    return function
+
+
+def named(made: Any, base: Any) -> Any:
+    """The class `made` with the name and text of its base."""
+    made.__module__ = base.__module__
+    made.__name__ = base.__name__
+    made.__qualname__ = base.__qualname__
+    made.__doc__ = base.__doc__
+    return made

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
 
+from monagent.integrations._asgi import measured
 from tests.http.asgi import run, status
 from tests.http.numbers import Numbers
 
@@ -206,8 +207,8 @@ def test_any_application_may_stand_behind_the_middleware(numbers: Numbers) -> No
     inside = Starlette(routes=[Route("/v1/items/{id}", item), Route("/own/{x}", item)])
     app = connexion.ConnexionMiddleware(inside, resolver=lambda name: item)
     app.add_api(DOCUMENT, base_path="/v1")
-    run(app, "/v1/items/3")
-    run(app, "/own/1")
+    run(measured(app), "/v1/items/3")
+    run(measured(app), "/own/1")
 
     assert numbers.counts() == {"GET /v1/items/{item-id} 200": 1, "GET /own/{x} 200": 1}
 

@@ -50,7 +50,7 @@ def middleware(original: Any) -> Any:
             http.failed(error)
         return await original(self, scope, receive, send)
 
-    return framework(__call__)
+    return __call__
 
 
 @replace("connexion.middleware.routing", "RoutingMiddleware.__call__")
@@ -104,6 +104,13 @@ def exception(original: Any) -> Any:
     return common_error_handler
 
 
+class Unheard(Exchange):
+    """What the application inside tells its own words for the same route."""
+
+    def __init__(self) -> None:
+        self.prefix = ""
+
+
 def restart(scope: Scope) -> Exchange | None:
     """Forget what routers have said that were asked in advance."""
     exchange: Exchange | None = scope.get(KEY)
@@ -118,6 +125,5 @@ def routed(scope: Scope, path: str | None) -> None:
     exchange = restart(scope)
     if exchange is not None and path is not None:
         exchange.route = exchange.prefix + path
-        # The application inside says the same in its own words, to an exchange that nobody reads.
         inside = sys.modules["connexion.middleware.routing"]._scope.get()
-        inside[KEY] = Exchange()
+        inside[KEY] = Unheard()

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    Read = Callable[[Any, int], tuple[int, int, int, int]]
-    """Used, idle, overflow and most connections (0: no limit), of a pool with so many given."""
+    Read = Callable[[Any, int], tuple[int, int]]
+    """Open and idle connections of a pool that has given so many."""
+
+    Limits = Callable[[Any], tuple[int, int]]
+    """Connections that a pool keeps, and that it may open at most (0: no limit)."""
 
 MOST_NAMES = 100
 """Names of pools in one process; pools beyond share one."""
@@ -81,29 +84,33 @@ class Pool:
     __slots__ = (
         "_cells",
         "_idle",
+        "_keeps",
         "_most",
         "_of",
+        "_open",
         "_overflow",
         "_pid",
         "_turn",
         "_used",
         "given_at",
+        "limits",
         "name",
         "read",
         "system",
         "text",
     )
 
-    def __init__(self, pool: Any, system: str, name: Name, read: Read) -> None:
+    def __init__(self, pool: Any, system: str, name: Name, read: Read, limits: Limits) -> None:
         self.system = system
         self.name = name
         self.text = name.text
         self.read = read
+        self.limits = limits
         self.given_at: dict[int, float] = {}
         key = id(pool)
         self._of = ref(pool, lambda _: _collected(key))
         self._cells: Cells | None = None
-        self._used = self._idle = self._overflow = self._most = 0
+        self._open = self._used = self._idle = self._overflow = self._most = self._keeps = 0
         self._pid = -1
         self._turn = 0
         name.users += 1
@@ -164,13 +171,19 @@ class Pool:
         self._write(cells)
 
     def changed(self) -> None:
-        """The pool has opened or closed connections by itself."""
-        self._write(self._now())
+        """The pool has opened or closed connections by itself, or may have more or less of them."""
+        cells = self._now()
+        pool = self._of()
+        if pool is not None:
+            self._keeps, most = self.limits(pool)
+            self._allow(most)
+        self._write(cells)
 
     def dropped(self) -> None:
         """The pool is no more."""
         cells = self._cells
         if cells is not None and cells.shard.pid == self._pid:  # not inherited by a fork
+            self._allow(0)
             self._write(self._now())
         self.name.users -= 1
         if not self.name.users:
@@ -183,8 +196,17 @@ class Pool:
         if cells is not self._cells or pid != self._pid:
             self._cells = cells
             self._pid = pid
-            self._used = self._idle = self._overflow = self._most = 0
+            self._open = self._used = self._idle = self._overflow = self._most = 0
+            pool = self._of()
+            if pool is not None:
+                self._keeps, most = self.limits(pool)
+                self._allow(most)
         return cells
+
+    def _allow(self, most: int) -> None:
+        more, self._most = most - self._most, most
+        if more:
+            database.MOST.bind(self.text)(more)
 
     def _write(self, cells: Cells) -> None:
         """Writes what the pool says of itself.
@@ -196,28 +218,29 @@ class Pool:
         mem = cells.mem
         while True:
             pool = self._of()
-            out = len(self.given_at)
-            used, idle, overflow, most = (0, 0, 0, 0) if pool is None else self.read(pool, out)
+            opened, idle = (0, 0) if pool is None else self.read(pool, len(self.given_at))
+            used = opened - idle
+            if used < 0:  # An engine that was disposed of while connections were out.
+                used = 0
             if used != self._used:
                 more, self._used = used - self._used, used
                 mem[0][cells.used] += more
             if idle != self._idle:
                 more, self._idle = idle - self._idle, idle
                 mem[0][cells.idle] += more
-            if overflow != self._overflow:
+            if opened != self._open:
+                self._open = opened
+                overflow = max(0, opened - self._keeps) if self._keeps else 0
                 more, self._overflow = overflow - self._overflow, overflow
                 mem[0][cells.overflow] += more
-            if most != self._most:
-                more, self._most = most - self._most, most
-                database.MOST.bind(self.text)(more)
             if turn == self._turn:
                 return
             turn = self._turn
 
 
-def watched(pool: Any, system: str, name: Name, read: Read) -> Pool:
+def watched(pool: Any, system: str, name: Name, read: Read, limits: Limits) -> Pool:
     """Begin to record a pool; what is known of it already is written at once."""
-    made = Pool(pool, system, name, read)
+    made = Pool(pool, system, name, read, limits)
     kept = POOLS.setdefault(id(pool), made)
     if kept is not made:  # Another thread was first.
         made.dropped()

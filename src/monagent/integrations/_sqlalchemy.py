@@ -100,7 +100,7 @@ def watched(pool: Any) -> _pools.Pool:
         if url is not None:
             _names[dialect] = name
     system = _system(dialect) if url is not None else "other_sql"
-    return _pools.watched(pool, system, name, _reader(pool))
+    return _pools.watched(pool, system, name, *_reader(pool))
 
 
 def is_timeout(error: BaseException) -> bool:
@@ -121,64 +121,55 @@ def _name(pool: Any, dialect: Any, url: Any) -> str:
     return f"{dialect.name}://{url.host or ''}{port}/{url.database or ''}"
 
 
-def _reader(pool: Any) -> _pools.Read:
+def _reader(pool: Any) -> tuple[_pools.Read, _pools.Limits]:
     impl: Any = sys.modules["sqlalchemy.pool.impl"]
-    for kind, read in (
-        ("QueuePool", _queue_pool),
-        ("SingletonThreadPool", _singleton_thread_pool),
-        ("StaticPool", _static_pool),
-        ("AssertionPool", _assertion_pool),
+    for kind, read, limits in (
+        ("QueuePool", _queue_pool, _queue_limits),
+        ("SingletonThreadPool", _singleton_thread_pool, lambda pool: (0, pool.size)),
+        ("StaticPool", _static_pool, lambda _: (0, 1)),
+        ("AssertionPool", _assertion_pool, lambda _: (0, 1)),
     ):
         if isinstance(pool, getattr(impl, kind)):
             asyncio = read is _queue_pool and not hasattr(pool._pool, "queue")
-            return _asyncio_queue_pool if asyncio else read
-    return _other_pool
+            return (_asyncio_queue_pool if asyncio else read), limits
+    return _other_pool, lambda _: (0, 0)
 
 
-def _queue_pool(pool: Any, _: int, idle: int = -1) -> tuple[int, int, int, int]:
-    # As in checkedin(), checkedout() and overflow(), without their calls. An engine that is
-    # disposed of while connections are out goes below zero by them; nobody else may.
+def _queue_limits(pool: Any) -> tuple[int, int]:
+    size, most = pool._pool.maxsize, pool._max_overflow
+    return size, size + most if most >= 0 else 0
+
+
+def _queue_pool(pool: Any, _: int) -> tuple[int, int]:
+    # As in checkedin() and overflow(), without their calls.
     queue = pool._pool
-    if idle < 0:
-        idle = len(queue.queue)
-    size = queue.maxsize
-    overflow = pool._overflow
-    most = pool._max_overflow
-    used = size - idle + overflow
-    return (
-        used if used > 0 else 0,
-        idle,
-        overflow if overflow > 0 and size else 0,
-        size + most if most >= 0 else 0,
-    )
+    return queue.maxsize + pool._overflow, len(queue.queue)
 
 
-def _asyncio_queue_pool(pool: Any, out: int) -> tuple[int, int, int, int]:
+def _asyncio_queue_pool(pool: Any, _: int) -> tuple[int, int]:
     queue = pool._pool
     try:
         idle = len(queue._queue._queue)
     except AttributeError:
         idle = queue.qsize()
-    return _queue_pool(pool, out, idle)
+    return queue.maxsize + pool._overflow, idle
 
 
-def _singleton_thread_pool(pool: Any, out: int) -> tuple[int, int, int, int]:
+def _singleton_thread_pool(pool: Any, out: int) -> tuple[int, int]:
     opened = len(pool._all_conns)
-    used = min(out, opened)
-    return used, opened - used, 0, pool.size
+    return opened, max(0, opened - out)
 
 
-def _static_pool(pool: Any, out: int) -> tuple[int, int, int, int]:
+def _static_pool(pool: Any, out: int) -> tuple[int, int]:
     record = vars(pool).get("connection")
     opened = int(record is not None and record.dbapi_connection is not None)
-    used = min(out, opened)
-    return used, opened - used, 0, 1
+    return opened, max(0, opened - out)
 
 
-def _assertion_pool(pool: Any, _: int) -> tuple[int, int, int, int]:
-    used = int(pool._checked_out)
-    return used, int(bool(pool._conn)) - used, 0, 1
+def _assertion_pool(pool: Any, _: int) -> tuple[int, int]:
+    opened = int(bool(pool._conn))
+    return opened, opened - int(pool._checked_out)
 
 
-def _other_pool(_: Any, out: int) -> tuple[int, int, int, int]:
-    return out, 0, 0, 0
+def _other_pool(_: Any, out: int) -> tuple[int, int]:
+    return out, 0

@@ -30,7 +30,7 @@ def made(call: Call) -> Observed:
     yield
     pool = call.instance
     if _pools.of(pool) is None:  # Null pools call their base's.
-        _pools.watched(pool, SYSTEM, _pools.take_name(name_of(pool)), read)
+        _pools.watched(pool, SYSTEM, _pools.take_name(name_of(pool)), read, limits)
 
 
 @watch("psycopg_pool.pool", "ConnectionPool.getconn")
@@ -90,9 +90,15 @@ def changed(call: Call) -> Observed:
             pool.changed()
 
 
-def read(pool: Any, out: int) -> tuple[int, int, int, int]:
-    """Used, idle, overflow and most connections."""
-    return out, len(pool._pool), 0, 0 if pool.closed and pool._opened else pool.max_size or 0
+def read(pool: Any, out: int) -> tuple[int, int]:
+    """Open and idle connections."""
+    idle = len(pool._pool)
+    return out + idle, idle
+
+
+def limits(pool: Any) -> tuple[int, int]:
+    """Most connections; it has none that it would not keep."""
+    return 0, 0 if pool.closed and pool._opened else pool.max_size or 0
 
 
 def name_of(pool: Any) -> str:

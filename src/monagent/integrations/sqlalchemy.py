@@ -7,6 +7,7 @@ connection is part of getting one, no operation.
 
 from __future__ import annotations
 
+import sys
 from time import perf_counter
 
 from monagent.conventions import _pools, database
@@ -125,6 +126,8 @@ def dispose(original: Any) -> Any:
 @replace("sqlalchemy.pool.base", "_ConnectionFairy._checkout")
 def checkout(original: Any) -> Any:
     pools = _pools.POOLS
+    # Their truth value costs two calls.
+    nobody = getattr(sys.modules["sqlalchemy.event.attr"], "_EmptyListener", None)
 
     def _checkout(cls: Any, pool: Any, threadconns: Any = None, fairy: Any = None) -> Any:
         if fairy is not None:  # a thread's connection, checked out once more
@@ -133,7 +136,8 @@ def checkout(original: Any) -> Any:
         try:
             watched = pools.get(id(pool)) or facts.watched(pool)
             asked = watched.asked()
-            if pool._pre_ping or pool.dispatch.checkout:
+            listeners = pool.dispatch.checkout
+            if pool._pre_ping or listeners.__class__ is not nobody or listeners.parent_listeners:
                 cover = database.Cover()  # Last: one that was left on would silence all drivers.
         except BaseException as error:
             failed(NAME, error)

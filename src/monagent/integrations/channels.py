@@ -28,6 +28,9 @@ LIBRARY = Library(
     covers="WebSockets and requests of consumers, by the patterns of all routers on the way",
 )
 
+EVERYTHING = ("", "^", ".*", "^.*", "^.*$")
+"""Expressions of routes that take what no other has: no template."""
+
 
 @replace("channels.routing", "ProtocolTypeRouter.__call__")
 def protocols(original: Any) -> Any:
@@ -70,9 +73,14 @@ class Routes(list[object]):
     def tell(self, route: Any) -> None:
         """This one is tried next; None: the last was not it either."""
         try:
-            if route is None:
+            if route is None or takes_everything(route.pattern):
                 self.exchange.route = self.before
             else:
                 self.exchange.route = self.prefix + templates[str(route.pattern)]
         except BaseException as error:
             http.failed(error)
+
+
+def takes_everything(pattern: Any) -> bool:
+    """Whether it is one of `re_path()`, since the same text in `path()` is the root alone."""
+    return not hasattr(pattern, "_route") and str(pattern) in EVERYTHING

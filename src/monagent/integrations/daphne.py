@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 LIBRARY = Library(
     "daphne",
-    versions=">=3.0",
+    versions=">=4.0",
     records=("http", "realtime"),
     covers="requests, event streams and WebSockets of any application it serves",
 )

@@ -39,7 +39,11 @@ def route(original: Any) -> Any:
     templates = _django.templates
 
     def resolve_request(self: Any, request: Any) -> Any:
-        match = original(self, request)
+        try:
+            match = original(self, request)
+        except Exception:
+            unmatched(request)
+            raise
         try:
             facts = request.__dict__
             exchange = facts["environ" if "environ" in facts else "scope"][KEY]
@@ -82,3 +86,13 @@ def static(original: Any) -> Any:
         return original(self, request)
 
     return serve
+
+
+def unmatched(request: Any) -> None:
+    """No pattern takes the request; a router in front may have said what it hands on to Django."""
+    try:
+        exchange = _django.exchange_of(request)
+        if exchange is not None:
+            exchange.route = exchange.prefix or http.UNMATCHED
+    except BaseException as error:
+        http.failed(error)

@@ -1,7 +1,7 @@
 """aiohttp's client: how calls are watched, from `ClientSession._request` to the end of the answer.
 
 The duration ends with the headers, since the application reads the body; the call is counted when
-that is over. A `Call` is known to everything that aiohttp does on its behalf by a context variable.
+that is over, which the reader of the body tells: at its end, or by the exception it is given.
 """
 
 from __future__ import annotations
@@ -10,67 +10,57 @@ import sys
 from contextvars import ContextVar
 from time import perf_counter
 
+from monagent.conventions._http_pools import TIMEOUTS
 from monagent.conventions._peers import of, of_url
 from monagent.conventions.http_client import CALLS, Calls, Streamed, calls_to, resent
 from monagent.integrations import _http_client
-from monagent.integrations._http_client import failed
+from monagent.integrations._http_client import declared, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 
-class Call:
-    """A logical call under way.
+class Upload:
+    """A body whose length nobody knows beforehand, counted as the writer gets its parts."""
 
-    Attributes:
-        request: the library's object of the try under way.
-        sends, repeats: requests handed to a connection; those of them with the same object.
-        sent: bytes of a body whose length nobody knows beforehand, -1 when there is none such.
-        late: no connection of the full pool came free in time.
-    """
+    __slots__ = ("data", "sent")
 
-    __slots__ = ("calls", "late", "repeats", "request", "sends", "sent")
-
-    def __init__(self, calls: Calls) -> None:
-        self.calls = calls
-        self.request: Any = None
-        self.sends = self.repeats = 0
+    def __init__(self, data: Any) -> None:
+        self.data = data
         self.sent = -1
-        self.late = False
-
-
-class PoolTimeout(TimeoutError):
-    """Stands for a wait for a connection of the full pool that took too long."""
 
 
 class Body:
-    """The body of an answer that is still to come; the library holds it until it has."""
+    """The body of an answer that is still to come; its reader holds this until it has."""
 
-    __slots__ = ("content", "headers", "streamed")
+    __slots__ = ("headers", "streamed")
 
     def __init__(self, response: Any, streamed: Streamed) -> None:
-        self.content = response.content
         self.headers = response.headers
         self.streamed = streamed
+        content = response.content
+        content.on_eof(lambda: self.over(content))
 
-    def complete(self) -> None:
-        """The library calls this when the last byte has come."""
+    def over(self, content: Any, error: BaseException | None = None) -> None:
+        """The last byte has come, or none will."""
         try:
-            self.streamed.end(received(self.content, self.headers))
-        except BaseException as error:
-            failed("aiohttp", error)
+            self.streamed.end(received(content, self.headers), error)
+        except BaseException as ours:
+            failed("aiohttp", ours)
 
 
-CALL: ContextVar[Call | None] = ContextVar("monagent.aiohttp.call", default=None)
+UPLOAD: ContextVar[Upload | None] = ContextVar("monagent.aiohttp.upload", default=None)
 
 
 def requesting(original: Any) -> Any:
     """Wrapper of `ClientSession._request`."""
     codes = {original.__code__}
+    encoded = sys.modules["multidict"].istr("Content-Encoding")
+    empty = sys.modules["aiohttp.streams"].EMPTY_PAYLOAD
 
     async def _request(self: Any, method: Any, str_or_url: Any, **kwargs: Any) -> Any:
-        call = None
+        calls = token = None
         try:
             if str_or_url.__class__ is str and self._base_url is None:
                 key: Any = (str_or_url[: str_or_url.find("/", 8)], method)  # 8: behind https://
@@ -80,38 +70,38 @@ def requesting(original: Any) -> Any:
                 found = CALLS[key]
             except KeyError:
                 found = met(key)
+            if "data" in kwargs:
+                token = UPLOAD.set(Upload(kwargs["data"]))
             found.mem[0][found.at] += 1.0
-            call, begun = Call(found), perf_counter()
-            token = CALL.set(call)
+            calls, begun = found, perf_counter()
         except BaseException as error:
             failed("aiohttp", error)
-        if call is None:
+        if calls is None:
             return await original(self, method, str_or_url, **kwargs)
         try:
             response = await original(self, method, str_or_url, **kwargs)
         except BaseException as error:
             try:
-                CALL.reset(token)
-                broke(call, perf_counter() - begun, error, codes)
+                broke(calls, perf_counter() - begun, error, codes, token)
             except BaseException as ours:
                 failed("aiohttp", ours)
             raise
         try:
-            CALL.reset(token)
             now = perf_counter()
-            status = response.status
-            if status >= 400 or now > found.look:
-                found.heard(status, response.headers, now)
-            content = response.content
-            if status == 101:
-                found.active(-1.0)  # What comes of it is no request.
-            elif kwargs.get("data") is None and "json" not in kwargs and call.sends == 1:
-                if content.is_eof():
-                    found[status](now - begun, 0, received(content, response.headers))
-                else:
-                    follow(response, found.streams(now - begun, status, 0))
+            status, content, headers = response.status, response.content, response._headers
+            if status >= 400 or now > calls.look:
+                calls.heard(status, headers, now)
+            if (
+                token is not None
+                or "json" in kwargs
+                or response._history
+                or encoded in headers
+                or status == 101
+                or not content.is_eof()
+            ):
+                returned(calls, now - begun, response, kwargs, token)
             else:
-                returned(call, now - begun, response, kwargs)
+                calls[status](now - begun, 0, 0 if content is empty else content.total_bytes)
         except BaseException as error:
             failed("aiohttp", error)
         return response
@@ -124,10 +114,11 @@ def writing(original: Any) -> Any:
 
     async def write_bytes(self: Any, writer: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            call = CALL.get()
-            if call is not None and call.request is self:
-                call.sent = 0
-                writer._monagent = call
+            upload = UPLOAD.get()
+            # Not another call's, which the body of this one makes meanwhile.
+            if upload is not None and upload.data is getattr(self.body, "_value", None):
+                upload.sent = 0
+                writer._monagent = upload
         except BaseException as error:
             failed("aiohttp", error)
         return await original(self, writer, *args, **kwargs)
@@ -135,21 +126,50 @@ def writing(original: Any) -> Any:
     return write_bytes
 
 
-def leaving(original: Any) -> Any:
-    """Wrapper of `ClientResponse.release` and of `close`."""
-    reading = {sys.modules["aiohttp.streams"].StreamReader._wait.__code__}
+def interrupting(original: Any) -> Any:
+    """Wrapper of `StreamReader.set_exception`: no more bytes come, or nobody wants them."""
+    reader = sys.modules["aiohttp.streams"].StreamReader
+    reading = {reader._wait.__code__, reader.read.__code__, reader.readany.__code__}
 
-    def release(self: Any) -> Any:
+    def set_exception(self: Any, exc: Any, *args: Any) -> None:
         try:
-            body = getattr(self, "_monagent", None)
-            if body is not None:
-                self._monagent = None
-                left(body, sys.exc_info()[1], reading)
+            for callback in self._eof_callbacks:
+                for cell in getattr(callback, "__closure__", None) or ():
+                    if cell.cell_contents.__class__ is Body:
+                        cell.cell_contents.over(self, reason(self, exc, reading))
         except BaseException as error:
             failed("aiohttp", error)
-        return original(self)
+        original(self, exc, *args)
 
-    return release
+    return set_exception
+
+
+def closing(original: Any) -> Any:
+    """Wrapper of a connection's `close`, with which every try ends that has failed."""
+
+    def close(self: Any) -> None:
+        try:
+            error = sys.exc_info()[1]
+            if error is not None and type(error).__name__ in RETRIED:
+                retried(sys._getframe(1))
+        except BaseException as ours:
+            failed("aiohttp", ours)
+        original(self)
+
+    return close
+
+
+RETRIED = frozenset(("ClientOSError", "ClientConnectionResetError", "ServerDisconnectedError"))
+
+
+def retried(frame: Any) -> None:
+    """The library tries once more where a connection of its pool was lost at once."""
+    session = sys.modules["aiohttp.client"].ClientSession
+    code = getattr(session._request, "__wrapped__", session._request).__code__
+    called = _http_client.caller({code}, frame)
+    if called is not None and called.f_locals.get("retry_persistent_connection"):
+        url = called.f_locals["url"]
+        resent(of(url.scheme, url.host or "", url.port), "read")
 
 
 def key_of(session: Any, target: Any, method: Any) -> Any:
@@ -164,66 +184,86 @@ def met(key: Any) -> Calls:
     return calls_to(peer, key[-1], key)
 
 
-def returned(call: Call, seconds: float, response: Any, kwargs: dict[str, Any]) -> None:
-    """The call has given an answer out of the ordinary: with a body sent, redirects, retries."""
-    resends(call, len(response.history))
+def returned(calls: Calls, seconds: float, response: Any, kwargs: Any, token: Any) -> None:
+    """The call has given an answer out of the ordinary: its body or one sent, redirects."""
     sent = 0
-    if kwargs.get("data") is not None or kwargs.get("json") is not None:
-        data = kwargs.get("data")
-        sent = len(data) if data.__class__ is bytes and not kwargs.get("compress") else call.sent
-        if sent < 0:
-            sent = _http_client.declared(response.request_info.headers)
-    if response.content.is_eof():
-        size = received(response.content, response.headers)
-        call.calls[response.status](seconds, sent, size)
+    if token is not None or "json" in kwargs:
+        sent = uploaded(response.request_info.headers, kwargs, token)
+    redirected(calls, len(response._history))
+    status = response.status
+    if status == 101:
+        calls.active(-1.0)  # What comes of it is no request.
+    elif response.content.is_eof():
+        calls[status](seconds, sent, received(response.content, response.headers))
     else:
-        follow(response, call.calls.streams(seconds, response.status, sent))
+        Body(response, calls.streams(seconds, status, sent))
 
 
-def follow(response: Any, streamed: Streamed) -> None:
-    """Count the call when the body of its answer is over."""
-    body = response._monagent = Body(response, streamed)
-    response.content.on_eof(body.complete)
-
-
-def left(body: Body, raised: BaseException | None, reading: Any) -> None:
-    """The application is through with the answer, or the library for an error."""
-    error = body.content.exception()
-    if error is None and raised is not None:
-        # The application's own error says nothing; one that came out of the reading does.
-        error = raised if _http_client.locals_of(reading, raised) else None
-    body.streamed.end(received(body.content, body.headers), error)
+def uploaded(headers: Any, kwargs: Any, token: Any) -> int:
+    """Bytes of the body that was sent; -1 when they cannot be told."""
+    data, upload = kwargs.get("data"), UPLOAD.get()
+    if token is not None:
+        UPLOAD.reset(token)
+    if data is None and kwargs.get("json") is None:
+        return 0
+    if data.__class__ is bytes and not kwargs.get("compress"):
+        return len(data)
+    sent = upload.sent if upload is not None and upload.data is data else -1
+    return declared(headers) if sent < 0 else sent
 
 
 def received(content: Any, headers: Any) -> int:
     """Bytes of an answer's body, compressed where they are."""
-    size = getattr(content, "total_raw_bytes", None) if content.total_bytes else 0
-    if size is None:  # before 3.14
-        size = content.total_bytes
-        if "Content-Encoding" in headers:
-            size = _http_client.declared(headers)
+    size = getattr(content, "total_bytes", 0)  # of none there was no count until 3.10
+    if size and "Content-Encoding" in headers:
+        size = getattr(content, "total_raw_bytes", None)  # since 3.14
+        return declared(headers) if size is None else int(size)
     return int(size)
 
 
-def broke(call: Call, seconds: float, error: BaseException, codes: Any) -> None:
+def reason(content: Any, given: Any, reading: Any) -> BaseException | None:
+    """What ended the body before its end; None where it was the application's choice."""
+    raised = sys.exc_info()[1]
+    if raised is not None and _http_client.locals_of(reading, raised).get("self") is content:
+        return raised  # A timeout of the whole call, or it was cancelled.
+    closed = type(given).__name__ == "ClientConnectionError" and given.__cause__ is None
+    return None if closed or not isinstance(given, BaseException) else given
+
+
+def broke(calls: Calls, seconds: float, error: BaseException, codes: Any, token: Any) -> None:
     """The call has raised, perhaps between redirects or for the status of its answer."""
+    if token is not None:
+        UPLOAD.reset(token)
     followed = len(_http_client.locals_of(codes, error).get("history", ()))
     name = type(error).__name__
-    if name == "TooManyRedirects":  # nothing was sent for the last
-        followed -= 1
-    resends(call, followed)
+    # For the last of too many nothing was sent.
+    redirected(calls, followed - 1 if name == "TooManyRedirects" else followed)
     status = getattr(error, "status", None)
     if name == "ClientResponseError" and error.__cause__ is None and status:  # raise_for_status
-        call.calls[status](seconds, max(call.sent, 0), -1)
-        return
-    if call.late and isinstance(error, TimeoutError | sys.modules["asyncio"].TimeoutError):
-        error = PoolTimeout()
-    call.calls.failed(seconds, error)
+        calls[status](seconds, -1, -1)
+    elif isinstance(error, sys.modules["asyncio"].TimeoutError) and waited(error):
+        TIMEOUTS.bind(*calls.peer.labels)(1.0)
+        calls.failed_by("pool_timeout", seconds)
+    else:
+        calls.failed(seconds, error)
 
 
-def resends(call: Call, redirects: int) -> None:
-    """Tell requests beyond the first: redirects, tries after a lost connection, middlewares'."""
-    retries = call.sends - 1 - redirects - call.repeats
-    for reason, count in (("redirect", redirects), ("read", retries), ("other", call.repeats)):
-        for _ in range(count):
-            resent(call.calls.peer, reason)
+def waited(error: BaseException | None) -> bool:
+    """Whether what led to this error interrupted a wait for a connection of the pool."""
+    connector = sys.modules["aiohttp.connector"].BaseConnector
+    waiting = getattr(connector, "_wait_for_available_connection", connector.connect)
+    codes = {getattr(waiting, "__wrapped__", waiting).__code__}
+    for _ in range(4):
+        if error is None:
+            return False
+        found = _http_client.locals_of(codes, error)
+        if "fut" in found and "proto" not in found and "placeholder" not in found:
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def redirected(calls: Calls, count: int) -> None:
+    """The library has sent so many requests more."""
+    for _ in range(count):
+        resent(calls.peer, "redirect")

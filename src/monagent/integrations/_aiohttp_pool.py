@@ -1,51 +1,50 @@
 """aiohttp's connector: its connections, and the calls that wait for one when it is full.
 
-The count of a connection lies on its protocol object, from the first call that gets it. A call that
-waits is told by the connector's own trace signals, which are the same in all versions.
+The count of a connection lies on its protocol object, from the first call that gets it.
 """
 
 from __future__ import annotations
 
 from monagent.conventions._http_pools import Connection, Pool, Wait
 from monagent.conventions._peers import Peer, of
-from monagent.integrations._aiohttp_client import CALL
+from monagent.instrument import replace_override
 from monagent.integrations._http_client import failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 
 class Queue:
-    """A trace, as applications give them, that looks at the waiting alone."""
+    """A trace, as applications give them, that looks at the waiting alone: for versions before
+    3.11, where one function waits and connects."""
 
-    __slots__ = ("_peer", "waits")
+    __slots__ = ("_peer", "_wait")
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
-        self.waits: Wait | None = None
+        self._wait: Wait | None = None
 
     async def send_connection_queued_start(self) -> None:
         """The call has to wait."""
         try:
-            if self.waits is None:
-                self.waits = Wait(self._peer)
+            self._wait = Wait(self._peer)
         except BaseException as error:
             failed("aiohttp", error)
 
     async def send_connection_queued_end(self) -> None:
-        """It is given a turn; there may be another to wait for."""
+        """It waits no longer."""
         self.ended(None)
 
-    def ended(self, error: BaseException | None) -> bool:
-        """It waits no longer; whether it did."""
-        wait, self.waits = self.waits, None
+    def ended(self, error: BaseException | None) -> None:
+        """It waits no longer, or waits in vain."""
         try:
+            wait, self._wait = self._wait, None
             if wait is not None:
                 wait.end(error)
         except BaseException as ours:
             failed("aiohttp", ours)
-        return wait is not None
 
     async def _nothing(self, *args: Any) -> None:
         """All other signals."""
@@ -56,63 +55,81 @@ class Queue:
     send_dns_cache_hit = send_dns_cache_miss = _nothing
 
 
+def waiting(original: Any) -> Any:
+    """Wrapper of `BaseConnector._wait_for_available_connection`."""
+
+    async def _wait_for_available_connection(self: Any, key: Any, *args: Any) -> Any:
+        wait = None
+        try:
+            wait = Wait(peer_of(key))
+        except BaseException as error:
+            failed("aiohttp", error)
+        try:
+            result = await original(self, key, *args)
+        except BaseException as error:
+            try:
+                if wait is not None:
+                    wait.end(error)
+            except BaseException as ours:
+                failed("aiohttp", ours)
+            raise
+        try:
+            if wait is not None:
+                wait.end()
+        except BaseException as error:
+            failed("aiohttp", error)
+        return result
+
+    return _wait_for_available_connection
+
+
 def connecting(original: Any) -> Any:
-    """Wrapper of `BaseConnector.connect`."""
+    """Wrapper of `BaseConnector.connect` before 3.11."""
 
     async def connect(self: Any, req: Any, traces: Any, timeout: Any) -> Any:
-        call = queue = None
+        queue = None
         try:
-            call = CALL.get()
-            if call is not None:
-                call.sends += 1
-                if call.request is req:
-                    call.repeats += 1
-                call.request = req
-            if self._limit_per_host or 0 < self._limit <= len(self._acquired):
-                queue = Queue(peer_of(req))
+            queue = Queue(peer_of(req.connection_key))
         except BaseException as error:
             failed("aiohttp", error)
-        if queue is not None:
-            connection = await queued(original, self, req, traces, timeout, queue, call)
-        else:
-            connection = await original(self, req, traces, timeout)
         try:
-            protocol = connection.protocol
-            counted = getattr(protocol, "_monagent", None)
-            if counted is None:
-                protocol._monagent = Connection(peer_of(req))
-            else:
-                counted.busy()
+            return await original(self, req, [*traces, queue] if queue else traces, timeout)
         except BaseException as error:
-            failed("aiohttp", error)
-        return connection
+            if queue is not None:
+                queue.ended(error)
+            raise
 
     return connect
 
 
-async def queued(
-    original: Any, self: Any, req: Any, traces: Any, timeout: Any, queue: Queue, call: Any
-) -> Any:
-    """Get a connection of a pool that may be full."""
-    try:
-        return await original(self, req, [*traces, queue], timeout)
-    except BaseException as error:
-        if queue.ended(error) and call is not None:
-            call.late = True
-        raise
+def acquiring(original: Any) -> Any:
+    """Wrapper of the `Connection.__init__` of aiohttp, which is made for one call."""
+
+    def __init__(self: Any, connector: Any, key: Any, protocol: Any, loop: Any) -> None:
+        original(self, connector, key, protocol, loop)
+        try:
+            counted = getattr(protocol, "_monagent", None)
+            if counted is None:
+                protocol._monagent = Connection(peer_of(key))
+            else:
+                counted.busy()
+        except BaseException as error:
+            failed("aiohttp", error)
+
+    return __init__
 
 
 def giving(original: Any) -> Any:
     """Wrapper of `BaseConnector._release`."""
 
-    def _release(self: Any, key: Any, protocol: Any, **kwargs: Any) -> Any:
+    def _release(self: Any, key: Any, protocol: Any, *, should_close: bool = False) -> Any:
         try:
             counted = getattr(protocol, "_monagent", None)
             if counted is not None:
                 counted.idle()
         except BaseException as error:
             failed("aiohttp", error)
-        return original(self, key, protocol, **kwargs)
+        return original(self, key, protocol, should_close=should_close)
 
     return _release
 
@@ -133,21 +150,24 @@ def closing(original: Any) -> Any:
     return close
 
 
-def making(original: Any) -> Any:
-    """Wrapper of `BaseConnector.__init__`."""
+def making(original: Any, old: Callable[[Any], Any]) -> Any:
+    """Wrapper of `BaseConnector.__init__`; `old` is what makes that of an old `connect`."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
             if self._limit > 0:
                 self._monagent = Pool(self._limit)
+            if not hasattr(self, "_wait_for_available_connection"):
+                for base in type(self).__mro__:
+                    if base.__name__ == "BaseConnector":
+                        replace_override(base, "connect", old)
         except BaseException as error:
             failed("aiohttp", error)
 
     return __init__
 
 
-def peer_of(request: Any) -> Peer:
-    """The server that a request goes to."""
-    url = request.url
-    return of(url.scheme, url.host or "", url.port)
+def peer_of(key: Any) -> Peer:
+    """The server that a connector's key stands for."""
+    return of("https" if key.is_ssl else "http", key.host, key.port)

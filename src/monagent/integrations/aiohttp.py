@@ -63,25 +63,38 @@ def uploading(original: Any) -> Any:
     return _aiohttp_client.writing(original)
 
 
-@replace("aiohttp.client_reqrep", "ClientResponse.release")
-@replace("aiohttp.client_reqrep", "ClientResponse.close")
-def leaving(original: Any) -> Any:
-    return _aiohttp_client.leaving(original)
+@replace("aiohttp.streams", "StreamReader.set_exception")
+def interrupting(original: Any) -> Any:
+    return _aiohttp_client.interrupting(original)
+
+
+@replace("aiohttp.connector", "Connection.close")
+def abandoning(original: Any) -> Any:
+    return _aiohttp_client.closing(original)
+
+
+@replace("aiohttp.connector", "Connection.__init__")
+def acquiring(original: Any) -> Any:
+    return _aiohttp_pool.acquiring(original)
 
 
 @replace("aiohttp.connector", "BaseConnector.__init__")
 def making(original: Any) -> Any:
-    return _aiohttp_pool.making(original)
-
-
-@replace("aiohttp.connector", "BaseConnector.connect")
-def connecting(original: Any) -> Any:
-    return _aiohttp_pool.connecting(original)
+    return _aiohttp_pool.making(original, connecting)
 
 
 @replace("aiohttp.connector", "BaseConnector._release")
 def giving(original: Any) -> Any:
     return _aiohttp_pool.giving(original)
+
+
+@replace("aiohttp.connector", "BaseConnector._wait_for_available_connection", optional=True)
+def waiting(original: Any) -> Any:
+    return _aiohttp_pool.waiting(original)
+
+
+def connecting(original: Any) -> Any:  # declared when it is met: newer versions are not to pay it
+    return _aiohttp_pool.connecting(original)
 
 
 @replace("aiohttp.client_proto", "ResponseHandler.close")

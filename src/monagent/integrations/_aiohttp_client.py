@@ -150,7 +150,8 @@ def closing(original: Any) -> Any:
     def close(self: Any) -> None:
         try:
             error = sys.exc_info()[1]
-            if error is not None and type(error).__name__ in RETRIED:
+            open_yet = self._protocol is not None
+            if open_yet and error is not None and type(error).__name__ in RETRIED:
                 retried(sys._getframe(1))
         except BaseException as ours:
             failed("aiohttp", ours)
@@ -174,7 +175,10 @@ def retried(frame: Any) -> None:
 
 def key_of(session: Any, target: Any, method: Any) -> Any:
     """What calls to a relative URL, or to one that is an object, are looked up by."""
-    url = session._build_url(target)
+    try:
+        url = session._build_url(target)
+    except (ValueError, TypeError, AssertionError):
+        return "", method  # the library is about to say so
     return url.scheme, url.host or "", url.port, method
 
 

@@ -280,3 +280,12 @@ async def unbounded(writer: asyncio.StreamWriter, request: Request, rest: str) -
 async def hangup(writer: asyncio.StreamWriter, request: Request, rest: str) -> bool:
     """An orderly end without any answer."""
     return True
+
+
+@path("guarded")
+async def guarded(writer: asyncio.StreamWriter, request: Request, rest: str) -> None:
+    """Asks for a password, any."""
+    if "authorization" in request.headers:
+        writer.write(head(200, length=5) + b"hello")
+    else:
+        writer.write(head(401, 'WWW-Authenticate: Basic realm="here"'))

@@ -33,10 +33,6 @@ class Promised:
         self._request = request
         self.response: Any = None  # Only while its promise is being kept.
 
-    def redirected(self, request: Any) -> None:
-        """The answer leads elsewhere; the promise is one of the next answer now."""
-        resent(of_url(request.url), "redirect")
-
     def kept(self, response: Any) -> None:
         """The answer is there."""
         calls, self._calls = self._calls, None
@@ -133,40 +129,30 @@ def uploaded(request: Any) -> int:
 
 def promised(response: Any) -> Promised | None:
     """The call whose promise is being kept with the answer at hand, or a step of it."""
-    try:
-        first = response._promise.get_parameter("niquests_origin_response") or response
-        found: Promised | None = vars(first).get("_monagent")
-        if found is not None:
-            found.response = first
-        return found
-    except BaseException as error:
-        failed("niquests", error)
-    return None
+    first = response._promise.get_parameter("niquests_origin_response") or response
+    found: Promised | None = vars(first).get("_monagent")
+    if found is not None:
+        found.response = first
+    return found
 
 
 def kept(promised: Promised | None, further: Any) -> None:
     """A promise was kept, unless it leads to `further`, the promise of the next answer."""
     if promised is None:
         return
-    try:
-        response, promised.response = promised.response, None
-        if further is not None:
-            promised.redirected(further.request)
-        else:
-            del response._monagent
-            promised.kept(response)
-    except BaseException as error:
-        failed("niquests", error)
+    response, promised.response = promised.response, None
+    if further is not None:
+        resent(of_url(further.request.url), "redirect")
+    else:
+        del response._monagent
+        promised.kept(response)
 
 
 def broken(promised: Promised | None, error: BaseException) -> None:
     """A promise was not kept."""
-    try:
-        if promised is not None:
-            promised.response = None
-            promised.broken(error)
-    except BaseException as ours:
-        failed("niquests", ours)
+    if promised is not None:
+        promised.response = None
+        promised.broken(error)
 
 
 def refused(error: Any, frame: Any) -> None:

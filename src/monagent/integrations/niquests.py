@@ -46,9 +46,15 @@ def sending(original: Any) -> Any:
         try:
             response = original(self, request, **kwargs)
         except BaseException as error:
-            broke(calls, begun, error)
+            try:
+                broke(calls, perf_counter() - begun, error)
+            except BaseException as ours:
+                failed("niquests", ours)
             raise
-        answered(calls, begun, request, response, kwargs.get("stream", self.stream))
+        try:
+            answered(calls, begun, request, response, kwargs.get("stream", self.stream))
+        except BaseException as error:
+            failed("niquests", error)
         return response
 
     return send
@@ -71,9 +77,15 @@ def async_sending(original: Any) -> Any:
         try:
             response = await original(self, request, **kwargs)
         except BaseException as error:
-            broke(calls, begun, error)
+            try:
+                broke(calls, perf_counter() - begun, error)
+            except BaseException as ours:
+                failed("niquests", ours)
             raise
-        answered(calls, begun, request, response, kwargs.get("stream", self.stream))
+        try:
+            answered(calls, begun, request, response, kwargs.get("stream", self.stream))
+        except BaseException as error:
+            failed("niquests", error)
         return response
 
     return send
@@ -82,13 +94,23 @@ def async_sending(original: Any) -> Any:
 @replace("niquests.adapters", "HTTPAdapter._future_handler", optional=True)
 def keeping(original: Any) -> Any:
     def _future_handler(self: Any, response: Any, low_resp: Any) -> Any:
-        promised = _niquests_body.promised(response)
+        promised = None
+        try:
+            promised = _niquests_body.promised(response)
+        except BaseException as error:
+            failed("niquests", error)
         try:
             further = original(self, response, low_resp)
         except BaseException as error:
-            _niquests_body.broken(promised, error)
+            try:
+                _niquests_body.broken(promised, error)
+            except BaseException as ours:
+                failed("niquests", ours)
             raise
-        _niquests_body.kept(promised, further)
+        try:
+            _niquests_body.kept(promised, further)
+        except BaseException as error:
+            failed("niquests", error)
         return further
 
     return _future_handler
@@ -97,13 +119,23 @@ def keeping(original: Any) -> Any:
 @replace("niquests.adapters", "AsyncHTTPAdapter._future_handler", optional=True)
 def async_keeping(original: Any) -> Any:
     async def _future_handler(self: Any, response: Any, low_resp: Any) -> Any:
-        promised = _niquests_body.promised(response)
+        promised = None
+        try:
+            promised = _niquests_body.promised(response)
+        except BaseException as error:
+            failed("niquests", error)
         try:
             further = await original(self, response, low_resp)
         except BaseException as error:
-            _niquests_body.broken(promised, error)
+            try:
+                _niquests_body.broken(promised, error)
+            except BaseException as ours:
+                failed("niquests", ours)
             raise
-        _niquests_body.kept(promised, further)
+        try:
+            _niquests_body.kept(promised, further)
+        except BaseException as error:
+            failed("niquests", error)
         return further
 
     return _future_handler
@@ -151,21 +183,15 @@ def follows(following: Any, request: Any) -> bool:
 
 def answered(calls: Calls, begun: float, request: Any, response: Any, stream: Any) -> None:
     """The call has its answer, or the promise of one."""
-    try:
-        if getattr(response, "lazy", False):
-            response._monagent = Promised(calls, begun, request)
-        else:
-            _niquests_body.finish(calls, begun, request, response, stream)
-    except BaseException as error:
-        failed("niquests", error)
+    if getattr(response, "lazy", False):
+        response._monagent = Promised(calls, begun, request)
+    else:
+        _niquests_body.finish(calls, begun, request, response, stream)
 
 
-def broke(calls: Calls, begun: float, error: BaseException) -> None:
+def broke(calls: Calls, seconds: float, error: BaseException) -> None:
     """The call has raised, perhaps while the body of an answer was read."""
-    try:
-        models = sys.modules["niquests.models"]
-        reading = {kind.content.fget.__code__ for kind in (models.Response, models.AsyncResponse)}
-        response = _http_client.locals_of(reading, error).get("self")
-        calls.failed(perf_counter() - begun, error, getattr(response, "status_code", None))
-    except BaseException as ours:
-        failed("niquests", ours)
+    models = sys.modules["niquests.models"]
+    reading = {kind.content.fget.__code__ for kind in (models.Response, models.AsyncResponse)}
+    response = _http_client.locals_of(reading, error).get("self")
+    calls.failed(seconds, error, getattr(response, "status_code", None))

@@ -8,6 +8,7 @@ only Retry-After is known. C types cannot be patched: subclasses take their plac
 from __future__ import annotations
 
 import sys
+from time import perf_counter
 
 from monagent.conventions._peers import of_url
 from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
@@ -42,13 +43,22 @@ OS_ERRORS = {104: "connection_reset", 110: "connect_timeout", 111: "connection_r
 def counting(base: Any) -> Any:
     def performing(method: Any) -> Any:
         def perform(self: Any, /) -> Any:
-            note(self)
+            try:
+                note(self)
+            except BaseException as error:
+                failed("pycurl", error)
             try:
                 result = method(self)
             except BaseException as error:
-                over(self, error.args[0] if isinstance(error, type_of_errors()) else -1, error)
+                try:
+                    over(self, number_of(error), error)
+                except BaseException as ours:
+                    failed("pycurl", ours)
                 raise
-            over(self, 0)
+            try:
+                over(self, 0)
+            except BaseException as error:
+                failed("pycurl", error)
             return result
 
         return looks(perform, method)
@@ -70,7 +80,10 @@ def counting_many(base: Any) -> Any:
 
         def add_handle(self, /, *args: Any) -> Any:
             result = base.add_handle(self, *args)
-            note(args[0])
+            try:
+                note(args[0])
+            except BaseException as error:
+                failed("pycurl", error)
             return result
 
         def info_read(self, /, *args: Any) -> Any:
@@ -93,48 +106,43 @@ def counting_many(base: Any) -> Any:
 
 def note(handle: Any) -> None:
     """A transfer begins."""
-    try:
-        handle._monagent_url = url_of(handle)
-    except BaseException as error:
-        failed("pycurl", error)
+    handle._monagent_url = url_of(handle)
 
 
 def over(handle: Any, code: int, error: BaseException | None = None) -> None:
     """A transfer has ended with this number of libcurl's, -1: with an error of the application."""
-    try:
-        given = constants()
-        info = handle.getinfo
-        # Afterwards libcurl knows only where the URL asked for has led.
-        url = getattr(handle, "_monagent_url", "")
-        if "://" not in url:
-            url = url_of(handle)  # By now it has guessed a scheme.
-        if code == MALFORMED and not url:
-            url = UNKNOWN_URL
-        if url[:5].lower() not in ("http:", "https"):
-            return
-        calls = calls_of(url, info(given["EFFECTIVE_METHOD"]) or "GET")
-        seconds = info(given["TOTAL_TIME"])
-        for _ in range(info(given["REDIRECT_COUNT"])):
-            resent(calls.peer, "redirect")
-        status = info(given["RESPONSE_CODE"]) or None
-        calls.active(1.0)
-        if code:
-            word = word_of(code, handle, given)
-            status = None if word == "too_many_redirects" else status
-            if word is None and error is not None:
-                calls.failed(seconds, error, status)
-            else:
-                calls.failed_by(word or f"curl_{code}", seconds, status)
-            return
-        if status is not None and status >= 400:
-            after = info(given["RETRY_AFTER"]) if "RETRY_AFTER" in given else 0
-            calls.heard(status, {"retry-after": str(after)} if after else {}, 0.0)
-        sent, received = size(handle, "SIZE_UPLOAD"), size(handle, "SIZE_DOWNLOAD")
-        if size(handle, "CONTENT_LENGTH_UPLOAD") < 0:
-            sent = -min(1, sent)  # Where nobody knew the length it counts the chunks' framing, too.
-        calls[status or 0](seconds, sent, received)
-    except BaseException as ours:
-        failed("pycurl", ours)
+    given = constants()
+    info = handle.getinfo
+    # Afterwards libcurl knows only where the URL asked for has led.
+    url = getattr(handle, "_monagent_url", "")
+    if "://" not in url:
+        url = url_of(handle)  # By now it has guessed a scheme.
+    if code == MALFORMED and not url:
+        url = UNKNOWN_URL
+    if url[:5].lower() not in ("http:", "https"):
+        return
+    calls = calls_of(url, info(given["EFFECTIVE_METHOD"]) or "GET")
+    seconds = info(given["TOTAL_TIME"])
+    for _ in range(info(given["REDIRECT_COUNT"])):
+        resent(calls.peer, "redirect")
+    status = info(given["RESPONSE_CODE"]) or None
+    calls.active(1.0)
+    if code:
+        word = word_of(code, handle, given)
+        status = None if word == "too_many_redirects" else status
+        if word is None and error is not None:
+            calls.failed(seconds, error, status)
+        else:
+            calls.failed_by(word or f"curl_{code}", seconds, status)
+        return
+    now = perf_counter()
+    if status is not None and (status >= 400 or now > calls.look):
+        after = info(given["RETRY_AFTER"]) if "RETRY_AFTER" in given else 0
+        calls.heard(status, {"retry-after": str(after)} if after else {}, now)
+    sent, received = size(handle, "SIZE_UPLOAD"), size(handle, "SIZE_DOWNLOAD")
+    if size(handle, "CONTENT_LENGTH_UPLOAD") < 0:
+        sent = -min(1, sent)  # Where nobody knew the length it counts the chunks' framing, too.
+    calls[status or 0](seconds, sent, received)
 
 
 def size(handle: Any, name: str) -> int:
@@ -181,9 +189,9 @@ def constants() -> Any:
     return vars(sys.modules["pycurl"])
 
 
-def type_of_errors() -> Any:
-    """What pycurl raises: number and text."""
-    return constants()["error"]
+def number_of(error: BaseException) -> int:
+    """libcurl's number in what pycurl raises; -1 in any other error."""
+    return int(error.args[0]) if isinstance(error, constants()["error"]) else -1
 
 
 def looks(function: Any, original: Any) -> Any:

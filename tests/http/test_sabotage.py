@@ -15,7 +15,7 @@ from starlette.responses import StreamingResponse
 from monagent import guard, metrics
 from monagent.conventions import _exchange, http, realtime
 from monagent.instrument import hooks
-from monagent.integrations import _asgi, _websocket, _wsgi, _wsgi_body
+from monagent.integrations import _asgi, _websocket, _wsgi, _wsgi_body, _wsgi_request
 from monagent.metrics import declared, family, recorders
 from monagent.store import shard
 from tests.http.asgi import exchange, run
@@ -26,14 +26,18 @@ pytestmark = [pytest.mark.swallows, pytest.mark.usefixtures("numbers")]
 # These stand in for the server's or the application's own objects, as closures do elsewhere: what
 # they call is sabotaged, they are not.
 STAND_INS = ("Counted", "CountedInput", "CountedList", "CountedSized", "CountedTuple", "_InMemory")
-CALLED_BY_OTHERS = (
-    "__del__",
-    "ending",
-    "passing",
-    "receiving",
-    "sending",
-    "starting_response",
-    "writing",
+CALLED_BY_OTHERS = frozenset(
+    [
+        "__del__",
+        "closing",
+        "ending",
+        "items",
+        "passing",
+        "receiving",
+        "sending",
+        "starting_response",
+        "writing",
+    ]
 )
 
 MODULES = [
@@ -44,6 +48,7 @@ MODULES = [
     _websocket,
     _wsgi,
     _wsgi_body,
+    _wsgi_request,
     declared,
     family,
     recorders,

@@ -109,6 +109,7 @@ class Exchange:
         "received",
         "recorded",
         "route",
+        "script",
         "sent",
         "start",
         "status",
@@ -117,13 +118,13 @@ class Exchange:
     gone: bool = Rare(False)  # type: ignore[assignment]  # what it holds
     stream: EventStream | None = Rare(None)  # type: ignore[assignment]
     error: str | None = Rare(None)  # type: ignore[assignment]
-    script: str | None = Rare(None)  # type: ignore[assignment]
 
     # `_asgi` and `_wsgi` write this out, since a call costs more than all of it.
     def __init__(self) -> None:
         self.prefix = ""
         self.route = UNMATCHED
         self.active: Recorder | None = None
+        self.script: str | None = None
         self.plain = True
         self.recorded = False
         self.start = self.first = self.end = 0.0

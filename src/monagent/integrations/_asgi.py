@@ -113,6 +113,7 @@ def measured_method(original: Any) -> Any:
             request.send = send
             request.prefix = ""
             request.route = UNMATCHED
+            request.script = None
             request.plain = True
             request.recorded = False
             request.stage = request.status = request.received = request.sent = 0

@@ -12,8 +12,8 @@ from time import perf_counter
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY, Exchange, arrived
 from monagent.conventions.http import UNMATCHED
-from monagent.conventions.realtime import EventStream
 from monagent.integrations import _wsgi_body
+from monagent.integrations._wsgi_request import Request, broke
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     Environ = dict[str, Any]
     App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
     Excluded = Callable[[str, str, str], bool]
-
-_codes: dict[str, int] = {}
 
 
 def measured(app: App) -> App:
@@ -68,6 +66,7 @@ def measured_method(original: Any) -> Any:
             request.start_response = start_response
             request.prefix = ""
             request.route = UNMATCHED
+            request.script = None
             request.plain = True
             request.recorded = False
             request.status = request.received = request.sent = 0
@@ -116,35 +115,6 @@ def choosing(call: Any, excluded: Excluded | None, some_off: bool) -> Any:
     return __call__
 
 
-class Request(Exchange):
-    """A request over WSGI: stands between the application and the server's `start_response`."""
-
-    __slots__ = ("start_response", "write")
-    __init__ = object.__init__  # whoever makes it fills it
-    start_response: Any
-    write: Any
-
-    def starting_response(self, status: str, headers: Any, *exc_info: Any) -> Any:
-        """The application's `start_response`."""
-        try:
-            started(self, status, headers)
-        except BaseException as error:
-            http.failed(error)
-        if exc_info:
-            self.write = self.start_response(status, headers, *exc_info)
-        else:
-            self.write = self.start_response(status, headers)
-        return self.writing
-
-    def writing(self, data: bytes) -> Any:
-        """The application's `write`."""
-        try:
-            self.wrote(len(data))
-        except BaseException as error:
-            http.failed(error)
-        return self.write(data)
-
-
 def _call(app: App, environ: Environ, start_response: Any) -> Iterable[bytes]:
     return app(environ, start_response)
 
@@ -162,35 +132,13 @@ def queued(environ: Environ) -> None:
     http.queued(environ.get("HTTP_X_REQUEST_START") or environ["HTTP_X_QUEUE_START"])
 
 
-def with_body(exchange: Exchange, environ: Environ) -> None:
+def with_body(request: Request, environ: Environ) -> None:
     """The request has a body: of a declared length, or counted as it is read."""
     length = environ.get("CONTENT_LENGTH")
     if length and length.isdigit():
-        exchange.received = int(length)
+        request.received = int(length)
     elif environ.get("HTTP_TRANSFER_ENCODING") and environ.get("wsgi.input") is not None:
-        environ["wsgi.input"] = _wsgi_body.CountedInput(environ["wsgi.input"], exchange)
-
-
-def started(request: Request, status: str, headers: Any) -> None:
-    """The application has said status and headers, or says others after an exception."""
-    try:
-        request.status = _codes[status]
-    except KeyError:
-        request.status = code_of(status)
-    for name, value in headers:
-        if name == "Content-Type" or name.lower() == "content-type":
-            if value.startswith("text/event-stream") and request.stream is None:
-                request.inactive()
-                request.stream = EventStream(request.route, request.start)
-            break
-
-
-def code_of(status: str) -> int:
-    """200 of "200 OK"."""
-    code = int(status[:3])
-    if len(_codes) < 1000:
-        _codes[status] = code
-    return code
+        environ["wsgi.input"] = _wsgi_body.CountedInput(environ["wsgi.input"], request)
 
 
 def not_met(environ: Environ) -> Arrival | None:
@@ -198,10 +146,3 @@ def not_met(environ: Environ) -> Arrival | None:
     if KEY in environ or http.broken:
         return None
     return arrived(environ.get("REQUEST_METHOD", ""), environ.get("wsgi.url_scheme", "http"))
-
-
-def broke(exchange: Exchange, error: BaseException) -> None:
-    """The application has raised; unless it has written already, the server answers 500."""
-    if not exchange.first:
-        exchange.status = 500
-    exchange.over(error)

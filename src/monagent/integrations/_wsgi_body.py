@@ -6,64 +6,66 @@ import os
 from time import perf_counter
 
 from monagent.conventions import http
+from monagent.integrations._wsgi_request import ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
-    from monagent.conventions._exchange import Exchange
+    from monagent.integrations._wsgi_request import Request
 
 
-def around(body: Any, exchange: Exchange, environ: dict[str, Any]) -> Any:
+_unsized: set[type] = set()
+"""Classes of iterables that are no file wrapper and have no length, as most."""
+
+
+def around(body: Any, request: Request, environ: dict[str, Any]) -> Any:
     """What the server gets in place of the application's iterable."""
     kind = type(body)
-    if kind is list or kind is tuple:
-        exchange.sent += sum(map(len, body))
-        exchange.first = exchange.first or perf_counter()
-        counted: _InMemory = CountedList(body) if kind is list else CountedTuple(body)
-        counted._exchange = exchange
-        return counted
-    wrapper = environ.get("wsgi.file_wrapper")
-    if isinstance(wrapper, type) and isinstance(body, wrapper):
-        return _file(body, exchange)
-    made = (CountedSized if hasattr(body, "__len__") else Counted)()
+    if kind not in _unsized:
+        if kind is list or kind is tuple:
+            return in_memory(body, request)
+        wrapper = environ.get("wsgi.file_wrapper")
+        if isinstance(wrapper, type) and isinstance(body, wrapper):
+            return _file(body, request)
+        if hasattr(kind, "__len__"):
+            return counted(CountedSized(), body, request)
+        if len(_unsized) < 1000:
+            _unsized.add(kind)
+    return counted(Counted(), body, request)
+
+
+def counted(made: Counted, body: Any, request: Request) -> Counted:
+    """`made` stands in for the body."""
+    request.body = body
     made._body = body
-    made._exchange = exchange
-    made._next = None
+    made._items = request.items()
+    made.close = request.closing
     return made
 
 
-def ended(exchange: Exchange, whole: bool) -> None:
-    """The server is through with the body; not `whole`: it stopped, since the client was gone."""
-    if exchange.end:
-        return
-    if not whole:
-        exchange.gone = True
-    exchange.sent_all()
-    if not exchange.recorded:
-        exchange.over(None)
-
-
-def broke(exchange: Exchange, error: BaseException) -> None:
-    """The application has raised while its body was read."""
-    if not exchange.first:
-        exchange.status = 500  # Nothing was sent, so the server still can.
-    exchange.over(error)
+def in_memory(body: Any, request: Request) -> Any:
+    """A list or tuple, which servers may look into."""
+    request.sent += sum(map(len, body))
+    request.first = request.first or perf_counter()
+    counted: _InMemory = CountedList(body) if type(body) is list else CountedTuple(body)
+    counted._request = request
+    return counted
 
 
 class _InMemory:
     """Of a list or tuple: recorded when the server is through with it, however it reads it."""
 
-    _exchange: Exchange | None = None
+    _request: Request | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        exchange, whole = self._exchange, False
+        request, whole = self._request, False
         try:
             for item in super().__iter__():  # type: ignore[misc]  # list's or tuple's
-                if exchange and not exchange.plain and exchange.stream:
+                if request and not request.plain and request.stream:
                     try:
-                        exchange.stream.sent(item)
+                        request.stream.sent(item)
                     except BaseException as error:
                         http.failed(error)
                 yield item
@@ -76,10 +78,10 @@ class _InMemory:
         self._end(True)
 
     def _end(self, whole: bool) -> None:
-        exchange, self._exchange = self._exchange, None
+        request, self._request = self._request, None
         try:
-            if exchange is not None:
-                ended(exchange, whole)
+            if request is not None:
+                ended(request, whole)
         except BaseException as error:
             http.failed(error)
 
@@ -97,56 +99,17 @@ class CountedTuple(_InMemory, tuple):  # type: ignore[type-arg]
 class Counted:
     """Any other iterable; what else it has is the application's."""
 
-    __slots__ = ("_body", "_exchange", "_next")
+    # Looked up through `__getattr__`, each of these costs a microsecond's tenth: so there are few.
+    __slots__ = ("_body", "_items", "close")
     _body: Any
-    _exchange: Exchange
-    _next: Callable[[], bytes] | None
+    _items: Iterator[bytes]
+    close: Callable[[], None]
 
     def __iter__(self) -> Iterator[bytes]:
-        exchange = self._exchange
-        try:
-            for item in self._body:
-                try:
-                    if item:
-                        if not exchange.first:
-                            exchange.first = perf_counter()
-                        exchange.sent += len(item)
-                        if not exchange.plain and exchange.stream is not None:
-                            exchange.stream.sent(item)
-                except BaseException as error:
-                    http.failed(error)
-                yield item
-        except GeneratorExit:  # The server has stopped and will call `close`.
-            raise
-        except BaseException as error:
-            try:
-                broke(exchange, error)
-            except BaseException as ours:
-                http.failed(ours)
-            raise
-        try:
-            if not exchange.end:
-                ended(exchange, True)
-        except BaseException as error:
-            http.failed(error)
+        return self._items
 
     def __next__(self) -> bytes:
-        if self._next is None:
-            self._next = iter(self).__next__
-        return self._next()
-
-    def close(self) -> None:
-        """Close the application's iterable, if it can be closed."""
-        exchange = self._exchange
-        try:
-            if not exchange.end:
-                # A server that has not read at all has no body to send: HEAD, 304.
-                ended(exchange, not exchange.first)
-        except BaseException as error:
-            http.failed(error)
-        close = getattr(self._body, "close", None)
-        if close is not None:
-            close()
+        return next(self._items)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._body, name)
@@ -164,9 +127,9 @@ class CountedSized(Counted):
 class CountedInput:
     """A request body without a declared length, counted as it is read."""
 
-    def __init__(self, body: Any, exchange: Exchange) -> None:
+    def __init__(self, body: Any, request: Request) -> None:
         self._body = body
-        self._exchange = exchange
+        self._request = request
 
     def read(self, *size: Any) -> bytes:
         """As of files."""
@@ -189,19 +152,19 @@ class CountedInput:
         return getattr(self._body, name)
 
     def _got(self, data: bytes) -> bytes:
-        self._exchange.received += len(data)
+        self._request.received += len(data)
         return data
 
 
-def _file(body: Any, exchange: Exchange) -> Any:
+def _file(body: Any, request: Request) -> Any:
     """The file wrapper itself; servers call its `close` at the end, so that is where we stand."""
-    exchange.sent += _rest_of(body)
-    exchange.first = perf_counter()
+    request.sent += _rest_of(body)
+    request.first = perf_counter()
     close = getattr(body, "close", None)
 
     def closing() -> None:
         try:
-            ended(exchange, True)
+            ended(request, True)
         except BaseException as error:
             http.failed(error)
         if close is not None:
@@ -210,7 +173,7 @@ def _file(body: Any, exchange: Exchange) -> Any:
     try:
         body.close = closing
     except (AttributeError, TypeError):  # uWSGI's is of C
-        ended(exchange, True)
+        ended(request, True)
     return body
 
 

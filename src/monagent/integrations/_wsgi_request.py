@@ -1,0 +1,129 @@
+"""A request over WSGI, between what the application says and what the server gets to hear."""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from monagent.conventions import http
+from monagent.conventions._exchange import Exchange
+from monagent.conventions.realtime import EventStream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+_codes: dict[str, int] = {}
+
+
+class Request(Exchange):
+    """A request over WSGI: stands between the application and the server's `start_response`."""
+
+    __slots__ = ("body", "start_response", "write")
+    __init__ = object.__init__  # whoever makes it fills it
+    body: Any
+    start_response: Any
+    write: Any
+
+    def starting_response(self, status: str, headers: Any, *exc_info: Any) -> Any:
+        """The application's `start_response`."""
+        try:
+            try:
+                self.status = _codes[status]
+            except KeyError:
+                self.status = code_of(status)
+            for name, value in headers:
+                if name == "Content-Type" or name.lower() == "content-type":
+                    if value.startswith("text/event-stream"):
+                        streams(self)
+                    break
+        except BaseException as error:
+            http.failed(error)
+        if exc_info:
+            self.write = self.start_response(status, headers, *exc_info)
+        else:
+            self.write = self.start_response(status, headers)
+        return self.writing
+
+    def writing(self, data: bytes) -> Any:
+        """The application's `write`."""
+        try:
+            self.wrote(len(data))
+        except BaseException as error:
+            http.failed(error)
+        return self.write(data)
+
+    def items(self) -> Iterator[bytes]:
+        """The items of `body`, counted."""
+        try:
+            for item in self.body:
+                try:
+                    if item:
+                        if not self.first:
+                            self.first = perf_counter()
+                        self.sent += len(item)
+                        if not self.plain and self.stream is not None:
+                            self.stream.sent(item)
+                except BaseException as error:
+                    http.failed(error)
+                yield item
+        except GeneratorExit:  # The server has stopped and will call `closing`.
+            raise
+        except BaseException as error:
+            try:
+                broke(self, error)
+            except BaseException as ours:
+                http.failed(ours)
+            raise
+        try:
+            if not self.end:
+                self.sent_all()
+                if not self.recorded:
+                    self.over(None)
+        except BaseException as error:
+            http.failed(error)
+
+    def closing(self) -> None:
+        """What the server calls at the end."""
+        try:
+            if not self.end:
+                # A server that has not read at all has no body to send: HEAD, 304.
+                ended(self, not self.first)
+        except BaseException as error:
+            http.failed(error)
+        close = getattr(self.body, "close", None)
+        if close is not None:
+            close()
+
+
+def ended(request: Request, whole: bool) -> None:
+    """The server is through with the body; not `whole`: it stopped, since the client was gone."""
+    if request.end:
+        return
+    if not whole:
+        request.gone = True
+    request.sent_all()
+    if not request.recorded:
+        request.over(None)
+
+
+def broke(request: Request, error: BaseException) -> None:
+    """The application has raised while its body was read."""
+    if not request.first:
+        request.status = 500  # Nothing was sent, so the server still can.
+    request.over(error)
+
+
+def streams(request: Request) -> None:
+    """The response is a stream of events."""
+    if request.stream is None:  # Else it is said again, after an exception.
+        request.inactive()
+        request.stream = EventStream(request.route, request.start)
+
+
+def code_of(status: str) -> int:
+    """200 of "200 OK"."""
+    code = int(status[:3])
+    if len(_codes) < 1000:
+        _codes[status] = code
+    return code

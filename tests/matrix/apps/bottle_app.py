@@ -8,7 +8,7 @@ from typing import Any
 
 import bottle
 
-SERVERS = ("gunicorn", "gunicorn-gthread", "waitress", "granian-wsgi", "wsgiref")
+SERVERS = ("gunicorn-gthread", "waitress", "wsgiref")
 APP = "app"
 ROUTES = {
     "item": "/items/<item>",

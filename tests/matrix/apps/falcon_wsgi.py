@@ -9,7 +9,7 @@ from pathlib import Path
 import falcon
 from falcon import Request, Response
 
-SERVERS = ("gunicorn", "gunicorn-gthread", "waitress", "granian-wsgi", "wsgiref")
+SERVERS = ("gunicorn", "waitress", "granian-wsgi", "wsgiref")
 APP = "app"
 ROUTES = {"item": "/items/{item}", "static": "/static/{path}", "many": "/many/{n}/{{x}}"}
 EXCEPT = {

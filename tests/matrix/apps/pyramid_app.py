@@ -10,7 +10,7 @@ from pyramid.config import Configurator
 from pyramid.httpexceptions import HTTPClientError, HTTPFound
 from pyramid.response import Response
 
-SERVERS = ("gunicorn", "gunicorn-gthread", "waitress", "granian-wsgi", "wsgiref")
+SERVERS = ("gunicorn", "gunicorn-gthread", "waitress", "granian-wsgi")
 APP = "app"
 ROUTES = {
     "item": "/items/{item}",

@@ -122,7 +122,7 @@ def threads(registered: bool = False, **options: Any) -> Iterator[int]:
         [grpc.method_handlers_generic_handler(NAME, handlers(Threads()))]
     )
     if registered:  # As code does that was generated since 1.66.
-        server.add_registered_method_handlers(NAME, handlers(Threads()))  # type: ignore[attr-defined]
+        server.add_registered_method_handlers(NAME, handlers(Threads()))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:

@@ -32,6 +32,38 @@ class Handler:
             setattr(self, each, behavior if each == kind else None)
 
 
+class Context:
+    """The context of a handler in a thread; unlike others it would not tell the status set."""
+
+    __slots__ = ("_context", "_status", "call")
+
+    def __init__(self, context: Any, call: tuple[rpc.Calls, float] | None) -> None:
+        self._context = context
+        self._status: Any = None
+        self.call = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def set_code(self, code: Any) -> Any:
+        """As the context's own."""
+        self._status = code
+        return self._context.set_code(code)
+
+    def abort(self, code: Any, *args: Any, **kwargs: Any) -> Any:
+        """As the context's own, which ends the call; in old versions it never comes back."""
+        self._status = code
+        call, self.call = self.call, None
+        end(call, self, None)
+        return self._context.abort(code, *args, **kwargs)
+
+
+def status_in_thread(context: Context) -> Any:
+    """The status set; a handler in a thread is not stopped at the deadline."""
+    left = context._context.time_remaining()
+    return 4 if left is not None and left <= 0 else context._status
+
+
 def counted(handler: Any, method: str) -> Handler:
     """The handler of this method, counted."""
     asked = "stream_" if handler.request_streaming else "unary_"
@@ -65,7 +97,7 @@ def end(call: tuple[rpc.Calls, float] | None, context: Any, error: BaseException
     if call is None:
         return
     try:
-        code = context.code()
+        code = status_in_thread(context) if type(context) is Context else context.code()
         if error is None or code:
             status = name_of(code or None)
         elif type(error).__name__ in ("CancelledError", "GeneratorExit"):
@@ -112,13 +144,13 @@ def around_async_generator(behavior: Any, method: str) -> Any:
 
 def around_function(behavior: Any, method: str) -> Any:
     def counted_behavior(request: Any, context: Any) -> Any:
-        call = begin(method)
+        context = Context(context, begin(method))
         try:
             answer = behavior(request, context)
         except BaseException as error:
-            end(call, context, error)
+            end(context.call, context, error)
             raise
-        end(call, context, None)
+        end(context.call, context, None)
         return answer
 
     return counted_behavior
@@ -126,12 +158,12 @@ def around_function(behavior: Any, method: str) -> Any:
 
 def around_generator(behavior: Any, method: str) -> Any:
     def counted_behavior(request: Any, context: Any) -> Any:
-        call = begin(method)
+        context = Context(context, begin(method))
         try:
             yield from behavior(request, context)
         except BaseException as error:
-            end(call, context, error)
+            end(context.call, context, error)
             raise
-        end(call, context, None)
+        end(context.call, context, None)
 
     return counted_behavior

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 LIBRARY = Library(
     "grpc",
     distribution="grpcio",
-    versions=">=1.48",
+    versions=">=1.49",
     records=("rpc",),
     covers="servers and clients, sync and asyncio, by the methods that services and stubs know",
 )

@@ -350,8 +350,8 @@ if importlib.util.find_spec("tornado"):
 CANNOT = {
     "http.client": {"follows redirects", "takes URLs"},
     "tornado, curl": {"sends parts", "asks once"},
-    "pycurl": {"asks once", "weighs parts"},
-    "pycurl, multi": {"asks once", "weighs parts"},
+    "pycurl": {"asks once", "tells headers", "weighs parts"},
+    "pycurl, multi": {"asks once", "tells headers", "weighs parts"},
 }
 """What a client's API does not have, whatever we count."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -93,6 +94,33 @@ def test_retries_of_a_manager_are_one_call(numbers: Numbers, server: Server) -> 
 
     assert numbers.outcomes() == {("GET", None, "connection_reset"): 1}
     assert numbers.values("http.client.request.resends", "reason") == {("read",): 2.0}
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_retries_of_a_transport_are_one_call(numbers: Numbers, asynchronous: bool) -> None:
+    """Connections that are refused are tried anew, as often as httpx was told."""
+    import httpx
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/"
+
+    async def wait() -> None:
+        transport = httpx.AsyncHTTPTransport(retries=2)
+        async with httpx.AsyncClient(transport=transport, trust_env=False) as client:
+            await client.get(url)
+
+    def call() -> None:
+        if asynchronous:
+            asyncio.run(wait())
+        else:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=2)) as client:
+                client.get(url)
+
+    with pytest.raises(httpx.ConnectError):
+        call()
+
+    assert numbers.outcomes() == {("GET", None, "connection_refused"): 1}
+    assert numbers.values("http.client.request.resends", "reason") == {("connect",): 2.0}
 
 
 def test_a_pool_used_directly_counts(numbers: Numbers, server: Server) -> None:

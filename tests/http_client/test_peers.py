@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from monagent import settings
 from monagent.store.reader import ShardFile
+from tests.http_client.clients import Ask, able
 from tests.http_client.numbers import DURATION, Numbers
 from tests.http_client.server import Server
 
@@ -109,11 +111,12 @@ def test_an_address_of_version_6_has_no_brackets(numbers: Numbers) -> None:
     assert counted(numbers) == {("::1", 1, None): 3}
 
 
-def test_answers_that_ask_to_slow_down_are_counted(numbers: Numbers, server: Server) -> None:
+@pytest.mark.parametrize("client", able("tells headers").values(), ids=able("tells headers"))
+def test_answers_that_ask_to_slow_down_are_counted(
+    numbers: Numbers, server: Server, client: Callable[[Ask], int]
+) -> None:
     """The status, the delay asked for, and what the peer says is left."""
-    import requests
-
-    requests.get(server.url("/limited"))
+    client(Ask(server.url("/limited")))
 
     assert numbers.total("http.client.throttled") == 1
     ((_, cells),) = numbers.series("http.client.retry_after")

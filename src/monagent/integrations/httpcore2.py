@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monagent.instrument import Library, replace
-from monagent.integrations import _httpcore
+from monagent.integrations import _httpcore, _httpcore_retries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,3 +75,9 @@ def queued(original: Any) -> Any:
 @replace("httpcore2._async.connection_pool", "AsyncPoolRequest.wait_for_connection", optional=True)
 def queued_async(original: Any) -> Any:
     return _httpcore.queued_async("httpcore2", original)
+
+
+@replace("httpcore2._sync.connection", "exponential_backoff", optional=True)
+@replace("httpcore2._async.connection", "exponential_backoff", optional=True)
+def delaying(original: Any) -> Any:
+    return _httpcore_retries.delaying("httpcore2", original)

@@ -12,6 +12,8 @@ UVICORN = (
     sys.executable, "-m", "uvicorn", "--host", "127.0.0.1", "--port", "{port}",
     "--no-access-log", "--log-level", "warning",
 )  # fmt: skip
+PLAIN = ("--loop", "asyncio", "--http", "h11")
+"""What uvicorn has when nothing was installed for its speed."""
 GUNICORN = (
     sys.executable, "-m", "gunicorn", "-w", "1", "-k", "gthread", "--threads", "4",
     "-b", "127.0.0.1:{port}", "--log-level", "warning",
@@ -64,8 +66,12 @@ class Operation:
 
 SERVERS = (
     Server(
-        "hello", "FastAPI, hello world, uvicorn", (*UVICORN, "benchmarks.apps.fastapi_app:app"),
+        "hello", "FastAPI, hello world, uvicorn", (*UVICORN, *PLAIN, "benchmarks.apps.fastapi_app:app"),
         "/", 3000, variants.FASTAPI,
+    ),
+    Server(
+        "hello-uvloop", "FastAPI, hello world, uvicorn with uvloop and httptools",
+        (*UVICORN, "benchmarks.apps.fastapi_app:app"), "/", 3000, variants.FASTAPI,
     ),
     Server(
         "work", "FastAPI, 1.5 ms of work, uvicorn", (*UVICORN, "benchmarks.apps.fastapi_app:app"),

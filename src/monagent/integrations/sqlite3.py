@@ -52,9 +52,17 @@ def recording_cursor(base: Any) -> Any:
 def recording_connection(base: Any) -> Any:
     cursor_class = vars(sys.modules["sqlite3.dbapi2"])["Cursor"]
 
+    native = base.cursor
     # Until 3.10 these three call the method `cursor`, which the application may have overridden.
-    def new_cursor(self: Any) -> Any:
-        return base.cursor(self, cursor_class) if sys.version_info >= (3, 11) else self.cursor()
+    if sys.version_info >= (3, 11):
+
+        def new_cursor(self: Any) -> Any:
+            return native(self, cursor_class)
+
+    else:
+
+        def new_cursor(self: Any) -> Any:
+            return self.cursor()
 
     class Connection(base):  # type: ignore[misc]  # its base is known at run time
         __slots__ = ("_monagent_namespace",)
@@ -69,8 +77,8 @@ def recording_connection(base: Any) -> Any:
 
         def cursor(self, /, *args: Any, **kwargs: Any) -> Any:
             if args or kwargs:
-                return base.cursor(self, *args, **kwargs)
-            return base.cursor(self, cursor_class)
+                return native(self, *args, **kwargs)
+            return native(self, cursor_class)
 
         def execute(self, /, *args: Any, **kwargs: Any) -> Any:
             cursor = new_cursor(self)

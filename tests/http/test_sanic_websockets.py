@@ -146,7 +146,7 @@ def test_under_asgi_it_has_its_route(numbers: Numbers) -> None:
         app = application(once)
         await app._startup()
         app.asgi, app.state.is_running = True, True
-        messages = [
+        messages: list[dict[str, Any]] = [
             {"type": "websocket.connect"},
             {"type": "websocket.receive", "text": "a"},
             {"type": "websocket.disconnect", "code": 1001},

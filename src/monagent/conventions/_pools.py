@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     """Open and idle connections of a pool that has given so many."""
 
     Limits = Callable[[Any], tuple[int, int]]
-    """Connections that a pool keeps, and that it may open at most (0: no limit)."""
+    """Connections that a pool keeps (0: all), and that it may open at most (0: no limit)."""
 
 MOST_NAMES = 100
 """Names of pools in one process; pools beyond share one."""
@@ -87,7 +87,6 @@ class Pool:
         "_keeps",
         "_most",
         "_of",
-        "_open",
         "_overflow",
         "_pid",
         "_turn",
@@ -110,7 +109,8 @@ class Pool:
         key = id(pool)
         self._of = ref(pool, lambda _: _collected(key))
         self._cells: Cells | None = None
-        self._open = self._used = self._idle = self._overflow = self._most = self._keeps = 0
+        self._used = self._idle = self._overflow = self._most = 0
+        self._keeps = sys.maxsize
         self._pid = -1
         self._turn = 0
         name.users += 1
@@ -175,8 +175,7 @@ class Pool:
         cells = self._now()
         pool = self._of()
         if pool is not None:
-            self._keeps, most = self.limits(pool)
-            self._allow(most)
+            self._limit(pool)
         self._write(cells)
 
     def dropped(self) -> None:
@@ -193,15 +192,19 @@ class Pool:
         """The cells. After a fork they are at 0, and so is what was written."""
         cells = _cells.get(self.text) or Cells(self.text)
         pid = cells.shard.pid
-        if cells is not self._cells or pid != self._pid:
-            self._cells = cells
+        before, self._cells = self._cells, cells
+        if before is None or before.shard is not cells.shard or pid != self._pid:
             self._pid = pid
-            self._open = self._used = self._idle = self._overflow = self._most = 0
+            self._used = self._idle = self._overflow = self._most = 0
             pool = self._of()
             if pool is not None:
-                self._keeps, most = self.limits(pool)
-                self._allow(most)
+                self._limit(pool)
         return cells
+
+    def _limit(self, pool: Any) -> None:
+        keeps, most = self.limits(pool)
+        self._keeps = keeps or sys.maxsize
+        self._allow(most)
 
     def _allow(self, most: int) -> None:
         more, self._most = most - self._most, most
@@ -228,9 +231,10 @@ class Pool:
             if idle != self._idle:
                 more, self._idle = idle - self._idle, idle
                 mem[0][cells.idle] += more
-            if opened != self._open:
-                self._open = opened
-                overflow = max(0, opened - self._keeps) if self._keeps else 0
+            overflow = opened - self._keeps
+            if overflow < 0:
+                overflow = 0
+            if overflow != self._overflow:
                 more, self._overflow = overflow - self._overflow, overflow
                 mem[0][cells.overflow] += more
             if turn == self._turn:

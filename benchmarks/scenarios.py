@@ -82,6 +82,10 @@ SERVERS = (
         "/", 2000, variants.WSGI,
     ),
     Server(
+        "django", "Django, hello world, gunicorn", (*GUNICORN, "benchmarks.apps.django_app:app"),
+        "/", 2000, variants.DJANGO,
+    ),
+    Server(
         "realistic", "FastAPI, three PostgreSQL queries, uvicorn",
         (*UVICORN, "benchmarks.apps.fastapi_postgresql:app"),
         "/items", 400, variants.FASTAPI, service="postgresql", connections=1,

@@ -132,7 +132,7 @@ def pool(library: str, original: Any) -> Any:
 def queued(library: str, original: Any) -> Any:
     """Wrapper of the `wait_for_connection` of a call in a pool's queue."""
 
-    def wait_for_connection(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def wait_for_connection(self: Any, timeout: Any = None) -> Any:
         wait = None
         try:
             if self.connection is None:
@@ -140,9 +140,9 @@ def queued(library: str, original: Any) -> Any:
         except BaseException as error:
             failed(library, error)
         if wait is None:
-            return original(self, *args, **kwargs)
+            return original(self, timeout)
         try:
-            connection = original(self, *args, **kwargs)
+            connection = original(self, timeout)
         except BaseException as error:
             try:
                 wait.end(error)
@@ -161,7 +161,7 @@ def queued(library: str, original: Any) -> Any:
 def queued_async(library: str, original: Any) -> Any:
     """Wrapper of the same for a coroutine."""
 
-    async def wait_for_connection(self: Any, *args: Any, **kwargs: Any) -> Any:
+    async def wait_for_connection(self: Any, timeout: Any = None) -> Any:
         wait = None
         try:
             if self.connection is None:
@@ -169,9 +169,9 @@ def queued_async(library: str, original: Any) -> Any:
         except BaseException as error:
             failed(library, error)
         if wait is None:
-            return await original(self, *args, **kwargs)
+            return await original(self, timeout)
         try:
-            connection = await original(self, *args, **kwargs)
+            connection = await original(self, timeout)
         except BaseException as error:
             try:
                 wait.end(error)

@@ -178,6 +178,11 @@ def test_bodies_are_counted_as_they_pass(numbers: Numbers) -> None:
     answers = serve(app, post("/ok", b"a" * 1000), chunks.encode(), big, get("/ok", method="HEAD"))
 
     assert answers[2].endswith(b"70000")
+    assert numbers.counts() == {
+        "POST /ok 200": 2,
+        "POST /streamed 200": 1,
+        "HEAD /ok 200": 1,
+    }
     assert numbers.sums("http.server.request.body.size") == {"/ok": 1005, "/streamed": 70_000}
     assert numbers.sums("http.server.response.body.size") == {"/ok": 4, "/streamed": 5}
 

@@ -103,7 +103,7 @@ def sending(original: Any) -> Any:
                 exchange.first = exchange.first or perf_counter()
                 if exchange.stream is not None:
                     exchange.stream.sent(encoded(data))
-            if stream.response_func is None:  # it was the last
+            if stream.stage is sys.modules["sanic.http.constants"].Stage.IDLE:  # it was the last
                 under_way.pop(stream, None)
                 ended(stream, exchange)
         except BaseException as error:

@@ -110,16 +110,16 @@ def test_the_reloader_leaves_one_listener_and_all_numbers(tmp_path: Path) -> Non
 
 def test_settings_are_imported_by_the_application_alone(tmp_path: Path) -> None:
     """As often, and by the same processes, as without; commands end as they did."""
-    answers = []
+    runs = []
     for prefix in ((), ("-m", "monagent", "run", "--port", "0", "--", sys.executable)):
         imports = tmp_path / f"imports{len(prefix)}"
         imports.touch()
-        for command in ("check", "version", "nonsense"):
-            answers.append(_ended((*prefix, "manage.py", command), imports))
-        answers.append(len(imports.read_text().splitlines()))
+        commands = ("check", "version", "nonsense")
+        ended = [_ended((*prefix, "manage.py", command), imports) for command in commands]
+        runs.append((ended, len(imports.read_text().splitlines())))
 
-    assert answers[:4] == answers[4:]
-    assert answers[3] == 3
+    assert runs[0] == runs[1]
+    assert runs[0][1] == 3
 
 
 def _ended(command: tuple[str, ...], imports: Path) -> tuple[int, str]:

@@ -27,6 +27,7 @@ MIDDLEWARE = [
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [HERE / "static"]
 LANGUAGES = [("en", "English"), ("de", "Deutsch"), ("fr", "Français")]
+LANGUAGE_CODE = "en"
 USE_I18N = True
 USE_TZ = True
 DATABASES = {

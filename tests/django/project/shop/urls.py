@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 from django.conf.urls.i18n import i18n_patterns
 from django.urls import include, path, re_path
 
@@ -13,6 +15,11 @@ items = [
     re_path(r"^(?P<year>[0-9]{4})-(?P<month>\d\d)\.(?P<format>[a-z]+)/?$", views.item),
     re_path(r"^page/(\d+)$", views.item),
 ]
+limited = []
+if find_spec("django_ratelimit"):
+    from django_ratelimit.decorators import ratelimit
+
+    limited = [path("limited", ratelimit(key="ip", rate="9/h")(views.item))]
 urlpatterns = [
     path("", views.item),
     path("api/<slug:tenant>/", include(([path("items/", include(items))], "api"))),
@@ -24,5 +31,6 @@ urlpatterns = [
     path("stream/<kind>", views.stream),
     path("file", views.file),
     path("query", views.query),
+    *limited,
     *i18n_patterns(path("news/<int:pk>/", views.item), prefix_default_language=False),
 ]

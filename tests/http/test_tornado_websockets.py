@@ -53,11 +53,12 @@ def echoing(**overrides: Any) -> Any:
     return type("Own", (Echo,), overrides)
 
 
-def facts(numbers: Numbers, name: str) -> dict[tuple[str, ...], int]:
-    """Counts of a metric by its labels' values."""
+def facts(numbers: Numbers, name: str, side: str = "http.route") -> dict[tuple[str, ...], int]:
+    """Counts of a metric by its labels' values, of the server's side or the client's."""
     return {
         tuple(str(value) for _, value in key): int(sum(cells[1:]) if len(cells) > 1 else cells[0])
         for key, cells in numbers.series(name).items()
+        if side in dict(key)
     }
 
 
@@ -68,7 +69,8 @@ def test_a_connection_counts_its_messages_and_its_code(numbers: Numbers) -> None
         for message in ("one", b"two"):
             await connection.write_message(message, binary=isinstance(message, bytes))
             assert await connection.read_message() == message
-        assert numbers.total("websocket.connections.active") == 1
+        assert facts(numbers, "websocket.connections.active") == {("/room/{n}",): 1}
+        assert numbers.total("websocket.connections.active") == 2  # with the client's own
         assert numbers.total("http.server.active_requests") == 0
         connection.close(4001)
 
@@ -80,6 +82,23 @@ def test_a_connection_counts_its_messages_and_its_code(numbers: Numbers) -> None
     }
     assert facts(numbers, "websocket.connection.duration") == {("/room/{n}", "4001"): 1}
     assert numbers.counts() == {}
+
+
+def test_a_client_counts_by_the_server_it_calls(numbers: Numbers) -> None:
+    """Its messages and the code of the end, as the server's side; the call is none of HTTP's."""
+
+    async def client(connection: Any) -> None:
+        await connection.write_message("one")
+        assert await connection.read_message() == "one"
+        connection.close(4001)
+
+    talk(echoing(), client, numbers)
+    ends = facts(numbers, "websocket.connection.duration", "server.address")
+    messages = facts(numbers, "websocket.messages", "server.address")
+
+    assert [(key[0], key[-1], count) for key, count in ends.items()] == [("127.0.0.1", "4001", 1)]
+    assert {key[0]: count for key, count in messages.items()} == {"received": 1, "sent": 1}
+    assert numbers.series("http.client.request.duration") == {}
 
 
 @pytest.mark.parametrize("method", ["open", "on_message"])

@@ -1,10 +1,14 @@
-"""Tornado's WebSocket handlers: open, messages each way, the code a connection was closed with."""
+"""Tornado's WebSockets: open, messages each way, the code a connection was closed with.
+
+The `Connection` hangs on the protocol object, of which handlers and clients have the same kind.
+"""
 
 from __future__ import annotations
 
 import sys
 
 from monagent.conventions import http
+from monagent.conventions._peers import of_url
 from monagent.conventions.http import error_type
 from monagent.conventions.realtime import Connection
 from monagent.integrations._tornado_server import OWN
@@ -13,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+_SWITCHED = 101
 _TEXT, _BINARY = 1, 2
 _NORMAL, _NONE = 1000, 1005
 
@@ -30,6 +35,20 @@ def upgraded(original: Any) -> Any:
         return original(self)
 
     return _detach_stream
+
+
+def connected(original: Any) -> Any:
+    """Wrapper of `WebSocketClientConnection.headers_received`: the server has answered."""
+
+    async def headers_received(self: Any, start_line: Any, headers: Any) -> None:
+        await original(self, start_line, headers)
+        try:
+            if start_line.code == _SWITCHED:
+                self.protocol._monagent = Connection(None, of_url(self.request.url))
+        except BaseException as error:
+            http.failed(error)
+
+    return headers_received
 
 
 def message(original: Any) -> Any:
@@ -97,12 +116,12 @@ def aborting(original: Any) -> Any:
     return _abort
 
 
-def left(original: Any) -> Any:
-    """Wrapper of `WebSocketHandler.on_ws_connection_close`: an orderly end."""
+def left(name: str, original: Any) -> Any:
+    """Wrapper of `on_ws_connection_close`, an orderly end; the protocol has this name there."""
 
     def on_ws_connection_close(self: Any, close_code: Any = None, close_reason: Any = None) -> None:
         try:
-            connection = getattr(self.ws_connection, OWN, None)
+            connection = getattr(getattr(self, name, None), OWN, None)
             if connection is not None and connection.open:
                 connection.code = connection.code or close_code or _NONE
                 connection.ended(None)

@@ -23,7 +23,7 @@ LIBRARY = Library(
     versions=">=6.2",
     records=("http", "realtime", "http_client"),
     covers="requests, event streams and WebSockets of its server, by rule, also of WSGI "
-    "applications in it; calls of its HTTP clients, simple and curl",
+    "applications in it; calls of its HTTP clients, simple and curl; its WebSocket client",
 )
 
 
@@ -124,7 +124,17 @@ def aborting(original: Any) -> Any:
 
 @replace("tornado.websocket", "WebSocketHandler.on_ws_connection_close")
 def left(original: Any) -> Any:
-    return _tornado_websocket.left(original)
+    return _tornado_websocket.left("ws_connection", original)
+
+
+@replace("tornado.websocket", "WebSocketClientConnection.headers_received")
+def connected(original: Any) -> Any:
+    return _tornado_websocket.connected(original)
+
+
+@replace("tornado.websocket", "WebSocketClientConnection.on_ws_connection_close")
+def left_by_client(original: Any) -> Any:
+    return _tornado_websocket.left("protocol", original)
 
 
 @replace("tornado.httpclient", "AsyncHTTPClient.fetch")

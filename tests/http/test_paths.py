@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from monagent import settings
@@ -83,6 +84,7 @@ def test_too_many_branches_end_in_an_open_path() -> None:
     assert paths.route_of("/a/b/c") == "/a/b/c"
 
 
+@examples(deadline=None)
 @given(ANY)
 def test_no_text_breaks_it_and_what_it_gives_is_a_route(path: str) -> None:
     """A leading slash, bounded length, and nothing that a label could not hold."""
@@ -93,6 +95,7 @@ def test_no_text_breaks_it_and_what_it_gives_is_a_route(path: str) -> None:
     assert route.isascii() and route.isprintable()
 
 
+@examples(deadline=None)
 @given(st.lists(ANY, max_size=60))
 def test_a_route_is_its_own_route(asked: list[str]) -> None:
     """Also while the caps are being reached."""
@@ -103,6 +106,7 @@ def test_a_route_is_its_own_route(asked: list[str]) -> None:
     assert [paths.route_of(path) for path in asked] == routes
 
 
+@examples(deadline=None)
 @given(st.text(max_size=80))
 def test_a_segment_stands_for_itself_once_it_is_grouped(text: str) -> None:
     """Grouping again changes nothing."""
@@ -112,6 +116,7 @@ def test_a_segment_stands_for_itself_once_it_is_grouped(text: str) -> None:
     assert grouped == text or grouped.partition("}")[0] + "}" in PLACEHOLDERS
 
 
+@examples(deadline=None)
 @given(st.lists(ANY, min_size=100, max_size=200))
 def test_routes_are_bounded_whatever_is_asked_for(asked: list[str]) -> None:
     """By the branches, each of which is a route and may have an open end."""

@@ -129,7 +129,10 @@ def _fits(segments: list[str], parts: list[str]) -> bool:
     open_end = parts[-1].endswith(":path}")
     if len(segments) < len(parts) or (len(segments) > len(parts) and not open_end):
         return False
-    return all(part == text or part[:1] == "{" for text, part in zip(segments, parts, strict=False))
+    return all(
+        part == text or (part[:1] == "{" and text != REST)
+        for text, part in zip(segments, parts, strict=False)
+    )
 
 
 _current: list[tuple[object, Paths]] = []

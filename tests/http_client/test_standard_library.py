@@ -273,9 +273,7 @@ def parts() -> Iterator[tuple[Any, str]]:
                 yield module, name
     # The rest of these two stands in for the library's own.
     yield _http_answer.Body, "__init__"
-    yield _http_answer.Body, "_end"
     yield http_integration.Awaited, "__init__"
-    yield http_integration.Awaited, "_answered"
 
 
 def all_calls(server: Server) -> list[object]:
@@ -325,4 +323,4 @@ def test_a_sabotaged_agent_changes_no_call(
         hooks.uninstall()
         hooks.install()
 
-    assert len(reached) > 12, reached
+    assert len(reached) > 10, reached

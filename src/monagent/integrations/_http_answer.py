@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from monagent.conventions.http_client import Calls, Streamed, Upload
+from monagent.conventions.http_client import Calls, Streamed, Upload, _forks
 from monagent.integrations._http_client import failed
 
 TYPE_CHECKING = False
@@ -16,22 +16,34 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-class Body:
+class Body(Streamed):
     """Stands in for the file of one answer, whose every read goes through it."""
 
-    __slots__ = (
-        "_chunk", "_chunked", "_ended", "_file", "_library", "_received", "_size", "_streamed",
-    )  # fmt: skip
+    __slots__ = ("_chunk", "_chunked", "_ended", "_file", "_library", "_received", "_size")
 
-    def __init__(self, response: Any, streamed: Streamed, library: str) -> None:
+    def __init__(
+        self, response: Any, calls: Calls, seconds: float, sent: int, library: str
+    ) -> None:
+        # What Streamed has, without a call.
+        self._calls = calls
+        self._forks = _forks[0]
+        self._seconds = seconds
+        self._status = response.status
+        self._sent = sent
         self._file = response.fp
         self._library = library
-        self._streamed: Streamed | None = streamed
         self._size: int | None = response.length
-        self._chunked = bool(response.chunked)
+        self._chunked = response.chunked
         self._received = 0
         self._chunk = 0  # bytes to come of the present chunk, with the line's end behind it
         self._ended = False  # the last chunk was announced
+
+    def __del__(self) -> None:
+        try:
+            if self._calls is not None:
+                self.end(-1)
+        except BaseException as error:
+            failed("http", error)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
@@ -43,7 +55,8 @@ class Body:
         except BaseException as error:
             self._broke(error)
             raise
-        self._got(data, amount is None or not 0 <= amount <= len(data))
+        if self._calls is not None:
+            self._got(len(data), amount is None or not 0 <= amount <= len(data))
         return data
 
     def read1(self, amount: Any = -1) -> Any:
@@ -53,7 +66,8 @@ class Body:
         except BaseException as error:
             self._broke(error)
             raise
-        self._got(data, not data and amount != 0)
+        if self._calls is not None:
+            self._got(len(data), not data and amount != 0)
         return data
 
     def readinto(self, buffer: Any) -> Any:
@@ -63,7 +77,8 @@ class Body:
         except BaseException as error:
             self._broke(error)
             raise
-        self._got(range(count or 0), (count or 0) < len(buffer))
+        if self._calls is not None:
+            self._got(count or 0, (count or 0) < len(buffer))
         return count
 
     def readline(self, limit: Any = -1) -> Any:
@@ -73,42 +88,42 @@ class Body:
         except BaseException as error:
             self._broke(error)
             raise
-        if self._chunked and line:
-            self._announced(line)
-        else:
-            self._got(line, not line and limit != 0)
+        if self._calls is not None:
+            if self._chunked and line:
+                self._announced(line)
+            else:
+                self._got(len(line), not line and limit != 0)
         return line
 
     def close(self) -> None:
         """By the answer, which has read all or was closed early."""
-        try:
-            self._end(None)
-        except BaseException as error:
-            failed(self._library, error)
+        if self._calls is not None:
+            try:
+                self.end(self._received - (max(0, self._chunk - 2) if self._chunked else 0))
+            except BaseException as error:
+                failed(self._library, error)
         self._file.close()
 
-    def _got(self, data: Any, last: bool) -> None:
+    def _got(self, count: int, last: bool) -> None:
         try:
-            if self._streamed is None:
+            if self._chunked:
+                self._chunk -= count
+                if last and not self._ended:
+                    self.end(-1, short())
                 return
-            if self._chunked:
-                self._chunk -= len(data)
-            else:
-                self._received += len(data)
-            if self._chunked:
-                short = last and not self._ended
-            else:
-                short = last and self._size is not None and self._received < self._size
-            if short:
-                self._end(sys.modules["http.client"].IncompleteRead(b""))
-            elif self._size is not None and self._received >= self._size:
-                self._end(None)
+            self._received = received = self._received + count
+            if received == self._size:  # `end`, without a call
+                calls, self._calls = self._calls, None
+                if calls is not None and self._forks == _forks[0]:
+                    calls[self._status](self._seconds, self._sent, received)
+            elif last and self._size is not None:
+                self.end(-1, short())
         except BaseException as error:
             failed(self._library, error)
 
     def _announced(self, line: bytes) -> None:
         try:
-            if self._streamed is not None and not self._ended:
+            if not self._ended:
                 size = int(line.partition(b";")[0], 16)
                 self._received += size
                 self._chunk = size + 2
@@ -120,24 +135,23 @@ class Body:
 
     def _broke(self, error: BaseException) -> None:
         try:
-            self._end(error)
+            self.end(-1, error)
         except BaseException as ours:
             failed(self._library, ours)
 
-    def _end(self, error: BaseException | None) -> None:
-        streamed, self._streamed = self._streamed, None
-        if streamed is not None:
-            unread = max(0, self._chunk - 2) if self._chunked else 0
-            streamed.end(self._received - unread, error)
+
+def short() -> BaseException:
+    """What a body is said to have ended with that ends before its end."""
+    found: BaseException = sys.modules["http.client"].IncompleteRead(b"")
+    return found
 
 
 def follow(library: str, response: Any, calls: Calls, seconds: float, sent: int) -> None:
     """Count the call when this answer was read, closed or broken; now if it has no body."""
-    status = response.status
     if response.fp is None or response.length == 0:
-        calls[status](seconds, sent, 0)
+        calls[response.status](seconds, sent, 0)
     else:
-        response.fp = Body(response, calls.streams(seconds, status, sent), library)
+        response.fp = Body(response, calls, seconds, sent, library)
 
 
 def taken(response: Any, upload: Upload) -> None:

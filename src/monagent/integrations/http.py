@@ -8,12 +8,11 @@ together by `putrequest` and `endheaders` is not seen.
 from __future__ import annotations
 
 import sys
-from os import getpid
 from time import perf_counter
 from weakref import ref
 
 from monagent.conventions._peers import of
-from monagent.conventions.http_client import CALLS, Calls, Upload, calls_to
+from monagent.conventions.http_client import CALLS, Calls, Upload, _forks, calls_to
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_answer, _http_client
 from monagent.integrations._http_client import INNER, called_by, failed
@@ -43,7 +42,7 @@ class Awaited:
     asked for by then is a call that was cancelled.
     """
 
-    __slots__ = ("_begun", "_calls", "_connection", "_process", "_sent")
+    __slots__ = ("_begun", "_calls", "_connection", "_forks", "_sent")
 
     def __init__(
         self, connection: Any, calls: Calls | None, begun: float, sent: Upload | int
@@ -52,14 +51,14 @@ class Awaited:
         self._calls = calls
         self._begun = begun
         self._sent = sent
-        self._process = getpid()
+        self._forks = _forks[0]
 
     def __call__(self) -> Any:
         connection: Any = self._connection()
         calls, self._calls = self._calls, None
-        vars(connection).pop("getresponse", None)
+        del connection.getresponse
         try:
-            response = type(connection).getresponse(connection)
+            response = connection.__class__.getresponse(connection)
         except BaseException as error:
             try:
                 if calls is not None:
@@ -68,26 +67,23 @@ class Awaited:
                 failed("http", ours)
             raise
         try:
-            self._answered(response, calls)
+            now = perf_counter()
+            sent = self._sent
+            if not isinstance(sent, int):
+                _http_answer.taken(response, sent)
+                sent = sent.sent
+            if calls is not None:
+                if response.status >= 400 or now > calls.look:
+                    calls.heard(response.status, response.headers, now)
+                _http_answer.follow("http", response, calls, now - self._begun, sent)
         except BaseException as error:
             failed("http", error)
         return response
 
-    def _answered(self, response: Any, calls: Calls | None) -> None:
-        sent = self._sent
-        if not isinstance(sent, int):
-            _http_answer.taken(response, sent)
-            sent = sent.sent
-        if calls is not None:
-            now = perf_counter()
-            if response.status >= 400 or now > calls.look:
-                calls.heard(response.status, response.headers, now)
-            _http_answer.follow("http", response, calls, now - self._begun, sent)
-
     def __del__(self) -> None:
         try:
-            calls = getattr(self, "_calls", None)
-            if calls is not None and self._process == getpid():
+            calls = self._calls
+            if calls is not None and self._forks == _forks[0]:
                 calls.failed(perf_counter() - self._begun, GeneratorExit())
         except BaseException as error:
             failed("http", error)
@@ -95,25 +91,45 @@ class Awaited:
 
 @replace("http.client", "HTTPConnection.request")
 def asking(original: Any) -> Any:
+    # Parameters that every version has, by name: to hand on a dict costs a microsecond.
     def request(
-        self: Any, method: Any, url: Any, body: Any = None, headers: Any = NONE, **kwargs: Any
+        self: Any,
+        method: Any,
+        url: Any,
+        body: Any = None,
+        headers: Any = NONE,
+        *,
+        encode_chunked: Any = False,
     ) -> Any:
         awaited = calls = None
         begun = perf_counter()
         try:
-            if not _kinds.get(self.__class__, False) and not counted(self.__class__):
-                length = _http_answer.length(body, headers)
+            theirs = _kinds.get(self.__class__)
+            if theirs is None:
+                theirs = counted(self.__class__)
+            if not theirs:
+                length = 0 if body is None else _http_answer.length(body, headers)
                 if length < 0 and _http_client.endless(body):
                     body = Upload(body)
+                upload = body.__class__ is Upload
                 if not called_by(INNER, sys._getframe(1)):
-                    calls = begin(self, method)
-                counting = body if type(body) is Upload else None
-                if calls is not None or counting is not None:
-                    awaited = Awaited(self, calls, begun, counting or length)
+                    scheme = "https" if self.default_port == 443 else "http"
+                    if self._tunnel_host:
+                        key = (scheme, self._tunnel_host, self._tunnel_port, method)
+                    else:
+                        key = (scheme, self.host, self.port, method)
+                    try:
+                        found = CALLS[key]
+                    except KeyError:
+                        found = calls_to(of(*key[:3]), method, key)
+                    found.mem[0][found.at] += 1.0
+                    calls = found
+                if upload or calls is not None:
+                    awaited = Awaited(self, calls, begun, body if upload else length)
         except BaseException as error:
             failed("http", error)
         try:
-            result = original(self, method, url, body, headers, **kwargs)
+            result = original(self, method, url, body, headers, encode_chunked=encode_chunked)
         except BaseException as error:
             try:
                 if awaited is not None and calls is not None:
@@ -138,25 +154,8 @@ NONE: dict[str, str] = {}
 
 def counted(kind: type) -> bool:
     """Whether connections of this class are somebody else's to count."""
-    if kind not in _kinds:
-        if len(_kinds) >= _MOST_KINDS:
-            _kinds.clear()
-        packages = [base.__module__.partition(".")[0] for base in kind.__mro__]
-        _kinds[kind] = not set(packages).isdisjoint(COUNTED)
+    if len(_kinds) >= _MOST_KINDS:
+        _kinds.clear()
+    packages = [base.__module__.partition(".")[0] for base in kind.__mro__]
+    _kinds[kind] = not set(packages).isdisjoint(COUNTED)
     return _kinds[kind]
-
-
-def begin(connection: Any, method: Any) -> Calls:
-    """One more call is under way."""
-    scheme = "https" if connection.default_port == 443 else "http"
-    host, port = connection.host, connection.port
-    tunnel = getattr(connection, "_tunnel_host", None)
-    if tunnel:
-        host, port = tunnel, connection._tunnel_port
-    key = (scheme, host, port, method)
-    try:
-        calls = CALLS[key]
-    except KeyError:
-        calls = calls_to(of(*key[:3]), method, key)
-    calls.mem[0][calls.at] += 1.0
-    return calls

@@ -27,6 +27,13 @@ LIBRARY = Library(
     covers="transfers over HTTP of handles and multi handles, redirects within, when they are over",
 )
 
+FACTS = (
+    "EFFECTIVE_URL", "EFFECTIVE_METHOD", "TOTAL_TIME", "REDIRECT_COUNT", "RESPONSE_CODE",
+    "RETRY_AFTER", "SIZE_UPLOAD", "SIZE_DOWNLOAD", "CONTENT_LENGTH_UPLOAD",
+)  # fmt: skip
+_facts: dict[str, Any] = {}
+
+SCHEMES = ("http:", "https")
 UNKNOWN_URL = "http://"
 MALFORMED = 3
 TIMED_OUT = 28
@@ -111,52 +118,60 @@ def note(handle: Any) -> None:
 
 def over(handle: Any, code: int, error: BaseException | None = None) -> None:
     """A transfer has ended with this number of libcurl's, -1: with an error of the application."""
-    given = constants()
-    info = handle.getinfo
-    # Afterwards libcurl knows only where the URL asked for has led.
-    url = getattr(handle, "_monagent_url", "")
+    info, facts = handle.getinfo, _facts or known()
+    url = handle._monagent_url if hasattr(handle, "_monagent_url") else ""
     if "://" not in url:
         url = url_of(handle)  # By now it has guessed a scheme.
     if code == MALFORMED and not url:
         url = UNKNOWN_URL
-    if url[:5].lower() not in ("http:", "https"):
+    if url[:5].lower() not in SCHEMES:
         return
-    calls = calls_of(url, info(given["EFFECTIVE_METHOD"]) or "GET")
-    seconds = info(given["TOTAL_TIME"])
-    for _ in range(info(given["REDIRECT_COUNT"])):
+    calls = calls_of(url, info(facts["EFFECTIVE_METHOD"]) or "GET")
+    calls.mem[0][calls.at] += 1.0
+    seconds, status = info(facts["TOTAL_TIME"]), info(facts["RESPONSE_CODE"])
+    for _ in range(info(facts["REDIRECT_COUNT"])):
         resent(calls.peer, "redirect")
-    status = info(given["RESPONSE_CODE"]) or None
-    calls.active(1.0)
     if code:
-        word = word_of(code, handle, given)
-        status = None if word == "too_many_redirects" else status
-        if word is None and error is not None:
-            calls.failed(seconds, error, status)
-        else:
-            calls.failed_by(word or f"curl_{code}", seconds, status)
+        broke(calls, code, handle, seconds, status, error)
         return
     now = perf_counter()
-    if status is not None and (status >= 400 or now > calls.look):
-        after = info(given["RETRY_AFTER"]) if "RETRY_AFTER" in given else 0
+    if status >= 400 or (status and now > calls.look):
+        after = info(facts["RETRY_AFTER"]) if "RETRY_AFTER" in facts else 0
         calls.heard(status, {"retry-after": str(after)} if after else {}, now)
-    sent, received = size(handle, "SIZE_UPLOAD"), size(handle, "SIZE_DOWNLOAD")
-    if size(handle, "CONTENT_LENGTH_UPLOAD") < 0:
-        sent = -min(1, sent)  # Where nobody knew the length it counts the chunks' framing, too.
-    calls[status or 0](seconds, sent, received)
+    sent = int(info(facts["SIZE_UPLOAD"]))
+    if sent and info(facts["CONTENT_LENGTH_UPLOAD"]) < 0:
+        sent = -1  # Where nobody knew the length it counts the chunks' framing, too.
+    calls[status](seconds, sent, int(info(facts["SIZE_DOWNLOAD"])))
 
 
-def size(handle: Any, name: str) -> int:
-    """A size as libcurl tells it: as an integer since pycurl 7.45.6."""
+def broke(
+    calls: Calls, code: int, handle: Any, seconds: float, status: int, error: BaseException | None
+) -> None:
+    """A transfer has failed, maybe after the headers of its answer."""
+    word = word_of(code, handle)
+    answered = None if word == "too_many_redirects" else status or None
+    if word is None and error is not None:
+        calls.failed(seconds, error, answered)
+    else:
+        calls.failed_by(word or f"curl_{code}", seconds, answered)
+
+
+def known() -> dict[str, Any]:
+    """pycurl's numbers of facts; sizes are integers since 7.45.6."""
     given = constants()
-    return int(handle.getinfo(given.get(f"{name}_T") or given[name]))
+    for name in FACTS:
+        found = given.get(f"{name}_T") if name.endswith("LOAD") else None
+        found = found or given.get(name)
+        if found is not None:
+            _facts[name] = found
+    return _facts
 
 
 def url_of(handle: Any) -> str:
     """What the handle is asked for, or where that has led; "" for what libcurl cannot read."""
-    given = constants()
     try:
-        return handle.getinfo(given["EFFECTIVE_URL"]) or ""
-    except given["error"]:
+        return handle.getinfo((_facts or known())["EFFECTIVE_URL"]) or ""
+    except constants()["error"]:
         return ""
 
 
@@ -170,16 +185,16 @@ def calls_of(url: str, method: str) -> Calls:
         return calls_to(of_url(url), method, key)
 
 
-def word_of(code: int, handle: Any, given: Any) -> str | None:
+def word_of(code: int, handle: Any) -> str | None:
     """The word for libcurl's number; None: the error says it, or nobody."""
     if code == TIMED_OUT:
-        connected = handle.getinfo(given["CONNECT_TIME"])
+        connected = handle.getinfo(constants()["CONNECT_TIME"])
         return "read_timeout" if connected else "connect_timeout"
     if code in BY_CALLBACK:
         return "cancelled"
     word = CURL.get(code)
     if code == REFUSED or word == "connection_reset":
-        system = handle.getinfo(given["OS_ERRNO"])
+        system = handle.getinfo(constants()["OS_ERRNO"])
         return OS_ERRORS.get(system, "connection_error") if system else word
     return word
 

@@ -1,11 +1,14 @@
-"""One function that ends a call adds what its recorders would add one by one."""
+"""One function that ends a call, an operation or an attempt adds what its recorders would."""
 
 from __future__ import annotations
 
 import random
+from time import perf_counter, time
 
-from monagent.metrics import Histogram, Recording, UpDownCounter, use
-from monagent.metrics.fused import exchange, place
+import pytest
+
+from monagent.metrics import Counter, Gauge, Histogram, Recording, UpDownCounter, use
+from monagent.metrics.fused import attempt, brief, exchange, place, places, timer
 from monagent.store.reader import ShardFile
 from monagent.store.shard import Shard
 
@@ -13,6 +16,9 @@ ACTIVE = UpDownCounter("test.fused.active", help="Active.", labels=("way",))
 SECONDS = Histogram("test.fused.seconds", help="Seconds.", labels=("way",), buckets=(0.1, 1.0))
 SENT = Histogram("test.fused.sent", help="Sent.", labels=("way",), buckets=(10.0, 100.0))
 RECEIVED = Histogram("test.fused.received", help="Received.", labels=("way",), buckets=(10.0,))
+BUSY = UpDownCounter("test.fused.busy", help="Busy.", labels=("way",))
+DONE = Counter("test.fused.done", help="Done.", labels=("way",))
+LAST = Gauge("test.fused.last", help="Last.", labels=("way",), merge="max")
 
 
 def cells(shard: Shard, way: str) -> dict[str, list[float]]:
@@ -64,5 +70,81 @@ def test_a_series_that_is_just_being_made_has_no_place_yet() -> None:
     assert not kept
     assert cells(shard, "late")["test.fused.active"] == [-1.0]
     assert cells(shard, "late")["test.fused.seconds"] == [0.5, 0.0, 1.0, 0.0]
+    use(Recording())
+    shard.close()
+
+
+def test_brief_values_count_where_long_ones_do() -> None:
+    """At an edge, below and above it, as the plain recorder has it."""
+    shard = Shard(None)
+    use(Recording(shard))
+    record, plain = brief(SECONDS.bind("fused")), SECONDS.bind("apart")
+    for value in (0.0, 0.05, 0.1, 0.11, 1.0, 2.0):
+        record(value)
+        plain(value)
+
+    assert cells(shard, "fused") == cells(shard, "apart")
+    use(Recording())
+    shard.close()
+
+
+def test_a_timer_counts_the_time_since_it_was_told() -> None:
+    """A short one in the first bucket, a long one in the last."""
+    shard = Shard(None)
+    use(Recording(shard))
+    end, kept = timer(SECONDS.bind("fused"))
+    now = perf_counter()
+    end(now)
+    end(now - 100)
+    total, *buckets = cells(shard, "fused")["test.fused.seconds"]
+
+    assert kept
+    assert buckets == [1.0, 0.0, 1.0]
+    assert total == pytest.approx(100, abs=10)
+    use(Recording())
+    shard.close()
+
+
+@pytest.mark.parametrize("being_made", [False, True])
+def test_an_attempt_that_ends_moves_all_its_series(being_made: bool) -> None:
+    """Also where they are being made at that moment: then it is recorded a moment later."""
+    shard = Shard(None)
+    use(Recording(shard))
+    shard.busy = being_made
+    bound = [metric.bind("way") for metric in (ACTIVE, BUSY, DONE, SECONDS, LAST)]
+    end, kept = attempt(bound[0], bound[1], bound[2], bound[3], bound[4])
+    before = time()
+    end(0.5)
+    shard.busy = False
+    ACTIVE.bind("next")(0.0)
+    found = cells(shard, "way")
+    last, changed = found.pop("test.fused.last")
+
+    assert kept is not being_made
+    assert found == {
+        "test.fused.active": [-1.0],
+        "test.fused.busy": [-1.0],
+        "test.fused.done": [1.0],
+        "test.fused.seconds": [0.5, 0.0, 1.0, 0.0],
+    }
+    assert before <= last <= changed
+    use(Recording())
+    shard.close()
+
+
+@pytest.mark.parametrize("being_made", [False, True])
+def test_cells_are_added_to_at_their_places(being_made: bool) -> None:
+    """What is added to a first cell reaches its series, whether it is there or being made."""
+    shard = Shard(None)
+    use(Recording(shard))
+    shard.busy = being_made
+    mem, [(active, _), (done, _)], kept = places(ACTIVE.bind("way"), DONE.bind("way"))
+    mem[0][active] -= 1.0
+    mem[0][done] += 2.0
+    shard.busy = False
+    ACTIVE.bind("next")(0.0)
+
+    assert kept is not being_made
+    assert cells(shard, "way") == {"test.fused.active": [-1.0], "test.fused.done": [2.0]}
     use(Recording())
     shard.close()

@@ -327,20 +327,30 @@ def test_answers_are_the_same_when_measuring_fails(
     numbers: Numbers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever of ours raises; nothing is kept of what was not finished."""
+    from monagent import guard
+    from monagent.conventions import http
     from monagent.conventions._exchange import Exchange
     from monagent.integrations import _sanic
+
+    monkeypatch.setattr(http, "broken", False)  # and again so in the end
 
     def breaks(*_: Any, **__: Any) -> None:
         raise MemoryError
 
-    app = application(ok=ok)
-    (whole,) = serve(app, get("/ok"))
-    for name in ("begin", "sent_all", "__init__"):
-        with monkeypatch.context() as patched:
-            patched.setattr(Exchange, name, breaks)
-            (answer,) = serve(app, get("/ok"))
+    app = application(ok=ok, fails=raising(KeyError("a")))
+    asked = get("/ok"), get("/fails"), get("/none"), post("/ok", b"a" * 100)
+    whole = serve(app, *asked)
+    for owner, names in (
+        (Exchange, ("__init__", "begin", "sent_all", "over")),
+        (_sanic, ("begun", "sizes", "ended", "route_of", "lost", "raised", "exchange_of", "over")),
+    ):
+        for name in names:
+            with monkeypatch.context() as patched:
+                patched.setattr(owner, name, breaks)
 
-        assert answer == whole
+                assert serve(app, *asked) == whole
+            guard.forget()
+
     assert _sanic.under_way == {}
 
 

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import os
-import signal
-import subprocess
-import sys
-import urllib.request
-from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -18,14 +12,10 @@ import pytest
 from monagent import settings
 from monagent.instrument import hooks
 from monagent.integrations._tornado_routes import readable
-from tests.e2e.command import free_port, listening, until
 from tests.http.numbers import Numbers
 from tests.http.serve_tornado import HEAD, Talk, answering, get, handling, post, serve
-from tests.recorded import counted
 
 pytest.importorskip("tornado")
-
-APPS = Path(__file__).parent / "apps"
 
 
 @pytest.mark.parametrize(
@@ -341,33 +331,6 @@ def test_a_request_made_by_hand_counts_nothing(numbers: Numbers) -> None:
     assert numbers.total("http.server.active_requests") == 0
 
 
-def test_forked_servers_count_together(tmp_path: Path) -> None:
-    """Of `fork_processes`: one shard for each, all requests in the total."""
-    program = APPS / "tornado_forks.py"
-    port = free_port()
-    command = [sys.executable, "-m", "monagent", "run", "--", sys.executable, str(program)]
-    environ = {**os.environ, "MONAGENT_DIR": str(tmp_path / "state"), "MONAGENT_EXPORTER": "off"}
-    process = subprocess.Popen([*command, str(port)], env=environ)
-    try:
-        until(lambda: listening(port), "the server")
-        served = set()
-        for _ in range(40):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/pid", timeout=10) as answer:
-                served.add(answer.read())
-        until(lambda: requests(tmp_path / "state") == 40, "the last of them")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(10)
-
-    assert len(served) > 1
-    assert requests(tmp_path / "state") == 40
-
-
-def requests(state: Path) -> float:
-    """All that were counted, in whichever process."""
-    return counted(state).total("http.server.request.duration", **{"http.route": "/pid"})
-
-
 @pytest.mark.swallows
 def test_answers_are_the_same_when_measuring_fails(
     numbers: Numbers, monkeypatch: pytest.MonkeyPatch
@@ -375,19 +338,34 @@ def test_answers_are_the_same_when_measuring_fails(
     """Whatever of ours raises."""
     from tornado.web import Application
 
+    from monagent import guard
+    from monagent.conventions import http
     from monagent.conventions._exchange import Exchange
+    from monagent.integrations import _tornado_routes, _tornado_server
+
+    monkeypatch.setattr(http, "broken", False)  # and again so in the end
 
     def breaks(*_: Any, **__: Any) -> None:
         raise MemoryError
 
-    app = Application([(r"/x", answering())])
-    (whole,) = serve(app, get("/x"))
-    for name in ("begin", "wrote", "sent_all", "__init__"):
-        with monkeypatch.context() as patched:
-            patched.setattr(Exchange, name, breaks)
-            (answer,) = serve(app, get("/x"))
+    def fails(_: Any) -> None:
+        raise KeyError
 
-        def same(text: bytes) -> list[bytes]:
-            return [line for line in text.splitlines() if not line.startswith(b"Date")]
+    def answers() -> list[list[bytes]]:
+        _tornado_routes._templates.clear()
+        app = Application([(r"/x", answering()), (r"/fails", handling(fails))])
+        found = serve(app, get("/x"), get("/fails"), get("/none"), post("/x", b"a" * 100))
+        return [[line for line in one.splitlines() if b"Date" not in line] for one in found]
 
-        assert same(answer) == same(whole)
+    whole = answers()
+    for owner, names in (
+        (Exchange, ("__init__", "begin", "wrote", "sent_all", "over")),
+        (_tornado_server, ("broke", "cut_short", "error_type", "perf_counter")),
+        (_tornado_routes, ("taken", "readable")),
+    ):
+        for name in names:
+            with monkeypatch.context() as patched:
+                patched.setattr(owner, name, breaks)
+
+                assert answers() == whole
+            guard.forget()

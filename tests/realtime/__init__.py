@@ -1,0 +1,1 @@
+"""Connections that stay open, by libraries of their own."""

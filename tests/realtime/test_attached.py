@@ -1,0 +1,50 @@
+"""Socket.IO inside an application of aiohttp.web, over its router."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+
+from monagent.instrument import hooks
+from tests.http_client.numbers import Numbers
+from tests.services._started import free_port
+
+
+def test_a_server_attached_to_aiohttp_counts_its_clients(numbers: Numbers) -> None:
+    """Polling by hand, since the library's own client is aiohttp's too."""
+    hooks.modes[0] = lambda library: (
+        "on" if library in ("aiohttp", "engineio", "socketio") else "off"
+    )
+    import socketio
+    from aiohttp import web
+
+    async def talk() -> None:
+        server = socketio.AsyncServer(async_mode="aiohttp")
+        server.on("ask", lambda *_: "answer")
+        app = web.Application()
+        server.attach(app)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        port = free_port()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+            opened = await client.get("/socket.io/?EIO=4&transport=polling")
+            session = (
+                f"/socket.io/?EIO=4&transport=polling&sid={json.loads(opened.text[1:])['sid']}"
+            )
+            await client.post(session, content="40")
+            await client.get(session)
+            await client.post(session, content='42["ask"]')
+            assert numbers.total("socketio.connections.active") == 1
+            await client.post(session, content="41")
+        await runner.cleanup()
+
+    asyncio.run(talk())
+
+    assert numbers.total("socketio.connections.active") == 0
+    assert numbers.values("socketio.events", "event", "direction") == {("ask", "received"): 1}
+    series = numbers.series("http.server.request.duration")
+    assert {labels.get("http.route") for labels, _ in series} == {"/socket.io/"}
+    assert sum(sum(cells[1:]) for _, cells in series) == 5

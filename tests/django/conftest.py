@@ -25,6 +25,7 @@ WATCHED = frozenset(
         "sqlite3",
         "starlette",
         "werkzeug",
+        "whitenoise",
     )
 )
 """What these tests are about; nothing else is hooked."""

@@ -22,7 +22,6 @@ from starlette.routing import Route
 from tests.http.numbers import Numbers
 from tests.services._started import free_port
 
-
 ROUTE = "/ticks/{n:int}"
 
 

@@ -33,6 +33,9 @@ class Scenario:
         route: where all frameworks mean the same.
         whole: the application itself has given all the bytes that the client sees.
         longer, shorter: bounds of the recorded duration, by what the application sleeps.
+        patience: seconds that the client waits for the rest of an answer.
+        opens: it is a connection that stays open and no request; what is counted of it, by what
+            follows the route. Only put to applications that name it in their ROUTES.
     """
 
     path: str
@@ -47,6 +50,8 @@ class Scenario:
     whole: bool = True
     longer: float = 0.0
     shorter: float = 60.0
+    patience: float = 20.0
+    opens: dict[str, int] | None = None
 
 
 SCENARIOS = {
@@ -57,7 +62,8 @@ SCENARIOS = {
     "redirect": Scenario("/redirect", status=302),
     "raise": Scenario("/raise", status=500, error="ValueError", whole=False),
     "http_error": Scenario("/teapot", status=418),
-    "late": Scenario("/late", error="ValueError", whole=False),
+    # Some servers leave the connection of a broken answer open.
+    "late": Scenario("/late", error="ValueError", whole=False, patience=5),
     "stream": Scenario("/stream", answer=b"abc", longer=2 * PAUSE),
     "abort": Scenario("/endless", leaves=True, error="client_disconnected", whole=False),
     "upload": Scenario("/upload", method="POST", upload=300_000, answer=b"300000"),
@@ -65,6 +71,10 @@ SCENARIOS = {
     "sub": Scenario("/sub/items/7"),
     "static": Scenario("/static/x.txt", answer=b"static\n"),
     "many": Scenario("/many/999/y"),
+    "events": Scenario("/events", opens={" tick": 2, "": 1}),
+    "socket": Scenario(
+        "/socket/7", status=101, answer=b"hi", opens={" received": 1, " sent": 1, " 4002": 1}
+    ),
     "background": Scenario("/background", shorter=WORK),
 }
 
@@ -91,7 +101,11 @@ class App:
 
     def scenarios(self) -> list[str]:
         """The scenarios that this application can have."""
-        return [name for name in SCENARIOS if name not in self.excluded]
+        return [
+            name
+            for name, scenario in SCENARIOS.items()
+            if name not in self.excluded and (scenario.opens is None or name in self.routes)
+        ]
 
     def scenario(self, name: str) -> Scenario:
         """What is asked of this application, and what must be recorded."""

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.e2e.command import free_port, listening, until
-from tests.matrix.client import Answer, ask
-from tests.matrix.scenarios import APPS, App
+from tests.matrix.client import Answer, ask, talk
+from tests.matrix.scenarios import APPS, App, Scenario
 from tests.recorded import Counted, counted
 
 UVICORN = ("-m", "uvicorn", "--log-level", "critical", "--port", "{port}")
 GUNICORN = ("-m", "gunicorn", "--log-level", "critical", "-b", "{at}")
-GRANIAN = ("-m", "granian", "--no-ws", "--port", "{port}", "--interface")
+GRANIAN = ("-m", "granian", "--port", "{port}", "--interface")
 SERVE = (str(Path(__file__).with_name("serve.py")),)
 NAMED = "{module}:{app}"
 
@@ -35,7 +35,7 @@ SERVERS = {
     "gunicorn-gthread": (*GUNICORN, "-k", "gthread", "--threads", "4", NAMED),
     "gunicorn-gevent": (*GUNICORN, "-k", "gevent", NAMED),
     "gunicorn-uvicorn": (*GUNICORN, "-k", "uvicorn_worker.UvicornWorker", NAMED),
-    "gunicorn-asgi": (*GUNICORN, "-k", "asgi", NAMED),
+    "gunicorn-asgi": (*GUNICORN, "-k", "asgi", "--asgi-disconnect-grace-period", "0", NAMED),
     "gunicorn-aiohttp": (*GUNICORN, "-k", "aiohttp.GunicornWebWorker", NAMED),
     "daphne": ("-m", "daphne", "-v", "0", "-p", "{port}", NAMED),
     "waitress": ("-m", "waitress", "--listen", "{at}", NAMED),
@@ -50,6 +50,17 @@ UNABLE = {"hypercorn-wsgi": {"abort": "reads the body on, however long the clien
 
 DURATION = "http.server.request.duration"
 SHORT = ("http.request.method", "http.route", "http.response.status_code", "error.type")
+OPENED = {
+    "sse.events.sent": ("http.route", "event"),
+    "sse.connection.duration": ("http.route", "error.type"),
+    "websocket.messages": ("http.route", "direction"),
+    "websocket.connection.duration": ("http.route", "websocket.close.code", "error.type"),
+}
+ACTIVE = (
+    "http.server.active_requests",
+    "sse.connections.active",
+    "websocket.connections.active",
+)
 DEADLINE = 5.0
 
 
@@ -59,7 +70,8 @@ class Recorded:
 
     Attributes:
         requests: counts by "METHOD route status error"; `seconds` are theirs together.
-        active: how many more requests are in work than before.
+        active: how many more requests are in work, and connections open, than before.
+        opened: of connections that stay open: events, messages, ends, by route and what it was.
     """
 
     requests: dict[str, float]
@@ -67,6 +79,7 @@ class Recorded:
     received: float
     sent: float
     active: float
+    opened: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -98,11 +111,18 @@ def run(app: App, server: str, folder: Path) -> Run:
         before = nothing
         for name in scenarios(app, server):
             asked = app.scenario(name)
-            answer = ask(port, asked.method, asked.path, asked.upload, asked.leaves)
+            answer = put(port, asked)
             before, recorded = _after(before, state)
             seen[name] = answer, recorded
     total = _difference(nothing, counted(state))
     return Run(seen, total, (folder / "output").read_text(errors="replace"))
+
+
+def put(port: int, asked: Scenario) -> Answer:
+    """Puts one scenario to a server."""
+    if asked.status == 101:
+        return talk(port, asked.path, asked.patience)
+    return ask(port, asked.method, asked.path, asked.upload, asked.leaves, asked.patience)
 
 
 @contextlib.contextmanager
@@ -146,7 +166,8 @@ def _after(before: Counted, state: Path) -> tuple[Counted, Recorded]:
     while True:
         now = counted(state)
         recorded = _difference(before, now)
-        if (recorded.requests and not recorded.active) or time.monotonic() > end:
+        ended = (recorded.requests or recorded.opened) and not recorded.active
+        if ended or time.monotonic() > end:
             # Once more: a reader that comes while series are made may know of some only.
             now = counted(state)
             return now, _difference(before, now)
@@ -155,11 +176,15 @@ def _after(before: Counted, state: Path) -> tuple[Counted, Recorded]:
 
 def _difference(before: Counted, now: Counted) -> Recorded:
     requests: dict[str, float] = {}
+    opened: dict[str, float] = {}
     for (name, labels), value in now.series.items():
         added = value - before.series.get((name, labels), 0.0)
         if name == DURATION and added:
             facts = dict(labels)
             requests[" ".join(str(facts[fact]) for fact in SHORT if fact in facts)] = added
+        elif name in OPENED and added:
+            facts = dict(labels)
+            opened[" ".join(str(facts[fact]) for fact in OPENED[name] if fact in facts)] = added
 
     def added_to(name: str) -> float:
         return now.total(name) - before.total(name)
@@ -169,5 +194,6 @@ def _difference(before: Counted, now: Counted) -> Recorded:
         added_to(f"{DURATION}.sum"),
         added_to("http.server.request.body.size.sum"),
         added_to("http.server.response.body.size.sum"),
-        added_to("http.server.active_requests"),
+        sum(added_to(name) for name in ACTIVE),
+        opened,
     )

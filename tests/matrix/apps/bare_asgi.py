@@ -7,7 +7,7 @@ from typing import Any
 
 SERVERS = ("uvicorn", "uvicorn-h11", "hypercorn", "granian", "gunicorn-uvicorn", "gunicorn-asgi")
 APP = "app"
-ROUTES = {"*": "unmatched"}
+ROUTES = {"*": "unmatched", "events": "unmatched", "socket": "unmatched"}
 EXCEPT = {"sub": "nothing can be mounted", "static": "serves no files"}
 
 PLAIN = {
@@ -25,6 +25,11 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     """Answers by path."""
     if scope["type"] == "http":
         await answer(scope["method"], scope["path"], receive, send)
+    elif scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": (await receive())["text"]})
+        await send({"type": "websocket.close", "code": 4002})
     elif scope["type"] == "lifespan":
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})
@@ -34,6 +39,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 async def answer(method: str, path: str, receive: Any, send: Any) -> None:
     if path in ("/stream", "/endless", "/late"):
         await chunks(path, receive, send)
+    elif path == "/events":
+        await start(200, [(b"content-type", b"text/event-stream")], send)
+        for number in (b"1", b"2"):
+            event = b"event: tick\ndata: " + number + b"\n\n"
+            await send({"type": "http.response.body", "body": event, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
     elif path == "/raise":
         raise ValueError
     elif path == "/upload":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException, Request
+from fastapi import APIRouter, BackgroundTasks, FastAPI, HTTPException, Request, WebSocket
 from fastapi.responses import PlainTextResponse, RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -15,6 +15,8 @@ ROUTES = {
     "item": "/items/{item}",
     "sub": "/sub/items/{item}",
     "static": "/static",
+    "events": "/events",
+    "socket": "/socket/{x}",
     "many": "/many/{n}/{{x}}",
 }
 
@@ -98,6 +100,22 @@ async def upload(request: Request) -> str:
 @app.get("/large", response_class=PlainTextResponse)
 def large() -> str:
     return "x" * 10_000_000
+
+
+@app.get("/events")
+def events() -> StreamingResponse:
+    async def told() -> AsyncIterator[str]:
+        yield "event: tick\ndata: 1\n\n"
+        yield "event: tick\ndata: 2\n\n"
+
+    return StreamingResponse(told(), media_type="text/event-stream")
+
+
+@app.websocket("/socket/{x}")
+async def socket(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.send_text(await websocket.receive_text())
+    await websocket.close(4002)
 
 
 for number in range(1000):

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from litestar import Litestar, MediaType, Request, Response, asgi, get, post
+from litestar import Litestar, MediaType, Request, Response, WebSocket, asgi, get, post, websocket
 from litestar.background_tasks import BackgroundTask
 from litestar.exceptions import HTTPException
-from litestar.response import Redirect, Stream
+from litestar.response import Redirect, ServerSentEvent, Stream
 from litestar.static_files import create_static_files_router
 
 SERVERS = ("uvicorn", "uvicorn-h11", "hypercorn", "granian", "gunicorn-uvicorn")
@@ -19,6 +19,8 @@ ROUTES = {
     "method": "unmatched",
     "sub": "/sub/items/{item}",
     "static": "/static/{file_path}",
+    "events": "/events",
+    "socket": "/socket/{x}",
     "many": "/many/{n}/{{x}}",
 }
 
@@ -98,6 +100,22 @@ async def many() -> str:
     return "many"
 
 
+@get("/events")
+async def events() -> ServerSentEvent:
+    async def told() -> AsyncIterator[dict[str, str]]:
+        yield {"event": "tick", "data": "1"}
+        yield {"event": "tick", "data": "2"}
+
+    return ServerSentEvent(told())
+
+
+@websocket("/socket/{x:str}")
+async def talk(socket: WebSocket[Any, Any, Any]) -> None:
+    await socket.accept()
+    await socket.send_text(await socket.receive_text())
+    await socket.close(4002)
+
+
 inner = Litestar([item], openapi_config=None)
 
 
@@ -109,7 +127,7 @@ async def sub(scope: Any, receive: Any, send: Any) -> None:
 app = Litestar(
     [
         *(ok, item, redirect, fails, teapot, late, stream, endless),
-        *(background, upload, large, many, sub),
+        *(background, upload, large, many, sub, events, talk),
         create_static_files_router(path="/static", directories=["static"]),
     ],
     openapi_config=None,

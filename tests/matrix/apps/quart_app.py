@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from quart import Blueprint, Quart, Response, abort, redirect, request
+from quart import Blueprint, Quart, Response, abort, redirect, request, websocket
 from werkzeug.wrappers import Response as BaseResponse
 
 SERVERS = ("uvicorn", "uvicorn-h11", "hypercorn", "granian", "gunicorn-uvicorn")
@@ -15,6 +15,8 @@ ROUTES = {
     "method": "unmatched",
     "sub": "/sub/items/<int:item>",
     "static": "/static/<path:filename>",
+    "events": "/events",
+    "socket": "/socket/<x>",
     "many": "/many/{n}/<x>",
 }
 
@@ -95,6 +97,21 @@ async def upload() -> str:
 @app.get("/large")
 async def large() -> str:
     return "x" * 10_000_000
+
+
+@app.get("/events")
+async def events() -> Response:
+    async def told() -> AsyncIterator[str]:
+        yield "event: tick\ndata: 1\n\n"
+        yield "event: tick\ndata: 2\n\n"
+
+    return Response(told(), content_type="text/event-stream")
+
+
+@app.websocket("/socket/<x>")
+async def socket(x: str) -> None:
+    await websocket.send(await websocket.receive())
+    await websocket.close(4002)
 
 
 async def many(x: str) -> str:

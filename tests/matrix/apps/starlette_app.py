@@ -10,8 +10,9 @@ from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 
 SERVERS = (
     "uvicorn",
@@ -26,6 +27,8 @@ ROUTES = {
     "item": "/items/{item}",
     "sub": "/sub/items/{item}",
     "static": "/static",
+    "events": "/events",
+    "socket": "/socket/{x}",
     "many": "/many/{n}/{{x}}",
 }
 
@@ -89,6 +92,20 @@ async def large(request: Request) -> Response:
     return PlainTextResponse("x" * 10_000_000)
 
 
+async def events(request: Request) -> Response:
+    async def told() -> AsyncIterator[str]:
+        yield "event: tick\ndata: 1\n\n"
+        yield "event: tick\ndata: 2\n\n"
+
+    return StreamingResponse(told(), media_type="text/event-stream")
+
+
+async def socket(websocket: WebSocket) -> None:
+    await websocket.accept()
+    await websocket.send_text(await websocket.receive_text())
+    await websocket.close(4002)
+
+
 app = Starlette(
     routes=[
         Route("/ok", ok),
@@ -102,6 +119,8 @@ app = Starlette(
         Route("/background", background),
         Route("/upload", upload, methods=["POST"]),
         Route("/large", large),
+        Route("/events", events),
+        WebSocketRoute("/socket/{x}", socket),
         Mount("/sub", Starlette(routes=[Route("/items/{item}", item)])),
         Mount("/static", StaticFiles(directory="static")),
         *(Route(f"/many/{number}/{{x}}", ok) for number in range(1000)),

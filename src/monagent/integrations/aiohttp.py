@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monagent.instrument import Library, replace
 from monagent.integrations import (
+    _aiohttp_answer,
     _aiohttp_client,
     _aiohttp_pool,
     _aiohttp_server,
@@ -35,22 +36,22 @@ def failing(original: Any) -> Any:
 
 @replace("aiohttp.web_response", "StreamResponse.prepare")
 def preparing(original: Any) -> Any:
-    return _aiohttp_server.preparing(original)
+    return _aiohttp_answer.preparing(original)
 
 
 @replace("aiohttp.web_response", "StreamResponse.write_eof")
 def ending(original: Any) -> Any:
-    return _aiohttp_server.ending(original)
+    return _aiohttp_answer.ending(original)
 
 
 @replace("aiohttp.web_fileresponse", "FileResponse._sendfile")
 def sending_file(original: Any) -> Any:
-    return _aiohttp_server.sending_file(original)
+    return _aiohttp_answer.sending_file(original)
 
 
 @replace("aiohttp.http_writer", "StreamWriter.write")
 def writing(original: Any) -> Any:
-    return _aiohttp_server.writing(original)
+    return _aiohttp_answer.writing(original)
 
 
 @replace("aiohttp.client", "ClientSession._request")

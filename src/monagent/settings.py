@@ -42,6 +42,7 @@ class Settings:
     host: str
     port: int
     path: str
+    mount: str | None
     dir: str | None
     exporter: str
     disable: tuple[str, ...]

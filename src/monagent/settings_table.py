@@ -87,6 +87,13 @@ TABLE = (
     ),
     Setting("path", "MONAGENT_PATH", METRICS_PATH, "/metrics", "Path of the metrics."),
     Setting(
+        "mount",
+        "MONAGENT_MOUNT",
+        METRICS_PATH,
+        None,
+        "Path on which the application's own port serves the metrics too (ASGI and WSGI).",
+    ),
+    Setting(
         "dir",
         "MONAGENT_DIR",
         PATH,

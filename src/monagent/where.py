@@ -33,3 +33,12 @@ def site(environ: Mapping[str, str]) -> str:
 
 def _tree() -> str:
     return os.path.dirname(os.path.dirname(PACKAGE))
+
+
+def feed(directory: str) -> str:
+    """Address of the socket on which the exporter of a state directory answers its programs.
+
+    It is abstract, https://man7.org/linux/man-pages/man7/unix.7.html, since a worker that has
+    given up root may not look into the directory any more.
+    """
+    return "\0monagent" + directory[-90:]  # of 107 bytes at most

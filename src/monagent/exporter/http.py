@@ -81,8 +81,8 @@ class Server:
         self.on_shed: Callable[[], None] = lambda: None
         self.on_error: Callable[[], None] = lambda: None
 
-    async def serve(self, listener: socket.socket) -> None:
-        """Accepts until cancelled."""
+    async def serve(self, listener: socket.socket, plain: bool = False) -> None:
+        """Accepts until cancelled; `plain`: without TLS, for who asks from the same machine."""
         listener.setblocking(False)
         loop = asyncio.get_running_loop()
         try:
@@ -98,7 +98,7 @@ class Server:
                     self.on_shed()
                     sock.close()
                     continue
-                task = loop.create_task(self._connection(sock))
+                task = loop.create_task(self._connection(sock, plain))
                 self._open[task] = time.monotonic()
                 task.add_done_callback(self._forget)
         finally:
@@ -121,11 +121,11 @@ class Server:
         if not task.cancelled():
             task.exception()
 
-    async def _connection(self, sock: socket.socket) -> None:
+    async def _connection(self, sock: socket.socket, plain: bool) -> None:
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(limit=HEADER_LIMIT)
         protocol = asyncio.StreamReaderProtocol(reader)
-        tls = self._web.context()
+        tls = None if plain else self._web.context()
         try:
             transport, _ = await loop.connect_accepted_socket(
                 lambda: protocol,

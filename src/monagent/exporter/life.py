@@ -15,7 +15,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from monagent import tree
+from monagent import tree, where
 from monagent.exporter import selfmetrics
 from monagent.exporter.engine import LEDGER, Engine
 from monagent.exporter.exposition import OPENMETRICS
@@ -88,7 +88,8 @@ class Life:
         await self._work(self._sweep)
         loop.set_exception_handler(self._strange)
         tasks = [
-            asyncio.ensure_future(self._kept_up(one)) for one in (self._serve, self.outbox.push)
+            asyncio.ensure_future(self._kept_up(one))
+            for one in (self._serve, self._feed, self.outbox.push)
         ]
         try:
             ended = await self._rounds()
@@ -240,6 +241,25 @@ class Life:
         server.on_shed = lambda: self.engine.own.add(selfmetrics.SHED)
         server.on_error = lambda: self.voice.log(traceback.format_exc())
         await server.serve(self._sock)
+
+    async def _feed(self) -> None:
+        """Answers the programs whose own ports serve the metrics too."""
+        if self.settings.mount is None:
+            return
+        web = await self.listener.web_config()
+        server = Server(self._render, self.settings.path, web, self._connections)
+        server.on_shed = lambda: self.engine.own.add(selfmetrics.SHED)
+        server.on_error = lambda: self.voice.log(traceback.format_exc())
+        while True:
+            with socket.socket(socket.AF_UNIX) as sock:
+                try:
+                    sock.bind(where.feed(self.path))
+                    sock.listen(128)
+                except OSError as error:  # A predecessor's that is about to end.
+                    self.voice.log(f"MONAGENT_MOUNT: {error}")
+                else:
+                    await server.serve(sock, plain=True)
+            await asyncio.sleep(ROUND)
 
     def _missed(self) -> None:
         self.engine.own.add(selfmetrics.BINDS)

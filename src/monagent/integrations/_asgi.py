@@ -12,11 +12,12 @@ from itertools import chain, cycle, repeat
 from operator import attrgetter, itemgetter
 from time import perf_counter
 
+from monagent import settings
 from monagent.conventions import _exchange, http
 from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions.http import UNMATCHED
 from monagent.conventions.realtime import EventStream
-from monagent.integrations import _websocket
+from monagent.integrations import _mount, _websocket
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +63,12 @@ def measured(app: App) -> App:
     """An application that does what `app` does, and is recorded; itself, if it is already."""
     if http.left_alone(app) or _measures_itself(app):
         return app
-    bound: App = measured_method(_call).__get__(app)
+    call = _call
+    if settings.current().http_paths == "normalise":
+        from monagent.integrations import _by_path  # Only who asks for it pays for it.
+
+        call = _by_path.asgi if _by_path.bare(app) else _call
+    bound: App = measured_method(call).__get__(app)
     return bound
 
 
@@ -145,22 +151,30 @@ def measured_method(original: Any) -> Any:
             http.failed(error)
         return result
 
-    return choosing(__call__, excluded, some_off) if excluded or some_off else __call__
+    chooses = excluded or some_off or settings.current().mount
+    return choosing(__call__, excluded, some_off) if chooses else __call__
 
 
 def choosing(call: Any, excluded: Excluded | None, some_off: bool) -> Any:
-    """A `__call__` in front of `call` that leaves out what settings leave out."""
+    """A `__call__` in front of `call` that leaves out what settings leave out, and answers what
+    is monagent's own."""
+    mount = _mount.path()
 
     async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+        ours = False
         try:
             if KEY in scope or scope["type"] == "lifespan":
                 pass
+            elif mount is not None and scope["type"] == "http" and scope["path"] == mount:
+                ours = scope["method"] in ("GET", "HEAD")
             elif (some_off and http.left_alone(self)) or (
                 excluded is not None and scope["type"] == "http" and left_out(excluded, scope)
             ):
                 scope[KEY] = Exchange()
         except BaseException as error:
             http.failed(error)
+        if ours:
+            return await _mount.asgi(scope, send)
         return await call(self, scope, receive, send)
 
     return __call__

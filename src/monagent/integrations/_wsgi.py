@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from time import perf_counter
 
+from monagent import settings
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY, Exchange, arrived
 from monagent.conventions.http import UNMATCHED
-from monagent.integrations import _wsgi_body
+from monagent.integrations import _mount, _wsgi_body
 from monagent.integrations._wsgi_request import Request, broke
 
 TYPE_CHECKING = False
@@ -31,7 +32,12 @@ def measured(app: App) -> App:
     """An application that does what `app` does, and is recorded."""
     if http.left_alone(app):
         return app
-    bound: App = measured_method(_call).__get__(app)
+    call = _call
+    if settings.current().http_paths == "normalise":
+        from monagent.integrations import _by_path  # Only who asks for it pays for it.
+
+        call = _by_path.wsgi if _by_path.bare(app) else _call
+    bound: App = measured_method(call).__get__(app)
     return bound
 
 
@@ -95,21 +101,30 @@ def measured_method(original: Any) -> Any:
             http.failed(error)
             return body
 
-    return choosing(__call__, excluded, some_off) if excluded or some_off else __call__
+    chooses = excluded or some_off or settings.current().mount
+    return choosing(__call__, excluded, some_off) if chooses else __call__
 
 
 def choosing(call: Any, excluded: Excluded | None, some_off: bool) -> Any:
-    """A `__call__` in front of `call` that leaves out what settings leave out."""
+    """A `__call__` in front of `call` that leaves out what settings leave out, and answers what
+    is monagent's own."""
+    mount = _mount.path()
 
     def __call__(self: Any, environ: Environ, start_response: Any) -> Any:
+        ours = False
         try:
-            if KEY not in environ and (
-                (some_off and http.left_alone(self))
-                or (excluded is not None and left_out(excluded, environ))
+            if KEY in environ:
+                pass
+            elif mount is not None and mount == path_of(environ):
+                ours = environ["REQUEST_METHOD"] in ("GET", "HEAD")
+            elif (some_off and http.left_alone(self)) or (
+                excluded is not None and left_out(excluded, environ)
             ):
                 environ[KEY] = Exchange()
         except BaseException as error:
             http.failed(error)
+        if ours:
+            return _mount.wsgi(environ, start_response)
         return call(self, environ, start_response)
 
     return __call__
@@ -119,10 +134,16 @@ def _call(app: App, environ: Environ, start_response: Any) -> Iterable[bytes]:
     return app(environ, start_response)
 
 
+def path_of(environ: Environ) -> str:
+    """The whole path of the request."""
+    path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+    return path
+
+
 def left_out(excluded: Excluded, environ: Environ) -> bool:
     """Whether the request is excluded by its URL."""
     get = environ.get
-    path = get("SCRIPT_NAME", "") + get("PATH_INFO", "")
+    path = path_of(environ)
     host = get("HTTP_HOST") or get("SERVER_NAME", "")
     return excluded(get("wsgi.url_scheme", "http"), host, path)
 

@@ -40,12 +40,14 @@ class Body(Streamed):
 
     def __del__(self) -> None:
         try:
-            if self._calls is not None:
+            if getattr(self, "_calls", None) is not None:
                 self.end(-1)
         except BaseException as error:
             failed("http", error)
 
     def __getattr__(self, name: str) -> Any:
+        if name in _OWN:  # not there if its making has failed
+            raise AttributeError(name)
         return getattr(self._file, name)
 
     def read(self, amount: Any = -1) -> Any:
@@ -138,6 +140,9 @@ class Body(Streamed):
             self.end(-1, error)
         except BaseException as ours:
             failed(self._library, ours)
+
+
+_OWN = frozenset((*Streamed.__slots__, *Body.__slots__))
 
 
 def short() -> BaseException:

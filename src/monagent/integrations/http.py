@@ -82,7 +82,7 @@ class Awaited:
 
     def __del__(self) -> None:
         try:
-            calls = self._calls
+            calls = getattr(self, "_calls", None)  # not there if its making has failed
             if calls is not None and self._forks == _forks[0]:
                 calls.failed(perf_counter() - self._begun, GeneratorExit())
         except BaseException as error:

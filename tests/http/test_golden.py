@@ -1,0 +1,38 @@
+"""What the endpoint shows of Tornado and GraphQL changes on purpose only."""
+
+from __future__ import annotations
+
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests import golden as goldens
+from tests.e2e.command import running, until
+
+APPS = Path(__file__).parent / "apps"
+
+
+def test_names_and_labels_of_tornado_and_graphql_change_on_purpose_only(
+    tmp_path: Path, golden: goldens.Golden
+) -> None:
+    """Every metric that they record, through the front door."""
+    pytest.importorskip("tornado")
+    pytest.importorskip("graphql")
+    environ = {"MONAGENT_PEER_SERVICES": "127.*=itself"}
+    with running(
+        (sys.executable, str(APPS / "tornado_whole.py")), tmp_path, environ=environ
+    ) as run:
+
+        def text() -> str:
+            with urllib.request.urlopen(f"http://127.0.0.1:{run.metrics}/metrics") as answer:
+                found: bytes = answer.read()
+            return found.decode()
+
+        closed = "\nwebsocket_connection_duration_seconds_count{"
+        until(lambda: text().count(closed) == 2, "the end at both sides", 30)
+        shown = text()
+
+    golden("tornado", shown, "http_client_", "http_server_", "sse_", "websocket_")
+    golden("graphql", shown, "graphql_")

@@ -324,3 +324,15 @@ def test_a_sabotaged_agent_changes_no_call(
         hooks.install()
 
     assert len(reached) > 10, reached
+
+
+def test_a_delivery_from_within_a_program_is_no_call_of_the_program(
+    numbers: Numbers, server: Server
+) -> None:
+    """As an exporter that runs in a thread makes them."""
+    from monagent.exporter.delivery import Pushgateway
+
+    Pushgateway(server.url("/upload"), "job").send(Any, b"text")  # type: ignore[arg-type]  # unread
+
+    assert server.seen[-1].startswith("/upload/")
+    assert numbers.outcomes() == {}

@@ -38,6 +38,25 @@ pool = urllib3.HTTPConnectionPool("127.0.0.1", base.rpartition(":")[2], maxsize=
 held = pool.urlopen("GET", "/ok", preload_content=False)
 attempt(lambda: pool.urlopen("GET", "/ok", pool_timeout=0.01))
 """,
+    "aiohttp": """
+async def work():
+    timeout = aiohttp.ClientTimeout(total=20, connect=0.05)
+    connector = aiohttp.TCPConnector(limit=1)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        async def ask(path, method="GET", **options):
+            try:
+                async with session.request(method, base + path, **options) as answer:
+                    await answer.read()
+            except Exception:
+                pass
+        await ask("/upload", "POST", data=b"x")
+        for path in ("/redirect/1", "/limited", "/close", "/reset"):
+            await ask(path)
+        held = await session.get(base + "/stall")
+        await ask("/ok")
+        held.close()
+asyncio.run(work())
+""",
     "httpx": """
 client = httpx.Client(follow_redirects=True, limits=httpx.Limits(max_connections=1))
 client.post(base + "/upload", content=b"x")

@@ -54,11 +54,11 @@ def test_every_patched_function_looks_as_before(numbers: Numbers) -> None:
     """Kind, name, docs, signature, annotations, of every target that these libraries have."""
     from monagent.instrument.targets import targets
 
-    libraries = ["requests", "urllib3", "httpx", "httpcore", "httpx2", "httpcore2"]
+    libraries = ["requests", "urllib3", "httpx", "httpcore", "httpx2", "httpcore2", "aiohttp"]
     for library in libraries:
         importlib.import_module(library)
-    libraries += ["http", "urllib", "botocore", "aiobotocore"]
-    for module in ("http.client", "urllib.request", "aiobotocore.client"):
+    libraries += ["http", "urllib", "botocore", "aiobotocore", "websockets"]
+    for module in ("http.client", "urllib.request", "aiobotocore.client", "websockets"):
         importlib.import_module(module)
     names = [repr(target) for library in libraries for target in targets[library]]
     assert len(names) > 20

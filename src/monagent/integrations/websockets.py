@@ -78,7 +78,6 @@ def receiving(original: Any) -> Any:
 
 @replace("websockets.protocol", "Protocol.send_text", optional=True)
 @replace("websockets.protocol", "Protocol.send_binary", optional=True)
-@replace("websockets.protocol", "Protocol.send_continuation", optional=True)
 def sending(original: Any) -> Any:
     def send(self: Any, data: Any, fin: bool = True) -> None:
         original(self, data, fin)
@@ -90,6 +89,20 @@ def sending(original: Any) -> Any:
             guard.failed("websockets", error)
 
     return send
+
+
+@replace("websockets.protocol", "Protocol.send_continuation", optional=True)
+def continuing(original: Any) -> Any:
+    def send_continuation(self: Any, data: Any, fin: bool) -> None:
+        original(self, data, fin)
+        try:
+            counted = getattr(self, "_monagent", None)
+            if counted is not None and fin:
+                counted.sent()
+        except BaseException as error:
+            guard.failed("websockets", error)
+
+    return send_continuation
 
 
 @replace("websockets.asyncio.connection", "Connection.connection_lost", optional=True)

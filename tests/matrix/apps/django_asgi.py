@@ -11,7 +11,7 @@ from django.core.asgi import get_asgi_application
 from django.http import HttpRequest, StreamingHttpResponse
 from django.urls import path
 
-SERVERS = ("uvicorn", "hypercorn", "granian", "gunicorn-asgi", "daphne")
+SERVERS = ("uvicorn", "hypercorn", "granian", "gunicorn-asgi")
 APP = "app"
 ROUTES = {
     "item": "/items/<int:item>",

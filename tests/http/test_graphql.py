@@ -260,11 +260,11 @@ def test_an_operation_within_a_resolver_is_one_of_its_own(numbers: Numbers) -> N
     assert counts(numbers) == {("query", "Outer", None): 1, ("query", "Inner", None): 1}
 
 
-async def subscription_of(document: str) -> Any:
+async def subscription_of(document: str, **resolvers: Any) -> Any:
     """The stream that graphql-core gives for a subscription, or a result."""
     import graphql
 
-    root = {"ticks": ticks, "breaks": breaks}
+    root = {"ticks": ticks, "breaks": breaks, **resolvers}
     found: Any = graphql.subscribe(graphql.build_schema(SDL), graphql.parse(document), root)
     return await found if hasattr(found, "__await__") else found
 
@@ -320,15 +320,7 @@ def test_a_subscription_ends_when_it_is_closed_or_dropped(numbers: Numbers) -> N
 
 def test_a_subscription_that_cannot_be_is_a_failed_operation(numbers: Numbers) -> None:
     """It gives a result with errors in place of a stream."""
-    import graphql
-
-    async def main() -> Any:
-        schema = graphql.build_schema(SDL)
-        root = {"ticks": fails}
-        found: Any = graphql.subscribe(schema, graphql.parse("subscription No { ticks }"), root)
-        return await found if hasattr(found, "__await__") else found
-
-    result = asyncio.run(main())
+    result = asyncio.run(subscription_of("subscription No { ticks }", ticks=fails))
 
     assert result.errors
     assert counts(numbers) == {("subscription", "No", "KeyError"): 1}
@@ -367,3 +359,40 @@ def test_subscriptions_of_the_libraries_are_followed(numbers: Numbers) -> None:
 
     assert numbers.total("graphql.server.subscription.events") == 6
     assert counts(numbers, "graphql.server.subscription.duration") == {(None, "Ticks", None): 2}
+
+
+@pytest.mark.swallows
+def test_results_are_the_same_when_measuring_fails(
+    numbers: Numbers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever of ours raises."""
+    import graphql
+
+    from monagent import guard
+    from monagent.integrations import _graphql
+
+    def breaks(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    def results() -> list[Any]:
+        schema, root = graphql.build_schema(SDL), {"hello": "a", "fails": fails}
+        asked = ("{ hello }", "{ fails }", "{ nothing }", "{")
+        return [graphql.graphql_sync(schema, text, root).formatted for text in asked]
+
+    async def events() -> int:
+        return len([event async for event in await subscription_of("subscription S { ticks }")])
+
+    monkeypatch.setattr(_graphql, "broken", False)  # and again so in the end
+    whole = results()
+    for owner, names in (
+        (convention, ("executed", "refused", "kinds", "Subscription")),
+        (convention.Subscription, ("event", "end")),
+        (_graphql, ("operation_of", "told", "followed", "error_type")),
+    ):
+        for name in names:
+            with monkeypatch.context() as patched:
+                patched.setattr(owner, name, breaks)
+
+                assert results() == whole
+                assert asyncio.run(events()) == 3
+            guard.forget()

@@ -13,9 +13,9 @@ from fastapi import APIRouter, FastAPI, WebSocket
 from starlette.responses import StreamingResponse
 
 from monagent import guard, metrics
-from monagent.conventions import _exchange, http, realtime
+from monagent.conventions import _arrivals, _exchange, http, realtime
 from monagent.instrument import hooks
-from monagent.integrations import _asgi, _websocket, _wsgi, _wsgi_body, _wsgi_request
+from monagent.integrations import _asgi, _asgi_request, _websocket, _wsgi, _wsgi_body, _wsgi_request
 from monagent.metrics import declared, family, recorders
 from monagent.store import shard
 from tests.http.asgi import exchange, run
@@ -41,10 +41,12 @@ CALLED_BY_OTHERS = frozenset(
 )
 
 MODULES = [
+    _arrivals,
     _exchange,
     http,
     realtime,
     _asgi,
+    _asgi_request,
     _websocket,
     _wsgi,
     _wsgi_body,

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from monagent.conventions._exchange import Exchange
-    from monagent.integrations._asgi import App, Message, Receive, Scope, Send
+    from monagent.integrations._asgi import App
+    from monagent.integrations._asgi_request import Message, Receive, Scope, Send
     from monagent.integrations._wsgi import App as WsgiApp
     from monagent.integrations._wsgi import Environ
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-    from monagent.integrations._asgi import Scope, Send
+    from monagent.integrations._asgi_request import Scope, Send
     from monagent.integrations._wsgi import Environ
 
 TIMEOUT = 10.0

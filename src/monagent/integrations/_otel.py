@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from monagent.integrations._asgi import Receive, Scope, Send
+    from monagent.integrations._asgi_request import Receive, Scope, Send
 
 
 def fastapi_stack(original: Any) -> Any:

@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from monagent.integrations._asgi import Message, Receive, Scope, Send
+    from monagent.integrations._asgi_request import Message, Receive, Scope, Send
 
 REFUSED = 403
 """What servers answer when the application closes before it accepts."""

@@ -11,7 +11,8 @@ from time import perf_counter
 
 from monagent import settings
 from monagent.conventions import http
-from monagent.conventions._exchange import KEY, Exchange, arrived
+from monagent.conventions._arrivals import arrived
+from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions.http import UNMATCHED
 from monagent.integrations import _mount, _wsgi_body
 from monagent.integrations._wsgi_request import Request, broke
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    from monagent.conventions._exchange import Arrival
+    from monagent.conventions._arrivals import Arrival
 
     Environ = dict[str, Any]
     App = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]

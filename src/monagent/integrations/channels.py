@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from monagent.conventions._exchange import Exchange
-    from monagent.integrations._asgi import Receive, Scope, Send
+    from monagent.integrations._asgi_request import Receive, Scope, Send
 
 LIBRARY = Library(
     "channels",

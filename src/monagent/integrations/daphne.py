@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monagent.conventions import http
 from monagent.instrument import Library, replace
-from monagent.integrations import _asgi
+from monagent.integrations import _asgi, _asgi_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def server(original: Any) -> Any:
         original(self, *args, **kwargs)
         try:
             self.application = _asgi.measured(self.application)
-            _asgi.tells_who_left("receive", "monagent_left")
+            _asgi_request.tells_who_left("receive", "monagent_left")
         except BaseException as error:
             http.failed(error)
 

@@ -14,7 +14,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from monagent.integrations._asgi import Receive, Scope, Send
+    from monagent.integrations._asgi_request import Receive, Scope, Send
 
 LIBRARY = Library(
     "fastapi",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from monagent.conventions import http
 from monagent.instrument import Library, replace
-from monagent.integrations import _asgi, _wsgi
+from monagent.integrations import _asgi, _asgi_request, _wsgi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def asgi(original: Any) -> Any:
         original(self)
         try:
             self.asgi = _asgi.measured(self.asgi)
-            _asgi.tells_who_left("receive", "protocol._closed")
+            _asgi_request.tells_who_left("receive", "protocol._closed")
         except BaseException as error:
             http.failed(error)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from monagent.conventions import http
 from monagent.instrument import Library, replace
-from monagent.integrations import _asgi, _wsgi
+from monagent.integrations import _asgi, _asgi_request, _wsgi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def asgi(original: Any) -> Any:
         original(self, app)
         try:
             self.app = _asgi.measured(app)
-            _asgi.tells_who_left("send", "closed")
+            _asgi_request.tells_who_left("send", "closed")
         except BaseException as error:
             http.failed(error)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from monagent.conventions._exchange import Exchange
-    from monagent.integrations._asgi import Message, Receive, Scope, Send
+    from monagent.integrations._asgi_request import Message, Receive, Scope, Send
 
 LIBRARY = Library(
     "litestar",
@@ -67,8 +67,11 @@ def exception(original: Any) -> Any:
     async def handle_request_exception(
         self: Any, litestar_app: Any, scope: Scope, receive: Receive, send: Send, exc: Exception
     ) -> Any:
-        if KEY in scope:
-            send = telling(scope[KEY], exc, send)
+        try:
+            if KEY in scope:
+                send = telling(scope[KEY], exc, send)
+        except BaseException as error:
+            http.failed(error)
         return await original(
             self, litestar_app=litestar_app, scope=scope, receive=receive, send=send, exc=exc
         )

@@ -10,13 +10,14 @@ from __future__ import annotations
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
-from monagent.integrations._asgi import measured, tells_who_left
+from monagent.integrations._asgi import measured
+from monagent.integrations._asgi_request import tells_who_left
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from monagent.integrations._asgi import Scope
+    from monagent.integrations._asgi_request import Scope
 
 LIBRARY = Library(
     "uvicorn",

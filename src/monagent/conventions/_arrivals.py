@@ -1,0 +1,175 @@
+"""What HTTP requests of one kind share, and the functions that end one of them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from time import perf_counter
+
+from monagent.conventions import http
+from monagent.conventions.http import (
+    ACTIVE,
+    DURATION,
+    FIRST_BYTE,
+    METHODS,
+    NO_BODY,
+    OTHER,
+    REQUEST_SIZE,
+    RESPONSE_SIZE,
+)
+from monagent.metrics.pulse import due, pulse
+from monagent.metrics.recorders import cells_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from monagent.conventions._exchange import Exchange
+    from monagent.metrics.recorders import Recorder
+
+    Ender = Callable[[Exchange, float], None]
+
+_MOST_ENDERS = 20_000
+
+
+class Arrival:
+    """What requests of one method and scheme have in common.
+
+    Attributes:
+        method, scheme: as labels.
+        add: adds to the active requests.
+        enders: of plain answers, by status and route: see `ender`.
+        others: of all others, by route, status and error.
+    """
+
+    __slots__ = ("add", "enders", "method", "others", "scheme")
+
+    def __init__(self, method: str, scheme: str) -> None:
+        self.method = method
+        self.scheme = scheme
+        self.add: Recorder = ACTIVE.bind(method, scheme)
+        self.enders: dict[int, dict[object, Ender]] = {}
+        self.others: dict[object, Ender] = {}
+
+
+def arrived(method: str, scheme: str) -> Arrival:
+    """What requests of this method and scheme share."""
+    if method not in METHODS:
+        method = OTHER
+    if scheme not in ("http", "https"):
+        scheme = OTHER
+    found: Arrival | None = http.arrivals.get(scheme, {}).get(method)
+    if found is None:
+        found = Arrival(method, scheme)
+        if not http.broken:
+            http.arrivals.setdefault(scheme, {})[method] = found
+    return found
+
+
+def ender(arrival: Arrival, route: str, status: int, error: str | None) -> Ender:
+    """What ends a request of these labels: records all that it knows of itself, its end if it has
+    none yet, and takes it off the active ones (1.0) unless it is off already (0.0).
+    """
+    kept = arrival.enders.setdefault(status, {}) if error is None else arrival.others
+    key: object = route if error is None else (route, status, error)
+    found: Ender | None = kept.get(key)
+    if found is not None:
+        return found
+    labels = (arrival.method, arrival.scheme, route, status, error)
+    recorders = (
+        arrival.add,
+        DURATION.bind(*labels),
+        FIRST_BYTE.bind(*labels),
+        REQUEST_SIZE.bind(*labels),
+        RESPONSE_SIZE.bind(*labels),
+    )
+    places = [cells_of(recorder) for recorder in recorders]
+    end = _apart(*recorders) if None in places else _fused(*places)
+    if arrival.method == "HEAD" or status in NO_BODY:
+        end = _without_body(end)
+    if len(kept) < _MOST_ENDERS:
+        kept[key] = end
+    return end
+
+
+def _fused(active: Any, duration: Any, first_byte: Any, request: Any, response: Any) -> Ender:
+    """One function for all cells: each call that it saves costs more than an addition."""
+    mem, a, _ = active
+    _, d, edges = duration
+    _, f, f_edges = first_byte
+    _, q, q_edges = request
+    _, r, r_edges = response
+    d1, f1, q1, r1 = d + 1, f + 1, q + 1, r + 1
+    fast = edges[0] if edges and edges == f_edges else -1.0
+    small = r_edges[0] if r_edges else -1.0
+
+    # Most answers are fast, small and in one piece: they get by without a search. No call stands
+    # between mem[0] and the last write, see metrics/recorders.py.
+    def end(exchange: Exchange, active: float) -> None:
+        exchange.recorded = True
+        exchange.active = None
+        start, now = exchange.start, exchange.end
+        if not now:
+            now = exchange.end = perf_counter()
+        seconds = to_first = now - start
+        if exchange.first:
+            to_first = exchange.first - start
+        if seconds <= fast:
+            bucket, first_bucket = d1, f1
+        else:
+            bucket = d1 + bisect_left(edges, seconds)
+            first_bucket = f1 + bisect_left(f_edges, to_first)
+        sent = exchange.sent
+        sent_bucket = r1 if sent <= small else r1 + bisect_left(r_edges, sent)
+        received = exchange.received
+        if received:
+            received_bucket = q1 + bisect_left(q_edges, received)
+            view = mem[0]
+            view[q] += received
+            view[received_bucket] += 1.0
+        else:
+            view = mem[0]
+            view[q1] += 1.0
+        view[a] -= active
+        view[d] += seconds
+        view[bucket] += 1.0
+        view[f] += to_first
+        view[first_bucket] += 1.0
+        view[r] += sent
+        view[sent_bucket] += 1.0
+        if now > due[0]:
+            pulse(now)
+
+    return end
+
+
+def _apart(
+    active: Recorder,
+    duration: Recorder,
+    first_byte: Recorder,
+    request: Recorder,
+    response: Recorder,
+) -> Ender:
+    """While a series is still being made."""
+
+    def end(exchange: Exchange, was_active: float) -> None:
+        exchange.end = now = exchange.end or perf_counter()
+        exchange.recorded = True
+        exchange.active = None
+        active(-was_active)
+        duration(now - exchange.start)
+        first_byte((exchange.first or now) - exchange.start)
+        request(exchange.received)
+        response(exchange.sent)
+
+    return end
+
+
+def _without_body(end: Ender) -> Ender:
+    """Servers drop the body that an application gives for such a request."""
+
+    def end_without_body(exchange: Exchange, active: float) -> None:
+        exchange.sent = 0
+        end(exchange, active)
+
+    return end_without_body

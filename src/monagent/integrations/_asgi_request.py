@@ -1,0 +1,205 @@
+"""A request over ASGI, between what the application says and what the server gets to hear.
+
+https://asgi.readthedocs.io/en/latest/specs/www.html
+"""
+
+from __future__ import annotations
+
+import os
+from operator import attrgetter
+from time import perf_counter
+
+from monagent.conventions import http
+from monagent.conventions._exchange import Exchange
+from monagent.conventions.realtime import EventStream
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+    from typing import Any
+
+    Scope = MutableMapping[str, Any]
+    Message = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    Headers = Iterable[tuple[bytes, bytes]]
+
+LENGTH = b"content-length"
+
+FRESH, STREAMING, LAST = 0, 1, 2
+"""Of a response's body: nothing sent, a part sent, the last part on its way."""
+
+BODY = frozenset(
+    f"http.response.{part}" for part in ("body", "pathsend", "zerocopysend", "trailers")
+)
+
+gone: list[Callable[[Request], object]] = []
+"""Says of a request whether its client has left; see `tells_who_left`."""
+
+
+class Request(Exchange):
+    """A request over ASGI: stands between the application and what the server gave it.
+
+    Attributes:
+        receive, send: the server's.
+        stage: FRESH, STREAMING or LAST.
+        trailers: they follow the body.
+    """
+
+    __slots__ = ("receive", "send", "stage")
+    __init__ = object.__init__  # whoever makes it fills it
+    receive: Receive
+    send: Send
+    stage: int
+    trailers = False
+
+    async def receiving(self) -> Message:
+        """The application's `receive`."""
+        message = await self.receive()
+        try:
+            kind = message["type"]
+            if kind == "http.request":
+                self.received += len(message.get("body") or b"")
+            elif kind == "http.disconnect" and self.stage != LAST:
+                self.gone = True
+        except BaseException as error:
+            http.failed(error)
+        return message
+
+    # No coroutine of ours where the server's own will do.
+    def sending(self, message: Message) -> Awaitable[None]:
+        """The application's `send`."""
+        try:
+            kind = message["type"]
+            if kind == "http.response.start":
+                # Starlette says the length first; what has one is no stream of events.
+                if message["headers"][0][0] != LENGTH or "trailers" in message:
+                    self.starting(message)
+                if gone and gone[0](self):
+                    self.gone = True
+                if self.plain or not self.gone:  # Else nobody gets to know it.
+                    self.status = message["status"]
+            elif (
+                kind == "http.response.body"
+                and not self.stage
+                and ("more_body" not in message or not message["more_body"])
+                and not self.trailers
+            ):
+                self.sent = len(message["body"])
+                self.stage = LAST
+            else:
+                self.continuing(kind, message)
+        except (LookupError, TypeError, AttributeError):
+            try:
+                self.unusual(message)
+            except BaseException as error:
+                http.failed(error)
+        except BaseException as error:
+            http.failed(error)
+        if not self.stage:
+            return self.send(message)
+        return self.ending(message) if self.stage == LAST else self.passing(message)
+
+    def starting(self, message: Message) -> None:
+        """A response begins that may be a stream of events, or have trailers."""
+        self.trailers = bool(message.get("trailers"))
+        headers = message.get("headers")
+        if isinstance(headers, (list, tuple)) and streams(headers):
+            self.inactive()
+            self.stream = EventStream(self.route, self.start)
+
+    def continuing(self, kind: str, message: Message) -> None:
+        """A part of a body in several parts, an empty one, or what an extension of ASGI sends."""
+        if kind == "http.response.body":
+            body = message.get("body", b"")
+            self.sent += len(body)
+            if not self.plain and self.stream is not None:
+                self.stream.sent(bytes(body))
+            last = not message.get("more_body", False) and not self.trailers
+            if not last and not self.first:
+                self.first = perf_counter()
+        else:
+            bytes_sent, last = extension(kind, message, self.trailers)
+            self.sent += bytes_sent
+        if last and self.stage == STREAMING and gone and has_left(self):
+            self.gone = True
+        if last:
+            self.stage = LAST
+        elif kind in BODY:
+            self.stage = STREAMING
+
+    def unusual(self, message: Message) -> None:
+        """A message without what most have, or somebody stands between the server and us."""
+        kind = message["type"]
+        if kind == "http.response.start":
+            if self.stream is None:
+                self.starting(message)
+            self.gone = self.gone or (bool(gone) and has_left(self))
+            if not self.gone:
+                self.status = message["status"]
+        else:
+            self.continuing(kind, message)
+
+    async def passing(self, message: Message) -> None:
+        """Send a part of a body."""
+        try:
+            await self.send(message)
+        except OSError:
+            self.gone = True
+            raise
+
+    async def ending(self, message: Message) -> None:
+        """Send the last part of a body."""
+        try:
+            await self.send(message)
+        except OSError:
+            self.gone = True
+            raise
+        try:
+            if not self.recorded:
+                self.sent_all()
+        except BaseException as error:
+            http.failed(error)
+
+
+def tells_who_left(method: str, attribute: str) -> None:
+    """The server that this process runs tells by an attribute of the object whose method its `send`
+    or `receive` is that the client has left. It drops what is sent then without a word."""
+    gone[:] = [attrgetter(f"{method}.__self__.{attribute}")]
+
+
+def has_left(request: Request) -> bool:
+    """Whether the client has left, by what the server's integration has said."""
+    try:
+        return gone[0](request) is True
+    except AttributeError:  # Somebody stands between the server and us.
+        return False
+
+
+def streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """Whether the response is a stream of server-sent events."""
+    for name, value in headers:
+        if name.lower() == b"content-type":  # Django sends its own spelling.
+            return value.startswith(b"text/event-stream")
+    return False
+
+
+def extension(kind: str, message: Message, trailers: bool) -> tuple[int, bool]:
+    """Bytes of the body that a message of an ASGI extension sends, and whether it is the last."""
+    if kind == "http.response.trailers":
+        return 0, not message.get("more_trailers", False)
+    if kind == "http.response.pathsend":
+        return os.stat(message["path"]).st_size, not trailers
+    if kind == "http.response.zerocopysend":
+        return _zero_copied(message), not message.get("more_body", False) and not trailers
+    return 0, False  # early hints, push and whatever comes
+
+
+def _zero_copied(message: Message) -> int:
+    """Bytes from the offset, or the file's position, to the count or its end."""
+    file, offset, count = message["file"], message.get("offset"), message.get("count")
+    number = file if isinstance(file, int) else file.fileno()
+    if offset is None:
+        offset = os.lseek(number, 0, os.SEEK_CUR)
+    rest: int = os.fstat(number).st_size - offset
+    return max(0, rest if count is None else min(count, rest))

@@ -69,7 +69,7 @@ def writing(original: Any) -> Any:
             if counted.__class__ is not Served:
                 if counted is not None:  # a client's
                     counted.sent += size
-            elif counted.stream is None and counted.first and self._compress is None:
+            elif counted.plain and counted.first and self._compress is None:
                 counted.sent += size
                 counted.accounted = self.output_size
             else:
@@ -191,7 +191,8 @@ def sent_stream(served: Served, request: Any, writer: Any) -> None:
         served.wrote(rest + served.file)
     served.file = 0
     transport = request._protocol.transport
-    served.gone = transport is None or transport.is_closing()
+    if transport is None or transport.is_closing():
+        served.gone = True
     served.received = received(request)
     served.sent_all()
 

@@ -7,6 +7,7 @@ The `Served` of a request lies on the writer of its response; what is sent is se
 from __future__ import annotations
 
 import sys
+from time import perf_counter
 
 from monagent.conventions import http
 from monagent.conventions.http import error_type
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 
 def handling(original: Any) -> Any:
     """Wrapper of `RequestHandler._handle_request`."""
+    arrivals = http.arrivals
     excluded = http.excluder()
-    some_off = http.some_off()
+    watchful = excluded is not None or http.some_off()
     istr = sys.modules["multidict"].istr
     queued, queued_too = istr("X-Request-Start"), istr("X-Queue-Start")
 
@@ -29,14 +31,23 @@ def handling(original: Any) -> Any:
     ) -> Any:
         served = None
         try:
-            if not (http.broken or (some_off and http.left_alone(self))):
-                headers = request._message.headers
-                if queued in headers or queued_too in headers:
-                    http.queued(headers.get(queued) or headers[queued_too])
-                if excluded is None or not left_out(excluded, request):
-                    served = Served()
-                    secure = request._transport_sslcontext is not None
-                    served.begin(request._method, "https" if secure else "http")
+            headers = request._message.headers
+            if queued in headers or queued_too in headers:
+                http.queued(headers.get(queued) or headers[queued_too])
+            if not watchful or not left_out(excluded, self, request):
+                secure = request._transport_sslcontext is not None
+                found = Served()
+                try:
+                    found.arrival = arrivals["https" if secure else "http"][request._method]
+                    add = found.active = found.arrival.add
+                    add(1.0)
+                    found.start = perf_counter()
+                    served = found
+                except KeyError:
+                    if not http.broken:
+                        found.begin(request._method, "https" if secure else "http")
+                        served = found
+                if served is not None:
                     request._payload_writer._monagent = served
         except BaseException as error:
             served = None
@@ -79,9 +90,11 @@ def failing(original: Any) -> Any:
     return handle_error
 
 
-def left_out(excluded: Any, request: Any) -> bool:
-    """Whether the request is excluded by its URL."""
-    return bool(excluded(request.scheme, request.host, request.path))
+def left_out(excluded: Any, server: Any, request: Any) -> bool:
+    """Whether nobody is to measure it, for its server's sake or its URL's."""
+    if http.left_alone(server):
+        return True
+    return excluded is not None and bool(excluded(request.scheme, request.host, request.path))
 
 
 def handled(served: Served, request: Any, result: Any) -> None:

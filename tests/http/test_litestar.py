@@ -97,7 +97,7 @@ def nested(folder: Path) -> Any:
     async def plain(request: Any) -> PlainTextResponse:
         return PlainTextResponse("plain")
 
-    @asgi("/bare")
+    @asgi("/bare", copy_scope=True)
     async def bare(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse("bare")(scope, receive, send)
 
@@ -189,8 +189,11 @@ def test_a_mount_at_the_root_adds_nothing(numbers: Numbers) -> None:
     assert numbers.counts() == {"GET /leaf 200": 1}
 
 
-def test_an_exception_is_its_class_only_where_the_answer_is_an_error(numbers: Numbers) -> None:
-    """Unhandled it is 500; a handler's answer counts as what the handler made of it."""
+RAISING = {"value": ValueError(), "key": KeyError(), "lookup": LookupError()}
+
+
+def failing() -> Any:
+    """An application that raises, and has handlers for some of it."""
 
     def teapot(request: Any, error: Any) -> Any:
         return Response("", status_code=418)
@@ -198,15 +201,18 @@ def test_an_exception_is_its_class_only_where_the_answer_is_an_error(numbers: Nu
     def unavailable(request: Any, error: Any) -> Any:
         return Response("", status_code=503)
 
-    raising = {"value": ValueError(), "key": KeyError(), "lookup": LookupError()}
-
     @get("/{kind:str}")
     async def fail(request: Request[Any, Any, Any]) -> None:
         kind = request.path_params["kind"]
-        raise raising.get(kind) or HTTPException(status_code=int(kind))
+        raise RAISING.get(kind) or HTTPException(status_code=int(kind))
 
-    app = application([fail], exception_handlers={KeyError: teapot, LookupError: unavailable})
-    seen = [status(run(app, f"/{kind}")) for kind in (*raising, "403", "502")]
+    return application([fail], exception_handlers={KeyError: teapot, LookupError: unavailable})
+
+
+def test_an_exception_is_its_class_only_where_the_answer_is_an_error(numbers: Numbers) -> None:
+    """Unhandled it is 500; a handler's answer counts as what the handler made of it."""
+    app = failing()
+    seen = [status(run(app, f"/{kind}")) for kind in (*RAISING, "403", "502")]
 
     assert seen == [500, 418, 503, 403, 502]
     assert numbers.counts() == {

@@ -26,7 +26,7 @@ def server(original: Any) -> Any:
         original(self, *args, **kwargs)
         try:
             self.application = _asgi.measured(self.application)
-            _asgi_request.tells_who_left("receive", "monagent_left")
+            _asgi_request.tells_who_left("receive", LEFT)
         except BaseException as error:
             http.failed(error)
 

@@ -30,7 +30,7 @@ def exception(original: Any) -> Any:
     def handle_exception(self: Any, exc: Any) -> Any:
         response = original(self, exc)
         try:
-            exchange = exchange_of(self.request._request)
+            exchange = exchange_of(django_request(self.request))
             if exchange is not None and response.status_code >= 500:
                 exchange.error = error_type(exc)
         except BaseException as error:
@@ -51,12 +51,14 @@ def throttles(original: Any) -> Any:
             try:
                 limited = getattr(raised, "status_code", None) == 429
                 decision = ratelimit.LIMITED if limited else ratelimit.ERROR
-                ratelimit.decided("rest_framework", route_of(request._request), decision)
+                ratelimit.decided("rest_framework", route_of(django_request(request)), decision)
             except BaseException as error:
                 guard.failed("rest_framework", error)
             raise
         try:
-            ratelimit.decided("rest_framework", route_of(request._request), ratelimit.ALLOWED)
+            ratelimit.decided(
+                "rest_framework", route_of(django_request(request)), ratelimit.ALLOWED
+            )
         except BaseException as error:
             guard.failed("rest_framework", error)
         return result
@@ -72,10 +74,15 @@ def rate(original: Any) -> Any:
             client, most = getattr(self, "key", None), self.num_requests
             if client is not None and most:
                 share = len(self.history) / most
-                route = route_of(request._request)
+                route = route_of(django_request(request))
                 ratelimit.used(route, client, (self.scope, self.rate), share, self.duration)
         except BaseException as error:
             guard.failed("rest_framework", error)
         return allowed
 
     return allow_request
+
+
+def django_request(request: Any) -> Any:
+    """Django's within the framework's; applications may also call with the former."""
+    return getattr(request, "_request", request)

@@ -86,6 +86,10 @@ SERVERS = (
         "/", 2000, variants.DJANGO,
     ),
     Server(
+        "aiohttp", "aiohttp.web, hello world",
+        (sys.executable, "-m", "benchmarks.apps.aiohttp_app", "{port}"), "/", 3000, variants.ALONE,
+    ),
+    Server(
         "realistic", "FastAPI, three PostgreSQL queries, uvicorn",
         (*UVICORN, "benchmarks.apps.fastapi_postgresql:app"),
         "/items", 400, variants.FASTAPI, service="postgresql", connections=1,
@@ -118,6 +122,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "httpx-async", "httpx, one call, asynchronous",
         "call_httpx_async", 2000, CALLS, service="http",
+    ),
+    Operation(
+        "aiohttp-client", "aiohttp, one call of its client",
+        "call_aiohttp", 2000, CALLS, service="http", rows=variants.ALONE,
     ),
     Operation(
         "celery", "Celery, a task sent and run in one process",

@@ -34,13 +34,12 @@ class Served(Exchange):
 
 def preparing(original: Any) -> Any:
     """Wrapper of `StreamResponse.prepare`, which answers of all classes come to."""
-    plain = sys.modules["aiohttp.web_response"].Response
 
     async def prepare(self: Any, request: Any) -> Any:
         writer = await original(self, request)
         try:
             # All there is to say of an answer in one piece is said when it has been sent.
-            if not isinstance(self, plain) or self._body.__class__ is not bytes:
+            if self._body.__class__ is not bytes:
                 served = getattr(writer, "_monagent", None)
                 if served.__class__ is Served and not served.status:
                     started(served, self, request, writer)

@@ -39,9 +39,9 @@ def project() -> Iterator[Path]:
     import django
 
     django.setup()
+    del os.environ["DJANGO_SETTINGS_MODULE"]
     yield PROJECT
     sys.path.remove(str(PROJECT))
-    del os.environ["DJANGO_SETTINGS_MODULE"]
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def test_servers_of_forked_workers_count_each_call_once(tmp_path: Path) -> None:
     ("owner", "name"),
     [
         (rpc.Calls, "__init__"),
-        (rpc.Calls, "ended"),
+        (rpc.Calls, "__missing__"),
         (rpc, "served"),
         (_grpc_server, "ending"),
         (_grpc_server, "turned_away"),

@@ -7,11 +7,13 @@ the place of `rpc.server.duration`: https://opentelemetry.io/docs/specs/semconv/
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from time import perf_counter
 
 from monagent.conventions._failures import failure
 from monagent.conventions._peers import Peer
 from monagent.metrics import Histogram, UpDownCounter, cache
+from monagent.metrics.fused import place
 from monagent.metrics.pulse import due, pulse
 
 TYPE_CHECKING = False
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    Recorder = Callable[[float], None]
+    from monagent.metrics.recorders import Recorder
+
+    Finish = Callable[[float], None]
 
 OK = "OK"
 OTHER = "_OTHER"
@@ -70,13 +74,14 @@ _called: dict[tuple[str, str, Peer], Calls] = cache()
 _known: dict[str, bool] = cache()
 
 
-class Calls(dict[str, "Recorder"]):
-    """The calls of one method, or of one method of one peer. By status: what records a duration.
+class Calls(dict[str, "Finish"]):
+    """The calls of one method, or of one method of one peer. By status: what ends a call.
 
-    Whoever measures calls `active(1.0)`, takes the time, and then `ended` or `broke`.
+    Whoever measures does `calls.mem[0][calls.at] += 1.0` (one more active), takes the time, and
+    then one of `ok(begun)`, `calls[code](begun)` and `broke`.
     """
 
-    __slots__ = ("_duration", "_faults", "_labels", "active", "ok")
+    __slots__ = ("_duration", "_faults", "_labels", "active", "at", "mem", "ok")
 
     def __init__(self, peer: Peer | None, system: str, method: str) -> None:
         self._labels: tuple[Any, ...]
@@ -88,30 +93,64 @@ class Calls(dict[str, "Recorder"]):
             self._duration, self._labels = CLIENT_DURATION, (system, method, *peer.labels)
             self._faults = None
             self.active = CLIENT_ACTIVE.bind(*self._labels)
+        # Nowhere, for a call out of a signal handler while just this series is being made.
+        found: Any = place(self.active) or ([[0.0]], 0)
+        self.mem, self.at = found[:2]
         self.ok = self[OK]
 
-    def __missing__(self, code: str) -> Recorder:
+    def __missing__(self, code: str) -> Finish:
         faults = self._faults
         wrong = code != OK if faults is None else code in faults
-        made = self[code] = self._duration.bind(*self._labels, code, code if wrong else None)
-        return made
-
-    def ended(self, begun: float, code: str) -> None:
-        """A call that began at `begun` (perf_counter) has ended with this status code."""
-        now = perf_counter()
-        self.active(-1.0)
-        if code == OK:
-            self.ok(now - begun)
-        else:
-            self[code](now - begun)
-        if now > due[0]:
-            pulse(now)
+        finish, keep = _finish(
+            self.active, self._duration.bind(*self._labels, code, code if wrong else None)
+        )
+        if keep:
+            self[code] = finish
+        return finish
 
     def broke(self, begun: float, error: BaseException) -> None:
         """A call has raised before there was any status."""
         self.active(-1.0)
         seconds = perf_counter() - begun
         self._duration.bind(*self._labels, None, failure(error))(seconds)
+
+
+def _finish(active: Recorder, duration: Recorder) -> tuple[Finish, bool]:
+    """What ends a call that began at a time of perf_counter; and whether it may be kept."""
+    first, second = place(active), place(duration)
+    if first is None or second is None:
+
+        def apart(begun: float) -> None:
+            active(-1.0)
+            duration(perf_counter() - begun)
+
+        return apart, False
+    (mem, a, _), (_, d, edges) = first, second
+
+    # As in metrics/fused.py: one call with its needs as defaults, and none between mem[0] and the
+    # last write.
+    def finish(
+        begun: float,
+        clock: Any = perf_counter,
+        search: Any = bisect_left,
+        mem: Any = mem,
+        edges: Any = edges,
+        due: Any = due,
+        a: int = a,
+        d: int = d,
+        d1: int = d + 1,
+    ) -> None:
+        now = clock()
+        seconds = now - begun
+        bucket = d1 + search(edges, seconds)
+        view = mem[0]
+        view[a] -= 1.0
+        view[d] += seconds
+        view[bucket] += 1.0
+        if now > due[0]:
+            pulse(now)
+
+    return finish, True
 
 
 def served(system: str, method: str) -> Calls:

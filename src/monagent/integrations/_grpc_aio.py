@@ -57,7 +57,7 @@ def arrived(handler: Any, name: str, begun: float) -> Any:
     if handler is None:
         calls = rpc.served(SYSTEM, rpc.OTHER)
         calls.active(1.0)
-        calls.ended(begun, "UNIMPLEMENTED")
+        calls["UNIMPLEMENTED"](begun)
         return None
     known = _handlers.get(name)
     if known is not None and known[0] is handler:
@@ -132,7 +132,7 @@ def follow(cython_call: Any, calls: rpc.Calls, begun: float) -> None:
 
     def ended() -> None:
         try:
-            calls.ended(begun, name_of(cython_call._status.code()))
+            calls[name_of(cython_call._status.code())](begun)
         except BaseException as error:
             failed(error)
 

@@ -106,7 +106,7 @@ def end(call: tuple[rpc.Calls, float] | None, context: Any, error: BaseException
             status = "DEADLINE_EXCEEDED" if late else "CANCELLED"
         else:
             status = "UNKNOWN"
-        call[0].ended(call[1], status)
+        call[0][status](call[1])
     except BaseException as ours:
         failed(ours)
 

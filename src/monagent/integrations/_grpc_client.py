@@ -42,7 +42,7 @@ def waited_for(original: Any) -> Any:
                 calls = _calls[self._target, self._method]
             except (KeyError, AttributeError):
                 calls = calls_of(self)
-            calls.active(1.0)
+            calls.mem[0][calls.at] += 1.0
             begun = perf_counter()
         except BaseException as error:
             calls = None
@@ -58,7 +58,7 @@ def waited_for(original: Any) -> Any:
                 failed(ours)
             raise
         try:
-            calls.ended(begun, rpc.OK)
+            calls.ok(begun)
         except BaseException as error:
             failed(error)
         return answer
@@ -73,7 +73,7 @@ def under_way(original: Any) -> Any:
         calls = None
         try:
             calls = calls_of(self)
-            calls.active(1.0)
+            calls.mem[0][calls.at] += 1.0
             begun = perf_counter()
         except BaseException as error:
             calls = None
@@ -103,7 +103,7 @@ def follow(call: Any, calls: rpc.Calls, begun: float) -> None:
 
     def ended() -> None:
         try:
-            calls.ended(begun, name_of(state.code))
+            calls[name_of(state.code)](begun)
         except BaseException as error:
             failed(error)
 
@@ -115,6 +115,6 @@ def broke(calls: rpc.Calls, begun: float, error: BaseException) -> None:
     """The call has raised: a status, or what kept it from being made."""
     code = getattr(error, "code", None)
     if callable(code) and getattr(error, "_state", None) is not None:
-        calls.ended(begun, name_of(code()))
+        calls[name_of(code())](begun)
     else:
         calls.broke(begun, error)

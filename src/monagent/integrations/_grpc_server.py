@@ -10,6 +10,7 @@ from time import perf_counter, time
 
 from monagent.conventions import rpc
 from monagent.integrations._grpc import SYSTEM, failed, name_of, text
+from monagent.metrics import cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,11 @@ _CANCELLED = "cancelled"
 _CLOCKS = 0.05
 """Seconds by which the client's clock may end a call before the deadline is seen here."""
 
+_calls: dict[Any, rpc.Calls] = cache()  # by the name of a method that was found, as it came
+_MOST_CALLS = 1_000
+
 _rejected: dict[int, Any] = {}  # status by id of the event, while it is handled
+_aborted: dict[int, Any] = {}  # status that the runtime has chosen, by id of the call's state
 
 
 def handled(original: Any) -> Any:
@@ -38,8 +43,11 @@ def handled(original: Any) -> Any:
                 if future is None:
                     turned_away(name, _rejected.pop(id(rpc_event), None), begun)
                 else:
-                    calls = rpc.served(SYSTEM, rpc.known(text(name)))
-                    calls.active(1.0)
+                    try:
+                        calls = _calls[name]
+                    except KeyError:
+                        calls = calls_of(name)
+                    calls.mem[0][calls.at] += 1.0
                     state.callbacks.append(ending(calls, begun, state, rpc_event.call_details))
         except BaseException as error:
             failed(error)
@@ -67,12 +75,22 @@ def aborted(original: Any) -> Any:
     def _abort(state: Any, call: Any, code: Any, details: Any) -> Any:
         try:
             if state.code is None:
-                state._monagent = code
+                if len(_aborted) >= _MOST_CALLS:  # of calls that nobody follows
+                    _aborted.clear()
+                _aborted[id(state)] = code
         except BaseException as error:
             failed(error)
         return original(state, call, code, details)
 
     return _abort
+
+
+def calls_of(name: Any) -> rpc.Calls:
+    """The calls of a method that a handler was found for."""
+    found = rpc.served(SYSTEM, rpc.known(text(name)))
+    if len(_calls) < _MOST_CALLS:
+        _calls[name] = found
+    return found
 
 
 def ending(calls: rpc.Calls, begun: float, state: Any, details: Any) -> Callable[[], None]:
@@ -81,10 +99,10 @@ def ending(calls: rpc.Calls, begun: float, state: Any, details: Any) -> Callable
     def ended() -> None:
         try:
             code = state.code
-            if code is None and state.statused and "_monagent" not in state.__dict__:
-                calls.ended(begun, rpc.OK)
+            if code is None and state.statused and id(state) not in _aborted:
+                calls.ok(begun)
             else:
-                calls.ended(begun, status_of(state, details))
+                calls[status_of(state, details)](begun)
         except BaseException as error:
             failed(error)
 
@@ -93,9 +111,9 @@ def ending(calls: rpc.Calls, begun: float, state: Any, details: Any) -> Callable
 
 def status_of(state: Any, details: Any) -> str:
     """The status that the client got, or would have got."""
+    chosen = _aborted.pop(id(state), None)
     if state.statused:
-        code = state.code
-        return name_of(state.__dict__.get("_monagent") if code is None else code)
+        return name_of(chosen if state.code is None else state.code)
     if state.client == _CANCELLED:
         return "DEADLINE_EXCEEDED" if details.deadline - time() < _CLOCKS else "CANCELLED"
     return name_of(state.code or 2)
@@ -107,4 +125,4 @@ def turned_away(name: Any, status: Any, begun: float) -> None:
     method = rpc.known(text(name)) if code == "RESOURCE_EXHAUSTED" else rpc.OTHER
     calls = rpc.served(SYSTEM, method)
     calls.active(1.0)
-    calls.ended(begun, code)
+    calls[code](begun)

@@ -15,7 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from monagent.store import process
+import monagent.exporter
+from monagent.exporter import __main__ as command
+from monagent.store import directory, process
 from monagent.store.reader import scan
 from tests.exporter.forge import ACTIVE, LATENCY, REQUESTS, Forged
 from tests.exporter.running import (
@@ -187,6 +189,25 @@ def _free_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         return int(sock.getsockname()[1])
+
+
+def test_it_says_what_it_died_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Its own stderr is nobody's: on that of the program, and in the log."""
+    path = directory.prepare(str(tmp_path / "state"))
+    directory.write_root(path, (os.getpid(), process.start_ticks(os.getpid()) or 0))
+
+    def fail(*_: object) -> int:
+        raise RuntimeError("no loop")
+
+    monkeypatch.setattr(monagent.exporter, "run", fail)
+    with pytest.raises(RuntimeError):
+        command.main(["--dir", path])
+
+    said = capfd.readouterr().err
+    assert said.startswith("monagent: the exporter has failed: RuntimeError('no loop') (")
+    assert "Traceback" in Path(path, directory.LOG).read_text()
 
 
 def test_a_wiped_directory_costs_no_number_and_is_taken_again(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ from monagent.conventions.http import (
     REQUEST_SIZE,
     RESPONSE_SIZE,
 )
+from monagent.metrics.fused import place
 from monagent.metrics.pulse import due, pulse
-from monagent.metrics.recorders import cells_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def ender(arrival: Arrival, route: str, status: int, error: str | None) -> Ender
         REQUEST_SIZE.bind(*labels),
         RESPONSE_SIZE.bind(*labels),
     )
-    places = [cells_of(recorder) for recorder in recorders]
+    places = [place(recorder) for recorder in recorders]
     end = _apart(*recorders) if None in places else _fused(*places)
     if arrival.method == "HEAD" or status in NO_BODY:
         end = _without_body(end)
@@ -99,13 +99,31 @@ def _fused(active: Any, duration: Any, first_byte: Any, request: Any, response: 
     _, f, f_edges = first_byte
     _, q, q_edges = request
     _, r, r_edges = response
-    d1, f1, q1, r1 = d + 1, f + 1, q + 1, r + 1
-    fast = edges[0] if edges and edges == f_edges else -1.0
-    small = r_edges[0] if r_edges else -1.0
 
-    # Most answers are fast, small and in one piece: they get by without a search. No call stands
-    # between mem[0] and the last write, see metrics/recorders.py.
-    def end(exchange: Exchange, active: float) -> None:
+    # Most answers are fast, small and in one piece: they get by without a search. What is needed
+    # are defaults, which lie side by side, not cells of a closure. No call stands between mem[0]
+    # and the last write, see metrics/recorders.py.
+    def end(
+        exchange: Exchange,
+        active: float,
+        mem: Any = mem,
+        edges: Any = edges,
+        f_edges: Any = f_edges,
+        q_edges: Any = q_edges,
+        r_edges: Any = r_edges,
+        search: Any = bisect_left,
+        fast: float = edges[0] if edges and edges == f_edges else -1.0,
+        small: float = r_edges[0] if r_edges else -1.0,
+        a: int = a,
+        d: int = d,
+        d1: int = d + 1,
+        f: int = f,
+        f1: int = f + 1,
+        q: int = q,
+        q1: int = q + 1,
+        r: int = r,
+        r1: int = r + 1,
+    ) -> None:
         exchange.recorded = True
         exchange.active = None
         start, now = exchange.start, exchange.end
@@ -117,13 +135,13 @@ def _fused(active: Any, duration: Any, first_byte: Any, request: Any, response: 
         if seconds <= fast:
             bucket, first_bucket = d1, f1
         else:
-            bucket = d1 + bisect_left(edges, seconds)
-            first_bucket = f1 + bisect_left(f_edges, to_first)
+            bucket = d1 + search(edges, seconds)
+            first_bucket = f1 + search(f_edges, to_first)
         sent = exchange.sent
-        sent_bucket = r1 if sent <= small else r1 + bisect_left(r_edges, sent)
+        sent_bucket = r1 if sent <= small else r1 + search(r_edges, sent)
         received = exchange.received
         if received:
-            received_bucket = q1 + bisect_left(q_edges, received)
+            received_bucket = q1 + search(q_edges, received)
             view = mem[0]
             view[q] += received
             view[received_bucket] += 1.0

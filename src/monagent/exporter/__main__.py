@@ -44,9 +44,27 @@ def main(arguments: list[str]) -> int:
         print(f"monagent: {error}", file=sys.stderr)
         return 1
     # Only now what takes long to import: a loser must cost nothing.
-    from monagent.exporter import run
+    try:
+        from monagent.exporter import run
 
-    return run(path, _settings(options), lock, fd, "told" in options)
+        return run(path, _settings(options), lock, fd, "told" in options)
+    except Exception as error:
+        _died(path, error)
+        raise
+
+
+def _died(path: str, error: Exception) -> None:
+    """Nobody sees our stderr: says why there is no endpoint, where somebody does."""
+    import traceback
+
+    from monagent.exporter.voice import Voice
+    from monagent.guard import LEVELS
+
+    level = os.environ.get("MONAGENT_LOG_LEVEL", "")
+    voice = Voice(path, level if level in LEVELS else "info")
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    voice.say(f"the exporter has failed: {error!r} ({last.filename}:{last.lineno})", "error")
+    voice.log("".join(traceback.format_exception(error)))
 
 
 def _options(arguments: list[str]) -> dict[str, str]:

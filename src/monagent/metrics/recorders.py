@@ -129,24 +129,6 @@ def observer_since(
     return record
 
 
-def cells_of(record: Recorder) -> tuple[list[View], int, tuple[float, ...]] | None:
-    """Where an `adder` or an `observer` adds: mem, its first index, a histogram's edges.
-
-    For code that adds to several series at once; None for all other recorders, of a series that is
-    still being made, say.
-    """
-    code = getattr(record, "__code__", None)
-    if code is not _ADDER and code is not _OBSERVER:
-        return None
-    names = zip(code.co_freevars, record.__closure__ or (), strict=True)
-    held = {name: cell.cell_contents for name, cell in names}
-    return held["mem"], held["index"], held.get("bounds", ())
-
-
-_ADDER = adder([], 0).__code__
-_OBSERVER = observer([], 0, ()).__code__
-
-
 def recorder(
     kind: str, mem: list[View], index: int, bounds: tuple[float, ...], minmax: bool
 ) -> Recorder:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from time import perf_counter
 
 from monagent.conventions import rpc
+from monagent.conventions._failures import failure
 from monagent.conventions.http import OTHER
 from monagent.metrics import Counter
 
@@ -39,26 +40,27 @@ class Outgoing:
     `code` tells what the service has answered with, None for an error that is not its own.
     """
 
-    __slots__ = ("_begun", "_calls", "_code")
+    __slots__ = ("_begun", "_code", "_labels")
 
     def __init__(self, system: str, method: str, peer: Peer, code: Code) -> None:
-        self._calls = rpc.called(system, rpc.known(method), peer)
+        self._labels = (system, rpc.known(method), *peer.labels)
         self._code = code
 
     def __enter__(self) -> Outgoing:
-        self._calls.active(1.0)
+        rpc.CLIENT_ACTIVE.bind(*self._labels)(1.0)
         self._begun = perf_counter()
         return self
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if error is None:
-            self._calls.ended(self._begun, rpc.OK)
-            return
-        answered = self._code(error)
-        if answered is None:
-            self._calls.broke(self._begun, error)
-        else:
-            self._calls.ended(self._begun, bounded(answered))
+        seconds = perf_counter() - self._begun
+        rpc.CLIENT_ACTIVE.bind(*self._labels)(-1.0)
+        status: str | None = rpc.OK
+        word = None
+        if error is not None:
+            answered = self._code(error)
+            status = None if answered is None else bounded(answered)
+            word = status or failure(error)
+        rpc.CLIENT_DURATION.bind(*self._labels, status, word)(seconds)
 
 
 def retried(system: str, method: str, peer: Peer, reason: str) -> None:

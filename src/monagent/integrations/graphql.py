@@ -1,4 +1,4 @@
-"""graphql-core: every operation it executes, whoever asked it to: Strawberry, Ariadne, Graphene.
+"""graphql-core: every operation it executes, whoever asked it to: Strawberry, Ariadne, itself.
 
 What they refuse before (no GraphQL, or not of the schema) counts as a failed operation. A
 subscription is no operation in this sense: it has a lifetime and events.
@@ -17,7 +17,7 @@ LIBRARY = Library(
     "graphql",
     versions=">=3.2",
     records=("graphql",),
-    covers="operations and subscriptions of schemas, as Strawberry, Ariadne and Graphene have them",
+    covers="operations and subscriptions of schemas, as Strawberry and Ariadne have them",
     distribution="graphql-core",
 )
 

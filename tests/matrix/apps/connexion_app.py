@@ -6,11 +6,10 @@ from collections.abc import AsyncIterator
 
 import anyio
 import connexion
+from _openapi import document
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse, RedirectResponse, Response, StreamingResponse
-
-from _openapi import document
 
 SERVERS = ("uvicorn", "hypercorn", "granian", "gunicorn-uvicorn")
 APP = "app"

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import connexion
 import flask
-
 from _openapi import document
 
 SERVERS = ("uvicorn", "hypercorn")

@@ -34,6 +34,14 @@ OVER_WSGI = [
     "starlette<0.38",
     "waitress==1.4.0",
 ]
+OVER_ASGI = [
+    "litestar==2.9.0",
+    "sniffio",
+    "httpx<0.28",
+    "quart==0.18.0",
+    "werkzeug<2.3",
+    "starlette",
+]
 SETS = {
     "of-their-own": (
         OF_THEIR_OWN,
@@ -46,6 +54,7 @@ SETS = {
         ["falcon", "bottle", "pyramid", "connexion", "waitress"],
         "not handled",
     ),
+    "over-asgi": (OVER_ASGI, ["litestar", "quart"], ""),
 }
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from asgiref.sync import iscoroutinefunction
 
 from monagent import settings
 from monagent.conventions import http
@@ -390,3 +391,17 @@ def test_a_hundred_requests_at_once_are_kept_apart(numbers: Numbers) -> None:
 
     assert numbers.counts() == {"GET unmatched 200": 50, "GET unmatched 201": 50}
     assert numbers.sums("http.server.response.body.size") == {"unmatched": sum(range(100))}
+
+
+def test_receive_and_send_are_coroutine_functions(numbers: Numbers) -> None:
+    """asgiref's `async_to_sync`, which synchronous code sends through, warns of any other."""
+    told: list[bool] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        told.extend(map(iscoroutinefunction, (receive, send)))
+        await send(START)
+        await send(END)
+
+    run(measured(app))
+
+    assert told == [True, True]

@@ -17,7 +17,7 @@ from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions.http import UNMATCHED
 from monagent.integrations import _mount, _websocket
-from monagent.integrations._asgi_request import Request, gone, has_left
+from monagent.integrations._asgi_request import Request, gone, has_left, marked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,6 +177,7 @@ def _call(app: App, scope: Scope, receive: Receive, send: Send) -> Awaitable[Non
 def not_met(scope: Scope) -> tuple[Arrival | None, _websocket.Socket | None]:
     """Of a scope whose method and scheme are not known yet: what such requests share, or the
     connection if it is one; nothing of all others."""
+    marked()
     kind = scope["type"]
     if kind == "http" and not http.broken:
         return arrived(scope.get("method", ""), scope.get("scheme", "http")), None

@@ -6,6 +6,7 @@ https://asgi.readthedocs.io/en/latest/specs/www.html
 from __future__ import annotations
 
 import os
+import sys
 from operator import attrgetter
 from time import perf_counter
 
@@ -66,7 +67,7 @@ class Request(Exchange):
             http.failed(error)
         return message
 
-    # No coroutine of ours where the server's own will do.
+    # No coroutine of ours where the server's own will do; `marked` says that it gives one.
     def sending(self, message: Message) -> Awaitable[None]:
         """The application's `send`."""
         try:
@@ -160,6 +161,19 @@ class Request(Exchange):
                 self.sent_all()
         except BaseException as error:
             http.failed(error)
+
+
+def marked() -> None:
+    """Has those who ask whether the application's `send` is a coroutine function hear that it is.
+
+    asgiref's `async_to_sync` asks, and warns. https://docs.python.org/3/library/inspect.html
+    """
+    asyncio: Any = sys.modules.get("asyncio")
+    inspect: Any = sys.modules.get("inspect")
+    if hasattr(inspect, "markcoroutinefunction"):  # since 3.12
+        inspect.markcoroutinefunction(Request.sending)
+    elif asyncio is not None:
+        Request.sending._is_coroutine = asyncio.coroutines._is_coroutine
 
 
 def tells_who_left(method: str, attribute: str) -> None:

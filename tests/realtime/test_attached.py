@@ -1,11 +1,13 @@
-"""Socket.IO inside an application of aiohttp.web, over its router."""
+"""Socket.IO inside an application of another framework, over its router."""
 
 from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import httpx
+import pytest
 
 from monagent.instrument import hooks
 from tests.http_client.numbers import Numbers
@@ -48,3 +50,33 @@ def test_a_server_attached_to_aiohttp_counts_its_clients(numbers: Numbers) -> No
     series = numbers.series("http.server.request.duration")
     assert {labels.get("http.route") for labels, _ in series} == {"/socket.io/"}
     assert sum(sum(cells[1:]) for _, cells in series) == 5
+
+
+@pytest.mark.parametrize(
+    ("mounted", "path", "route"),
+    [
+        ("/", "socket.io", "/socket.io/"),
+        ("/live", "/live/socket.io", "/live/socket.io/"),
+        ("/live", None, "/live/"),
+    ],
+)
+def test_a_server_mounted_in_starlette_is_one_route(
+    mounted: str, path: str | None, route: str, numbers: Numbers
+) -> None:
+    """Whether it looks at the path itself, or takes whatever comes to its mount."""
+    import socketio
+    from starlette.applications import Starlette
+    from starlette.routing import Mount
+
+    inner = socketio.ASGIApp(socketio.AsyncServer(async_mode="asgi"), socketio_path=path)
+    app = Starlette(routes=[Mount(mounted, app=inner)])
+
+    async def ask() -> int:
+        transport: Any = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
+            where = f"{mounted.rstrip('/')}/socket.io/?EIO=4&transport=polling"
+            return (await client.get(where)).status_code
+
+    assert asyncio.run(ask()) == 200
+    [(labels, _)] = numbers.series("http.server.request.duration")
+    assert labels["http.route"] == route

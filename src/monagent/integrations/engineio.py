@@ -16,6 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from monagent.conventions._exchange import Exchange
+
 LIBRARY = Library(
     "engineio",
     distribution="python-engineio",
@@ -32,7 +34,7 @@ def asgi(original: Any) -> Any:
             if scope["type"] != "lifespan" and KEY in scope:
                 found = taken(self, scope["path"])
                 if found is not None:
-                    scope[KEY].routed(found)
+                    said(scope[KEY], found)
         except BaseException as error:
             http.failed(error)
         return await original(self, scope, receive, send)
@@ -46,7 +48,7 @@ def wsgi(original: Any) -> Any:
         try:
             found = taken(self, environ.get("PATH_INFO") or "")
             if found is not None and KEY in environ:
-                environ[KEY].routed(found)
+                said(environ[KEY], found)
         except BaseException as error:
             http.failed(error)
         return original(self, environ, start_response)
@@ -121,6 +123,14 @@ class Counted:
         except BaseException as error:
             http.failed(error)
         return answer
+
+
+def said(exchange: Exchange, path: str) -> None:
+    """The path is the route. Mounted in Starlette, it is the whole one, with the mount's own."""
+    if exchange.prefix and path.startswith(exchange.prefix):
+        exchange.route = path
+    else:
+        exchange.routed(path)
 
 
 def taken(app: Any, path: str) -> str | None:

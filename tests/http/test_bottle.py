@@ -153,7 +153,7 @@ def test_a_failing_page_for_errors_is_a_500(numbers: Numbers, tmp_path: Path) ->
 
     app.error(403)(page)
     assert get(app, "/fail/http") == 500
-    assert numbers.counts() == {"GET /fail/<kind> 500 500": 1}
+    assert numbers.counts() == {"GET /fail/<kind> 500 LookupError": 1}
 
 
 def test_an_application_behind_a_dispatcher_has_its_mount_point(

@@ -102,6 +102,23 @@ def test_a_file_is_counted_when_it_is_sent(numbers: Numbers, tmp_path: Path) -> 
     assert numbers.sums("http.server.response.body.size") == {"unmatched": 3_000_000}
 
 
+def test_a_client_that_leaves_a_file_is_counted_as_gone(numbers: Numbers, tmp_path: Path) -> None:
+    """With the bytes that were sent till then."""
+    file = tmp_path / "file"
+    file.write_bytes(bytes(50_000_000))
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](file.open("rb"))
+
+    with serving(app) as [port]:
+        leaves(port)
+        until(lambda: bool(numbers.counts()))
+
+    assert numbers.counts() == {"GET unmatched 200 client_disconnected": 1}
+    assert 0 < numbers.sums("http.server.response.body.size")["unmatched"] < 50_000_000
+
+
 def test_a_client_that_leaves_a_stream_is_counted_as_gone(numbers: Numbers) -> None:
     """And the application's iterable is closed, as before."""
     closed = threading.Event()

@@ -44,14 +44,16 @@ class Request(Exchange):
     Attributes:
         receive, send: the server's.
         stage: FRESH, STREAMING or LAST.
+        head: the start of the response, once there was one.
         trailers: they follow the body.
     """
 
-    __slots__ = ("receive", "send", "stage")
+    __slots__ = ("head", "receive", "send", "stage")
     __init__ = object.__init__  # whoever makes it fills it
     receive: Receive
     send: Send
     stage: int
+    head: Message
     trailers = False
 
     async def receiving(self) -> Message:
@@ -61,7 +63,7 @@ class Request(Exchange):
             kind = message["type"]
             if kind == "http.request":
                 self.received += len(message.get("body") or b"")
-            elif kind == "http.disconnect" and self.stage != LAST:
+            elif kind == "http.disconnect" and self.stage != LAST and not has_all(self):
                 self.gone = True
         except BaseException as error:
             http.failed(error)
@@ -73,6 +75,7 @@ class Request(Exchange):
         try:
             kind = message["type"]
             if kind == "http.response.start":
+                self.head = message
                 # Starlette says the length first; what has one is no stream of events.
                 if message["headers"][0][0] != LENGTH or "trailers" in message:
                     self.starting(message)
@@ -122,7 +125,7 @@ class Request(Exchange):
         else:
             bytes_sent, last = extension(kind, message, self.trailers)
             self.sent += bytes_sent
-        if last and self.stage == STREAMING and gone and has_left(self):
+        if last and self.stage == STREAMING and gone and has_left(self) and not has_all(self):
             self.gone = True
         if last:
             self.stage = LAST
@@ -180,6 +183,17 @@ def tells_who_left(method: str, attribute: str) -> None:
     """The server that this process runs tells by an attribute of the object whose method its `send`
     or `receive` is that the client has left. It drops what is sent then without a word."""
     gone[:] = [attrgetter(f"{method}.__self__.{attribute}")]
+
+
+def has_all(request: Request) -> bool:
+    """Whether the client has every byte that was promised: then it may leave before an empty last
+    part, which applications behind a bridge to WSGI send, and Falcon."""
+    if request.stage != STREAMING:
+        return False
+    for name, value in request.head.get("headers") or ():
+        if name.lower() == LENGTH:
+            return request.sent >= int(value)
+    return False
 
 
 def has_left(request: Request) -> bool:

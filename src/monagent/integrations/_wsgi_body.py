@@ -164,7 +164,9 @@ def _file(body: Any, request: Request) -> Any:
 
     def closing() -> None:
         try:
-            ended(request, True)
+            unsent = getattr(body, "remain", 0)  # waitress counts what it has not sent yet.
+            request.sent -= unsent
+            ended(request, not unsent)
         except BaseException as error:
             http.failed(error)
         if close is not None:

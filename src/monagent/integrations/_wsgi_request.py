@@ -6,6 +6,7 @@ from time import perf_counter
 
 from monagent.conventions import http
 from monagent.conventions._exchange import Exchange
+from monagent.conventions.http import error_type
 from monagent.conventions.realtime import EventStream
 
 TYPE_CHECKING = False
@@ -37,6 +38,8 @@ class Request(Exchange):
                     if value.startswith("text/event-stream"):
                         streams(self)
                     break
+            if exc_info and self.status >= 500:
+                broken_by(self, *exc_info)
         except BaseException as error:
             http.failed(error)
         if exc_info:
@@ -51,7 +54,11 @@ class Request(Exchange):
             self.wrote(len(data))
         except BaseException as error:
             http.failed(error)
-        return self.write(data)
+        try:
+            return self.write(data)
+        except OSError:
+            self.gone = True
+            raise
 
     def items(self) -> Iterator[bytes]:
         """The items of `body`, counted."""
@@ -112,6 +119,13 @@ def broke(request: Request, error: BaseException) -> None:
     if not request.first:
         request.status = 500  # Nothing was sent, so the server still can.
     request.over(error)
+
+
+def broken_by(request: Request, exc_info: Any) -> None:
+    """The answer is about this exception, which the application has caught."""
+    for error in exc_info[1:2] if exc_info else ():
+        if isinstance(error, BaseException):
+            request.error = error_type(error)
 
 
 def streams(request: Request) -> None:

@@ -14,11 +14,7 @@ from monagent.metrics import Counter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from monagent.conventions._peers import Peer
-
-    Code = Callable[[BaseException], "str | None"]
 
 RETRIES = Counter(
     "rpc.client.call.retries",
@@ -34,33 +30,33 @@ _LONGEST = 80
 _words: set[str] = set()
 
 
-class Outgoing:
-    """`with Outgoing("aws-api", "S3/GetObject", peer, code):` counts the call made within.
+class Operation:
+    """One operation of a service at one peer: `begun = begin()`, then `ended` or `failed`."""
 
-    `code` tells what the service has answered with, None for an error that is not its own.
-    """
+    __slots__ = ("_active", "_done", "_labels")
 
-    __slots__ = ("_begun", "_code", "_labels")
-
-    def __init__(self, system: str, method: str, peer: Peer, code: Code) -> None:
+    def __init__(self, system: str, method: str, peer: Peer) -> None:
         self._labels = (system, rpc.known(method), *peer.labels)
-        self._code = code
+        self._active = rpc.CLIENT_ACTIVE.bind(*self._labels)
+        self._done = rpc.CLIENT_DURATION.bind(*self._labels, rpc.OK, None)
 
-    def __enter__(self) -> Outgoing:
-        rpc.CLIENT_ACTIVE.bind(*self._labels)(1.0)
-        self._begun = perf_counter()
-        return self
+    def begin(self) -> float:
+        """One more call is under way."""
+        self._active(1.0)
+        return perf_counter()
 
-    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        seconds = perf_counter() - self._begun
-        rpc.CLIENT_ACTIVE.bind(*self._labels)(-1.0)
-        status: str | None = rpc.OK
-        word = None
-        if error is not None:
-            answered = self._code(error)
-            status = None if answered is None else bounded(answered)
-            word = status or failure(error)
-        rpc.CLIENT_DURATION.bind(*self._labels, status, word)(seconds)
+    def ended(self, begun: float) -> None:
+        """The service has done what it was asked for."""
+        seconds = perf_counter() - begun
+        self._active(-1.0)
+        self._done(seconds)
+
+    def failed(self, begun: float, error: BaseException, code: str | None) -> None:
+        """The call has raised: with what the service has answered, None for other errors."""
+        seconds = perf_counter() - begun
+        self._active(-1.0)
+        status = None if code is None else bounded(code)
+        rpc.CLIENT_DURATION.bind(*self._labels, status, status or failure(error))(seconds)
 
 
 def retried(system: str, method: str, peer: Peer, reason: str) -> None:

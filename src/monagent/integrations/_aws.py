@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from monagent import guard
 from monagent.conventions import cloud
 from monagent.conventions._failures import failure
 from monagent.conventions._peers import of_url
-from monagent.instrument import Call, Observed
+from monagent.conventions.cloud import Operation
+from monagent.instrument.targets import undo
+from monagent.metrics import cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,38 +17,50 @@ if TYPE_CHECKING:
 SYSTEM = "aws-api"
 """https://opentelemetry.io/docs/specs/semconv/cloud-providers/aws-sdk/"""
 
-
-def called(call: Call) -> Observed:
-    """An operation is called on a client."""
-    client: Any = call.instance
-    service = client.meta.service_model
-    operation = str(call.argument(0, "operation_name"))
-    if operation not in service.operation_names:
-        yield  # The client says so itself, before it calls anybody.
-        return
-    method = f"{service.service_id}/{operation}"
-    # The endpoint's, also where a bucket has a host of its own: those are without end.
-    with cloud.Outgoing(SYSTEM, method, of_url(client.meta.endpoint_url), code):
-        yield
+_MOST_OPERATIONS = 2_000
+_operations: dict[tuple[str, str, str], Operation | None] = cache()
 
 
-def tried(call: Call) -> Observed:
-    """An endpoint is asked whether a try is to be followed by another."""
-    again = yield
-    if again:
-        endpoint: Any = call.instance
-        operation: Any = call.argument(1, "operation_model")
-        method = f"{operation.service_model.service_id}/{operation.name}"
-        cloud.retried(SYSTEM, method, of_url(endpoint.host), reason(call))
+def failed(library: str, error: BaseException) -> None:
+    """Something of ours broke while a call was measured; the call goes on."""
+    guard.failed(library, error)
+    if guard.off(library):
+        undo(library)
 
 
-def reason(call: Call) -> str:
-    """What the try before has failed with."""
-    error = call.argument(4, "caught_exception")
+def operation(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None:
+    """What a client is called for; None for a name that its service does not have."""
+    name = args[1] if len(args) > 1 else kwargs["operation_name"]
+    meta = args[0].meta
+    service = meta.service_model
+    # The endpoint's host, also where a bucket has one of its own: those are without end.
+    key = (meta.endpoint_url, service.service_name, name)
+    try:
+        return _operations[key]
+    except KeyError:
+        pass
+    if name not in service.operation_names:
+        return None  # The client says so itself, before it calls anybody.
+    if len(_operations) >= _MOST_OPERATIONS:
+        _operations.clear()
+    method = f"{service.service_id}/{name}"
+    made = _operations[key] = Operation(SYSTEM, method, of_url(meta.endpoint_url))
+    return made
+
+
+def tried(endpoint: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """A try is to be followed by another."""
+    names = ("attempts", "operation_model", "request_dict", "response", "caught_exception")
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    model: Any = given["operation_model"]
+    error = given.get("caught_exception")
     if error is not None:
-        return code(error) or failure(error)
-    _, parsed = call.argument(3, "response")
-    return str(parsed.get("Error", {}).get("Code") or "status")
+        reason = code(error) or failure(error)
+    else:
+        _, parsed = given["response"]
+        reason = str(parsed.get("Error", {}).get("Code") or "status")
+    method = f"{model.service_model.service_id}/{model.name}"
+    cloud.retried(SYSTEM, method, of_url(endpoint.host), reason)
 
 
 def code(error: BaseException) -> str | None:

@@ -5,8 +5,12 @@ A call is one here, whatever tries it took; each try is a call over HTTP and cou
 
 from __future__ import annotations
 
-from monagent.instrument import Call, Library, Observed, watch
-from monagent.integrations import _aws
+from monagent.instrument import Library, replace
+from monagent.integrations._aws import code, failed, operation, tried
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 LIBRARY = Library(
     "aiobotocore",
@@ -16,11 +20,44 @@ LIBRARY = Library(
 )
 
 
-@watch("aiobotocore.client", "AioBaseClient._make_api_call")
-def call(call: Call) -> Observed:
-    yield from _aws.called(call)
+@replace("aiobotocore.client", "AioBaseClient._make_api_call")
+def calling(original: Any) -> Any:
+    async def _make_api_call(*args: Any, **kwargs: Any) -> Any:  # as its own decorator has it
+        called = None
+        try:
+            called = operation(args, kwargs)
+            begun = called.begin() if called is not None else 0.0
+        except BaseException as error:
+            called = None
+            failed("aiobotocore", error)
+        try:
+            answer = await original(*args, **kwargs)
+        except BaseException as error:
+            try:
+                if called is not None:
+                    called.failed(begun, error, code(error))
+            except BaseException as ours:
+                failed("aiobotocore", ours)
+            raise
+        try:
+            if called is not None:
+                called.ended(begun)
+        except BaseException as error:
+            failed("aiobotocore", error)
+        return answer
+
+    return _make_api_call
 
 
-@watch("aiobotocore.endpoint", "AioEndpoint._needs_retry")
-def trying(call: Call) -> Observed:
-    yield from _aws.tried(call)
+@replace("aiobotocore.endpoint", "AioEndpoint._needs_retry")
+def trying(original: Any) -> Any:
+    async def _needs_retry(self: Any, *args: Any, **kwargs: Any) -> Any:
+        again = await original(self, *args, **kwargs)
+        if again:
+            try:
+                tried(self, args, kwargs)
+            except BaseException as error:
+                failed("aiobotocore", error)
+        return again
+
+    return _needs_retry

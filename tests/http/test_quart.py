@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -72,13 +73,13 @@ def test_a_request_counts_by_its_rule(
     assert numbers.total("http.server.active_requests") == 0
 
 
-def test_a_debugging_application_shows_its_error_as_before(numbers: Numbers) -> None:
-    """Quart makes a page of the traceback then."""
+def test_a_debugging_application_shows_or_raises_its_error_as_before(numbers: Numbers) -> None:
+    """Quart makes a page of the traceback then, or hands it on, by its version."""
     app = nested()
     app.debug = True
-    answer = run(app, "/outer/inner/value")
+    with contextlib.suppress(ValueError):
+        assert b"ValueError" in body_of(run(app, "/outer/inner/value"))
 
-    assert b"ValueError" in body_of(answer)
     assert numbers.counts() == {"GET /outer/inner/<kind> 500 ValueError": 1}
 
 

@@ -9,6 +9,7 @@ from time import perf_counter
 from monagent.conventions import _peers, rpc
 from monagent.integrations._grpc import SYSTEM, failed, name_of, peer_of, text
 from monagent.integrations._grpc_behavior import counted
+from monagent.metrics import cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 _peer_of_channel: dict[int, Peer] = {}
 """By id of the compiled channel, which tells its target to nobody and lives as long as its own."""
+
+_calls: dict[tuple[Peer | None, Any], rpc.Calls] = cache()
+_MOST_CALLS = 5_000
 
 _handlers: dict[str, tuple[Any, Any]] = {}  # by method: the application's, and ours around it
 _MOST_HANDLERS = 1_000
@@ -111,7 +115,7 @@ def call(original: Any) -> Any:
             raise
         try:
             calls = calls_of(args, kwargs)
-            calls.active(1.0)
+            calls.mem[0][calls.at] += 1.0
             follow(self._cython_call, calls, begun)
         except BaseException as error:
             failed(error)
@@ -123,16 +127,24 @@ def calls_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> rpc.Calls:
     """The calls that one with these arguments belongs to."""
     channel = args[5] if len(args) > 5 else kwargs["channel"]
     method = args[6] if len(args) > 6 else kwargs["method"]
-    peer = _peer_of_channel.get(id(channel)) or _peers.peer(_peers.UNKNOWN, None)
-    return rpc.called(SYSTEM, rpc.known(text(method)), peer)
+    peer = _peer_of_channel.get(id(channel))
+    try:
+        return _calls[peer, method]
+    except KeyError:
+        known = peer or _peers.peer(_peers.UNKNOWN, None)
+        found = rpc.called(SYSTEM, rpc.known(text(method)), known)
+        if len(_calls) < _MOST_CALLS:
+            _calls[peer, method] = found
+        return found
 
 
 def follow(cython_call: Any, calls: rpc.Calls, begun: float) -> None:
-    """Count the call when it is over."""
+    """Count the call when it is over. It holds what holds it until then, and no longer."""
+    held = [cython_call]
 
     def ended() -> None:
         try:
-            calls[name_of(cython_call._status.code())](begun)
+            calls[name_of(held.pop()._status.code())](begun)
         except BaseException as error:
             failed(error)
 

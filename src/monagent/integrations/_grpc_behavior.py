@@ -85,7 +85,7 @@ def begin(method: str) -> tuple[rpc.Calls, float] | None:
     """A call of the method begins."""
     try:
         calls = rpc.served(SYSTEM, method)
-        calls.active(1.0)
+        calls.mem[0][calls.at] += 1.0
         return calls, perf_counter()
     except BaseException as error:
         failed(error)

@@ -54,7 +54,7 @@ retries_exhausted urllib3.ResponseError
 protocol_error http.HTTPException urllib3.ProtocolError httpx.ProtocolError
 protocol_error requests.ChunkedEncodingError requests.InvalidHeader
 protocol_error aiohttp.HttpProcessingError aiohttp.ClientPayloadError
-timeout builtins.TimeoutError requests.Timeout httpx.TimeoutException
+timeout builtins.TimeoutError asyncio.TimeoutError requests.Timeout httpx.TimeoutException
 connection_error builtins.OSError requests.ConnectionError httpx.NetworkError
 """
 _WORDS = tuple(

@@ -185,7 +185,8 @@ def ended(protocol: Any, code: int | None) -> None:
     counted = getattr(protocol, "_monagent", None)
     if counted is not None:
         sent = protocol.close_sent
-        counted.code = sent.code if code == 1006 and sent is not None else code or 0
+        # A member of an enumeration, whose text is another one until Python 3.11.
+        counted.code = int(sent.code if code == 1006 and sent is not None else code or 0)
         counted.ended(None)
 
 

@@ -66,8 +66,8 @@ class Operation:
 
 SERVERS = (
     Server(
-        "hello", "FastAPI, hello world, uvicorn", (*UVICORN, *PLAIN, "benchmarks.apps.fastapi_app:app"),
-        "/", 3000, variants.FASTAPI,
+        "hello", "FastAPI, hello world, uvicorn",
+        (*UVICORN, *PLAIN, "benchmarks.apps.fastapi_app:app"), "/", 3000, variants.FASTAPI,
     ),
     Server(
         "hello-uvloop", "FastAPI, hello world, uvicorn with uvloop and httptools",

@@ -46,6 +46,7 @@ class Request(Exchange):
         stage: FRESH, STREAMING or LAST.
         head: the start of the response, once there was one.
         trailers: they follow the body.
+        length: bytes of the body that were promised; without a promise no body has so many.
     """
 
     __slots__ = ("head", "receive", "send", "stage")
@@ -55,6 +56,7 @@ class Request(Exchange):
     stage: int
     head: Message
     trailers = False
+    length = float("inf")
 
     async def receiving(self) -> Message:
         """The application's `receive`."""
@@ -63,7 +65,7 @@ class Request(Exchange):
             kind = message["type"]
             if kind == "http.request":
                 self.received += len(message.get("body") or b"")
-            elif kind == "http.disconnect" and self.stage != LAST and not has_all(self):
+            elif kind == "http.disconnect" and self.stage != LAST:
                 self.gone = True
         except BaseException as error:
             http.failed(error)
@@ -119,13 +121,18 @@ class Request(Exchange):
             self.sent += len(body)
             if not self.plain and self.stream is not None:
                 self.stream.sent(bytes(body))
-            last = not message.get("more_body", False) and not self.trailers
+            if self.stage == FRESH:
+                self.length = declared(getattr(self, "head", {}))
+            # Applications behind a bridge to WSGI send an empty part behind the last byte, and
+            # Falcon: by then the client may have left, with all that it was promised.
+            all_sent = not message.get("more_body", False) or self.sent >= self.length
+            last = all_sent and not self.trailers
             if not last and not self.first:
                 self.first = perf_counter()
         else:
             bytes_sent, last = extension(kind, message, self.trailers)
             self.sent += bytes_sent
-        if last and self.stage == STREAMING and gone and has_left(self) and not has_all(self):
+        if last and self.stage == STREAMING and gone and has_left(self):
             self.gone = True
         if last:
             self.stage = LAST
@@ -159,6 +166,14 @@ class Request(Exchange):
         except OSError:
             self.gone = True
             raise
+        except BaseException:
+            try:
+                # hypercorn's trio cancels us with the connection that it closes behind the answer.
+                if gone and not has_left(self) and not self.recorded:
+                    self.sent_all()
+            except BaseException as error:
+                http.failed(error)
+            raise
         try:
             if not self.recorded:
                 self.sent_all()
@@ -185,15 +200,13 @@ def tells_who_left(method: str, attribute: str) -> None:
     gone[:] = [attrgetter(f"{method}.__self__.{attribute}")]
 
 
-def has_all(request: Request) -> bool:
-    """Whether the client has every byte that was promised: then it may leave before an empty last
-    part, which applications behind a bridge to WSGI send, and Falcon."""
-    if request.stage != STREAMING:
-        return False
-    for name, value in request.head.get("headers") or ():
+def declared(head: Message) -> float:
+    """The length of the body that the start of a response promises, infinite where it does not."""
+    for name, value in head.get("headers") or ():
         if name.lower() == LENGTH:
-            return request.sent >= int(value)
-    return False
+            # Of nothing, the end is an empty part.
+            return int(value) if value.isdigit() and value != b"0" else float("inf")
+    return float("inf")
 
 
 def has_left(request: Request) -> bool:

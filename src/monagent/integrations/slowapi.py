@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 LIBRARY = Library(
     "slowapi",
-    versions=">=0.1.5",
+    versions=">=0.1.8",
     records=("ratelimit",),
     needs=("limits",),
     covers="requests checked by decorators and by the middleware, and clients near their limit",

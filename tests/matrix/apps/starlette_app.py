@@ -18,6 +18,7 @@ SERVERS = (
     "uvicorn",
     "uvicorn-h11",
     "hypercorn",
+    "hypercorn-trio",
     "granian",
     "gunicorn-uvicorn",
     "gunicorn-asgi",

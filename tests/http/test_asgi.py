@@ -10,7 +10,6 @@ import pytest
 from asgiref.sync import iscoroutinefunction
 
 from monagent import settings
-from monagent.conventions import http
 from monagent.integrations._asgi import measured
 from tests.http.asgi import exchange, run, scope
 from tests.http.numbers import Numbers
@@ -299,42 +298,6 @@ def test_lifespan_and_unknown_scopes_pass(numbers: Numbers) -> None:
 
     assert seen == [({"type": kind}, "r", "s") for kind in ("lifespan", "other")]
     assert numbers.counts() == {}
-
-
-@pytest.mark.parametrize(
-    ("stamp", "waited"),
-    [("t={0:.6f}", 0.5), ("{0:.3f}", 0.5), ("{1:.0f}", 0.5), ("{2:.0f}", 0.5), ("{3:.0f}", 0.5)],
-    ids=["t=seconds", "seconds", "milliseconds", "microseconds", "nanoseconds"],
-)
-def test_queue_time_is_read_in_every_unit(
-    numbers: Numbers, monkeypatch: pytest.MonkeyPatch, stamp: str, waited: float
-) -> None:
-    """As nginx, Heroku, and others write it."""
-    now = 1_700_000_000.5
-    monkeypatch.setattr(http, "time", lambda: now)
-    since = now - waited
-    header = stamp.format(since, since * 1e3, since * 1e6, since * 1e9)
-    run(measured(hello), headers=[(b"x-request-start", header.encode())])
-
-    assert numbers.total("http.server.request.queue.duration") == pytest.approx(waited, abs=1e-3)
-
-
-@pytest.mark.parametrize("stamp", ["soon", "inf", "nan", "-5", "0", "12", "9e99", "\xff"])
-def test_nonsense_is_no_queue_time(numbers: Numbers, stamp: str) -> None:
-    """The header comes from outside."""
-    run(measured(hello), headers=[(b"x-queue-start", stamp.encode("latin-1"))])
-
-    assert numbers.series("http.server.request.queue.duration") == {}
-
-
-def test_a_clock_that_is_ahead_is_no_negative_time(
-    numbers: Numbers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The proxy's clock need not be ours."""
-    monkeypatch.setattr(http, "time", lambda: 1_700_000_000.0)
-    run(measured(hello), headers=[(b"x-request-start", b"t=1700000003")])
-
-    assert numbers.total("http.server.request.queue.duration") == 0
 
 
 @pytest.mark.parametrize(

@@ -35,11 +35,16 @@ first_of = itemgetter(0)
 QUEUE_HEADERS = frozenset((b"x-request-start", b"x-queue-start"))
 no_queue = QUEUE_HEADERS.isdisjoint
 
-_every = repeat(True).__next__
-look = [chain(repeat(True, 1000), cycle((*repeat(False, 7), True))).__next__]
+
+def looks(first: int) -> Callable[[], bool]:
+    """Says whether to look: at the `first` requests, and then at one of eight."""
+    return chain(repeat(True, first), cycle((*repeat(False, 7), True))).__next__
+
+
+_every: Callable[[], bool] = repeat(True).__next__
+look = [looks(1000)]
 """Whether to look for a proxy's stamp: looking costs more the more headers there are, and a proxy
-stamps all requests or none. Who has seen a thousand without one looks at one of eight from then
-on; who has seen one, at every request."""
+stamps all requests or none. Who has seen one looks at every request."""
 
 _own: set[Any] = set()  # what `measured_method` has made for frameworks
 

@@ -1,8 +1,13 @@
-"""granian: whatever ASGI or WSGI application it serves (RSGI applications are not recorded)."""
+"""granian: whatever ASGI or WSGI application it serves, and its worker processes.
+
+RSGI applications are not recorded. Connections are accepted in Rust, where nobody can look.
+"""
 
 from __future__ import annotations
 
-from monagent.conventions import http
+from time import sleep
+
+from monagent.conventions import http, http_workers
 from monagent.instrument import Library, replace
 from monagent.integrations import _asgi, _wsgi
 
@@ -13,8 +18,9 @@ if TYPE_CHECKING:
 LIBRARY = Library(
     "granian",
     versions=">=1.6",
-    records=("http", "realtime"),
-    covers="requests, event streams and WebSockets of ASGI applications, requests of WSGI ones",
+    records=("http", "realtime", "http_workers"),
+    covers="requests, event streams and WebSockets of ASGI applications, requests of WSGI "
+    "ones; its workers",
 )
 
 
@@ -40,3 +46,49 @@ def wsgi(original: Any) -> Any:
         return original(callback, *args, **kwargs)
 
     return _callback_wrapper
+
+
+@replace("granian.server.common", "AbstractWorker.start", optional=True)
+@replace("granian.server", "Worker.start", optional=True)  # Until 1.7.
+def start(original: Any) -> Any:
+    def start(self: Any) -> None:
+        original(self)
+        try:
+            if (found := process(self)) is not None:
+                http_workers.started("granian", found.pid)
+        except BaseException as error:
+            http_workers.failed(error)
+
+    return start
+
+
+@replace("granian.server.common", "AbstractWorker._watcher", optional=True)
+@replace("granian.server", "Worker._watcher", optional=True)
+def watch(original: Any) -> Any:
+    def _watcher(self: Any) -> None:  # A thread for each worker.
+        try:
+            original(self)
+        finally:
+            try:
+                if (found := process(self)) is not None:
+                    http_workers.ended(found.pid, exit_code(found))
+            except BaseException as error:
+                http_workers.failed(error)
+
+    return _watcher
+
+
+def process(worker: Any) -> Any:
+    """The process of a worker; None when it is a thread, as without a GIL."""
+    found = getattr(worker, "inner", None) or getattr(worker, "proc", None)
+    return found if hasattr(found, "exitcode") else None
+
+
+def exit_code(ended: Any) -> int | None:
+    """Of two threads that wait for a process one learns how it ended; the other has to see."""
+    for _ in range(50):
+        if ended.exitcode is not None:
+            break
+        sleep(0.01)
+    code: int | None = ended.exitcode
+    return code

@@ -1,8 +1,10 @@
-"""hypercorn: whatever ASGI or WSGI application it serves."""
+"""hypercorn: whatever ASGI or WSGI application it serves, and its workers."""
 
 from __future__ import annotations
 
-from monagent.conventions import http
+from weakref import ref
+
+from monagent.conventions import http, http_workers
 from monagent.instrument import Library, replace
 from monagent.integrations import _asgi, _asgi_request, _wsgi
 
@@ -13,9 +15,11 @@ if TYPE_CHECKING:
 LIBRARY = Library(
     "hypercorn",
     versions=">=0.14",
-    records=("http", "realtime"),
-    covers="requests, event streams and WebSockets of any application it serves",
+    records=("http", "realtime", "http_workers"),
+    covers="requests, event streams and WebSockets of any application it serves; its workers",
 )
+
+SERVER = "hypercorn"
 
 
 @replace("hypercorn.app_wrappers", "ASGIWrapper.__init__")
@@ -24,11 +28,17 @@ def asgi(original: Any) -> Any:
         original(self, app)
         try:
             self.app = _asgi.measured(app)
-            _asgi_request.tells_who_left("send", "closed")
+            _asgi_request.gone[:] = [has_left]
         except BaseException as error:
             http.failed(error)
 
     return __init__
+
+
+def has_left(request: _asgi_request.Request) -> bool:
+    """Whether the client of a request has left: its stream is closed, not by an answer's end."""
+    stream: Any = getattr(request.send, "__self__", None)
+    return bool(stream.closed) and stream.state.name != "CLOSED"
 
 
 @replace("hypercorn.app_wrappers", "WSGIWrapper.__init__")
@@ -41,3 +51,87 @@ def wsgi(original: Any) -> Any:
             http.failed(error)
 
     return __init__
+
+
+@replace("hypercorn.run", "_populate", optional=True)
+def populate(original: Any) -> Any:
+    def _populate(processes: Any, *args: Any, **kwargs: Any) -> None:
+        before = len(processes)
+        try:
+            original(processes, *args, **kwargs)
+        finally:
+            started(processes[before:])
+
+    return _populate
+
+
+# Until 0.15.
+@replace("hypercorn.run", "start_processes", optional=True)
+def start(original: Any) -> Any:
+    def start_processes(*args: Any, **kwargs: Any) -> Any:
+        processes = original(*args, **kwargs)
+        started(processes)
+        return processes
+
+    return start_processes
+
+
+@replace("hypercorn.run", "_join_exited", optional=True)
+def join(original: Any) -> Any:
+    def _join_exited(processes: Any) -> Any:
+        before = list(processes)
+        found = original(processes)
+        try:
+            for process in before:
+                if process.exitcode is not None:
+                    http_workers.ended(process.pid, process.exitcode)
+        except BaseException as error:
+            http_workers.failed(error)
+        return found
+
+    return _join_exited
+
+
+@replace("hypercorn.config", "Config.create_sockets")
+def bind(original: Any) -> Any:
+    def create_sockets(self: Any) -> Any:
+        made = original(self)
+        try:
+            http_workers.listening(SERVER, listeners(ref(made)))
+        except BaseException as error:
+            http_workers.failed(error)
+        return made
+
+    return create_sockets
+
+
+@replace("hypercorn.asyncio.tcp_server", "TCPServer.run")
+@replace("hypercorn.trio.tcp_server", "TCPServer.run", optional=True)
+def connect(original: Any) -> Any:
+    async def run(self: Any) -> None:
+        try:
+            http_workers.accepted(SERVER)
+        except BaseException as error:
+            http_workers.failed(error)
+        await original(self)
+
+    return run
+
+
+def started(processes: Any) -> None:
+    """Record processes of multiprocessing."""
+    try:
+        for process in processes:
+            http_workers.started(SERVER, process.pid)
+    except BaseException as error:
+        http_workers.failed(error)
+
+
+def listeners(sockets: Any) -> Any:
+    """The TCP sockets that hypercorn has bound, as long as it has them."""
+
+    def bound() -> Any:
+        found = sockets()
+        return None if found is None else [*found.secure_sockets, *found.insecure_sockets]
+
+    return bound

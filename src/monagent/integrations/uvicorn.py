@@ -1,4 +1,4 @@
-"""uvicorn: whatever application it serves, also a bare ASGI or WSGI one.
+"""uvicorn: whatever application it serves, also a bare ASGI or WSGI one, and its workers.
 
 The application is wrapped after uvicorn has decided which interface it speaks (before that, a
 wrapper would have to look like an ASGI2 or ASGI3 callable exactly when the application does), and
@@ -10,6 +10,7 @@ from __future__ import annotations
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
+from monagent.integrations import _uvicorn_workers
 from monagent.integrations._asgi import measured
 from monagent.integrations._asgi_request import tells_who_left
 
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 LIBRARY = Library(
     "uvicorn",
     versions=">=0.17",
-    records=("http", "realtime"),
-    covers="requests, event streams and WebSockets of any application it serves",
+    records=("http", "realtime", "http_workers"),
+    covers="requests, event streams and WebSockets of any application it serves; its workers",
 )
 
 
@@ -57,3 +58,48 @@ def wrap(config: Any) -> None:
         owner, name, app = app, "app", app.app
     setattr(owner, name, measured(app))
     tells_who_left("send", "disconnected")
+
+
+@replace("uvicorn.supervisors.multiprocess", "Process.start", optional=True)
+def start(original: Any) -> Any:
+    return _uvicorn_workers.starting(original)
+
+
+@replace("uvicorn.supervisors.multiprocess", "Process.kill", optional=True)
+def kill(original: Any) -> Any:
+    return _uvicorn_workers.killing(original)
+
+
+@replace("uvicorn.supervisors.multiprocess", "Process.join", optional=True)
+def join(original: Any) -> Any:
+    return _uvicorn_workers.joining(original)
+
+
+@replace("uvicorn.supervisors.multiprocess", "Multiprocess.startup", optional=True)
+@replace("uvicorn.supervisors.multiprocess", "Multiprocess.shutdown", optional=True)
+@replace("uvicorn.supervisors.basereload", "BaseReload.startup")
+@replace("uvicorn.supervisors.basereload", "BaseReload.restart")
+@replace("uvicorn.supervisors.basereload", "BaseReload.shutdown")
+def change(original: Any) -> Any:
+    return _uvicorn_workers.changing(original)
+
+
+@replace("uvicorn.config", "Config.bind_socket")
+def bind(original: Any) -> Any:
+    return _uvicorn_workers.binding(original)
+
+
+@replace("uvicorn.server", "Server.startup")
+def serve(original: Any) -> Any:
+    return _uvicorn_workers.serving(original)
+
+
+@replace("uvicorn.protocols.http.h11_impl", "H11Protocol.connection_made")
+@replace(
+    "uvicorn.protocols.http.httptools_impl", "HttpToolsProtocol.connection_made", optional=True
+)
+@replace("uvicorn.protocols.http.zttp_impl", "ZttpProtocol.connection_made", optional=True)
+@replace("uvicorn.protocols.http.zttp_h2_impl", "ZttpH2Protocol.connection_made", optional=True)
+@replace("uvicorn.protocols.http.auto_zttp_impl", "AutoZttpProtocol.connection_made", optional=True)
+def connect(original: Any) -> Any:
+    return _uvicorn_workers.connecting(original)

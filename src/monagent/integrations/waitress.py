@@ -1,11 +1,13 @@
-"""waitress: whatever WSGI application it serves.
+"""waitress: whatever WSGI application it serves, its threads, and the requests that wait for one.
 
 The application is wrapped inside the middleware that corrects the scheme behind a proxy.
 """
 
 from __future__ import annotations
 
-from monagent.conventions import http
+from weakref import ref
+
+from monagent.conventions import http, http_workers
 from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
 from monagent.integrations._wsgi import measured
@@ -17,9 +19,11 @@ if TYPE_CHECKING:
 LIBRARY = Library(
     "waitress",
     versions=">=1.4",
-    records=("http", "realtime"),
-    covers="requests and event streams of any application it serves",
+    records=("http", "realtime", "http_workers"),
+    covers="requests and event streams of any application it serves; its threads and their queue",
 )
+
+SERVER = "waitress"
 
 
 @replace("waitress.server", "BaseWSGIServer.__init__")
@@ -31,6 +35,35 @@ def serve(original: Any) -> Any:
         except BaseException as error:
             http.failed(error)
         original(self, application, *args, **kwargs)
+        try:
+            http_workers.ACCEPTED.bind(SERVER)(0.0)
+            http_workers.listening(SERVER, listeners(ref(self)))
+        except BaseException as error:
+            http_workers.failed(error)
+
+    return __init__
+
+
+@replace("waitress.task", "ThreadedTaskDispatcher.__init__")
+def dispatch(original: Any) -> Any:
+    def __init__(self: Any) -> None:
+        original(self)
+        try:
+            http_workers.threads(SERVER, threads(ref(self)))
+        except BaseException as error:
+            http_workers.failed(error)
+
+    return __init__
+
+
+@replace("waitress.channel", "HTTPChannel.__init__")
+def connect(original: Any) -> Any:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        try:
+            http_workers.accepted(SERVER)
+        except BaseException as error:
+            http_workers.failed(error)
+        original(self, *args, **kwargs)
 
     return __init__
 
@@ -48,3 +81,25 @@ def telling_who_left(application: Any) -> Any:
             raise
 
     return telling
+
+
+def listeners(server: Any) -> Any:
+    """The socket of a server, as long as there is one."""
+
+    def held() -> Any:
+        found = server()
+        return None if found is None or found.socket is None else [found.socket]
+
+    return held
+
+
+def threads(dispatcher: Any) -> Any:
+    """How the dispatcher is that gives requests to threads."""
+
+    def numbers() -> tuple[int, int, int] | None:
+        found = dispatcher()
+        if found is None:
+            return None
+        return len(found.threads), max(0, found.active_count), len(found.queue)
+
+    return numbers

@@ -1,0 +1,242 @@
+"""What HTTP servers are made of: worker processes, threads, accepted and waiting connections.
+
+OpenTelemetry has no names for them yet.  Whoever starts the workers (gunicorn's master, uvicorn's
+parent) records them, so a worker that is killed cannot take the count with it.  What only a look
+can tell, queues and busy threads, is at most 5 seconds old.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from monagent import guard
+from monagent.metrics import Counter, Gauge, UpDownCounter, sampler
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    Listeners = Callable[[], Iterable[Any] | None]
+    Threads = Callable[[], tuple[int, int, int] | None]
+
+EXIT, ERROR, KILLED, TIMEOUT, MAX_REQUESTS, UNKNOWN = (
+    *("exit", "error", "killed", "timeout", "max_requests", "unknown"),
+)
+"""Why a worker ended: in order, by an error, by a signal, by its supervisor since it hung, after as
+many requests as it was to serve, not to be told."""
+
+WORKERS = UpDownCounter(
+    "http.server.workers",
+    unit="{process}",
+    help="Worker processes alive, of servers that supervise workers.",
+    labels=("server",),
+)
+STARTS = Counter(
+    "http.server.worker.starts",
+    unit="{process}",
+    help="Worker processes started, the first ones too.",
+    labels=("server",),
+)
+EXITS = Counter(
+    "http.server.worker.exits",
+    unit="{process}",
+    help="Worker processes that ended, by reason; a signal that kills is no timeout of the server.",
+    labels=("server", "reason"),
+)
+ACCEPTED = Counter(
+    "http.server.connections.accepted",
+    unit="{connection}",
+    help="Connections that the server took; many per request tell that they are not kept alive.",
+    labels=("server",),
+)
+BACKLOG = Gauge(
+    "http.server.backlog",
+    unit="{connection}",
+    help="Connections that wait in the listening sockets for the server to take them.",
+    labels=("server",),
+    merge="max",  # Processes share the sockets.
+)
+THREADS = Gauge(
+    "http.server.threads",
+    unit="{thread}",
+    help="Threads that the server has for requests, at most.",
+    labels=("server",),
+    merge="sum",
+)
+BUSY = Gauge(
+    "http.server.threads.busy",
+    unit="{thread}",
+    help="Threads of the server that work on a request.",
+    labels=("server",),
+    merge="sum",
+)
+PENDING = Gauge(
+    "http.server.threads.pending_requests",
+    unit="{request}",
+    help="Requests that wait for the server to have a thread for them.",
+    labels=("server",),
+    merge="sum",
+)
+
+_alive: dict[int, str] = {}
+_unwatched: set[int] = set()  # Whose end their supervisor may not notice.
+_doomed: dict[int, str] = {}
+_listeners: list[tuple[str, Listeners]] = []
+_pools: list[tuple[str, Threads]] = []
+_sampled: list[bool] = []
+
+_ASKED = (0, -2, -15)  # SIGINT, SIGTERM: what a supervisor ends its workers by.
+_TCP, _TCP_INFO, _TCP_LISTEN = 6, 11, 10
+
+
+def _forked() -> None:
+    for kept in (_alive, _unwatched, _doomed, _listeners, _pools):
+        kept.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
+def started(server: str, pid: int, sampled: bool = True) -> None:
+    """This process has started a worker; `sampled`: it may not notice by itself when that dies."""
+    for reason in (EXIT, ERROR, KILLED, TIMEOUT):
+        EXITS.bind(server, reason)(0.0)
+    if pid not in _alive:
+        _alive[pid] = server
+        STARTS.bind(server)(1.0)
+        WORKERS.bind(server)(1.0)
+        if sampled:
+            _unwatched.add(pid)
+            _sample()
+
+
+def doomed(pid: int, reason: str) -> None:
+    """The supervisor is about to kill a worker for this reason."""
+    if pid in _alive:
+        _doomed[pid] = reason
+
+
+def ended(pid: int, code: int | None, reason: str | None = None) -> bool:
+    """A worker is gone, with this exit code (-9: by signal 9; None: not to be told).
+
+    Whoever says it first counts. False when the process is not known as a worker (any more).
+    """
+    server = _alive.pop(pid, None)
+    if server is None:
+        return False
+    _unwatched.discard(pid)
+    reason = _doomed.pop(pid, None) or reason or _reason(code)
+    WORKERS.bind(server)(-1.0)
+    EXITS.bind(server, reason)(1.0)
+    return True
+
+
+def known(server: str) -> list[int]:
+    """The pids of the workers that are not known to have ended."""
+    return [pid for pid, of in _alive.copy().items() if of == server]
+
+
+def accepted(server: str) -> None:
+    """A connection came in."""
+    ACCEPTED.bind(server)(1.0)
+
+
+def listening(server: str, listeners: Listeners, sampled: bool = True) -> None:
+    """From here on tell how many connections wait for this server; `listeners` gives whatever has
+    a `fileno`, None when they are gone.  Not `sampled`: the caller will call `look` itself."""
+    _listeners.append((server, listeners))
+    if sampled:
+        _sample()
+
+
+def threads(server: str, numbers: Threads) -> None:
+    """From here on tell of a thread pool: `numbers` gives how many threads it may have, how many
+    are busy, how many requests wait; None when it is gone."""
+    _pools.append((server, numbers))
+    _sample()
+
+
+def look() -> None:
+    """One look at everything."""
+    for pid in list(_unwatched):
+        _peek(pid)
+    waiting: dict[str, int] = {}
+    for entry in list(_listeners):
+        server, listeners = entry
+        found = listeners()
+        if found is None:
+            _listeners.remove(entry)
+            found = ()
+        queues = [_queue(listener) for listener in found]
+        told = [queue for queue in queues if queue is not None]
+        if told or server in waiting:
+            waiting[server] = waiting.get(server, 0) + sum(told)
+    for server, number in waiting.items():
+        BACKLOG.bind(server)(number)
+    pools: dict[str, tuple[int, int, int]] = {}
+    for pool in list(_pools):
+        server, numbers = pool
+        most, busy, pending = pools.get(server, (0, 0, 0))
+        now = numbers()
+        if now is None:
+            _pools.remove(pool)
+            now = (0, 0, 0)
+        pools[server] = (most + now[0], busy + now[1], pending + now[2])
+    for server, (most, busy, pending) in pools.items():
+        THREADS.bind(server)(most)
+        BUSY.bind(server)(busy)
+        PENDING.bind(server)(pending)
+
+
+def failed(error: BaseException) -> None:
+    """Something in here failed."""
+    guard.failed("http_workers", error)
+
+
+def _sample() -> None:
+    if not _sampled:
+        _sampled.append(True)
+        sampler.watch(look)
+
+
+def _reason(code: int | None) -> str:
+    if code is None:
+        return UNKNOWN
+    if code in _ASKED:
+        return EXIT
+    return KILLED if code < 0 else ERROR
+
+
+def _peek(pid: int) -> None:
+    """Whether a worker has ended, which its supervisor shall learn as if nobody had asked."""
+    try:
+        found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except (AttributeError, OSError):  # Not on this system; the supervisor has just learned it.
+        return
+    if found is not None:
+        ended(pid, found.si_status if found.si_code == os.CLD_EXITED else -found.si_status)
+
+
+def _queue(listener: Any) -> int | None:
+    """Connections that wait in a listening socket's queue; None where that cannot be told (Unix
+    sockets, other systems than Linux), also of a descriptor that is another thing meanwhile."""
+    if sys.platform != "linux":
+        return None
+    import _socket  # The application has it, and uvloop's sockets do not tell.
+
+    try:
+        probe = _socket.socket(2, 1, 0, listener.fileno())
+    except (OSError, ValueError, AttributeError):  # Closed.
+        return None
+    try:
+        info = probe.getsockopt(_TCP, _TCP_INFO, 28)
+    except OSError:
+        return None
+    finally:
+        probe.detach()
+    # struct tcp_info of linux/tcp.h: the state, and tcpi_unacked, which counts what waits here.
+    if len(info) < 28 or info[0] != _TCP_LISTEN:
+        return None
+    return int.from_bytes(info[24:28], sys.byteorder)

@@ -1,0 +1,141 @@
+"""gunicorn's master tells how many workers it has and why each of them ended."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import until
+from tests.workers.serving import Server, serving
+
+BIND = ("-b", "127.0.0.1:{port}", "--log-level", "warning", "plain:wsgi")
+
+
+def up(server: Server, workers: int) -> list[int]:
+    """The pids of the workers, once so many serve."""
+    server.becomes(workers, workers)
+    until(lambda: len(server.children()) == workers, "workers")
+    return server.children()
+
+
+def leave(connections: list[socket.socket]) -> None:
+    """A server may wait for its clients to close."""
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent", "uvicorn_worker.UvicornWorker"])
+def test_a_worker_killed_by_force_is_replaced_and_counted_as_killed(
+    kind: str, tmp_path: Path
+) -> None:
+    """Whatever kind it is."""
+    app = "plain:asgi" if "Uvicorn" in kind else "plain:wsgi"
+    with serving("gunicorn", tmp_path, "-w", "2", "-k", kind, *BIND[:-1], app) as server:
+        victim, _ = up(server, 2)
+        os.kill(victim, signal.SIGKILL)
+
+        server.becomes(2, 3, killed=1)
+
+
+def test_workers_are_counted_through_everything_a_master_is_told(tmp_path: Path) -> None:
+    """More, fewer, a reload of them all, a worker asked to go, one that fails, the end."""
+    with serving("gunicorn", tmp_path, "-w", "3", *BIND) as server:
+        up(server, 3)
+        server.signal(signal.SIGTTIN)
+        server.becomes(4, 4)
+        server.signal(signal.SIGTTOU)
+        server.becomes(3, 4, exit=1)
+        server.signal(signal.SIGHUP)
+        server.becomes(3, 7, exit=4)
+        os.kill(server.ask(), signal.SIGTERM)
+        server.becomes(3, 8, exit=5)
+        server.begin("/fail").close()
+        server.becomes(3, 9, exit=5, error=1)
+        server.signal(signal.SIGTERM)
+        server.process.wait(20)
+
+        server.becomes(0, 9, exit=8, error=1)
+
+
+def test_many_workers_that_end_at_once_each_count(tmp_path: Path) -> None:
+    """Those that end while the master looks after others, too."""
+    with serving("gunicorn", tmp_path, "-w", "8", *BIND) as server:
+        for worker in up(server, 8):
+            os.kill(worker, signal.SIGKILL)
+
+        server.becomes(8, 16, killed=8)
+
+
+def test_a_worker_that_hangs_is_a_timeout(tmp_path: Path) -> None:
+    """The master aborts it, or kills it: not somebody else."""
+    with serving("gunicorn", tmp_path, "-w", "1", "--timeout", "1", *BIND) as server:
+        up(server, 1)
+        with server.begin("/hang"):
+            server.becomes(1, 2, timeout=1)
+
+
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
+def test_a_worker_that_has_served_its_requests_says_so(kind: str, tmp_path: Path) -> None:
+    """And one that is asked to end meanwhile does not."""
+    limit = ("--max-requests", "3", "-k", kind)
+    with serving("gunicorn", tmp_path, "-w", "1", *limit, *BIND) as server:
+        up(server, 1)
+        first = [server.ask() for _ in range(3)]
+        server.becomes(1, 2, max_requests=1)
+        second = server.ask()
+        os.kill(second, signal.SIGTERM)
+        server.becomes(1, 3, max_requests=1, exit=1)
+
+    assert len(set(first)) == 1
+    assert second not in first
+
+
+def test_an_application_that_cannot_be_imported_ends_workers_by_an_error(tmp_path: Path) -> None:
+    """The master gives up, too; it has counted before."""
+    with serving("gunicorn", tmp_path, "-w", "1", *BIND[:-1], "none:app") as server:
+        server.process.wait(20)
+
+        server.becomes(0, 1, error=1)
+
+
+@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
+def test_each_accepted_connection_counts_once(kind: str, tmp_path: Path) -> None:
+    """Not each request on it."""
+    with serving("gunicorn", tmp_path, "-w", "1", "-k", kind, *BIND) as server:
+        until(lambda: server.total("connections.accepted") == 1, "the connection of the start")
+        for _ in range(5):
+            server.ask()
+
+        assert server.total("connections.accepted") == 6
+
+
+def test_connections_that_nobody_takes_are_the_backlog(tmp_path: Path) -> None:
+    """While the only worker works; none when it has taken them."""
+    with serving("gunicorn", tmp_path, "-w", "1", *BIND) as server:
+        up(server, 1)
+        waiting = [server.begin("/wait") for _ in range(6)]
+        until(lambda: server.total("backlog") == 5, "a backlog of 5", 10)
+        server.gate.touch()
+        leave(waiting)
+        until(lambda: server.total("backlog") == 0, "an empty backlog", 10)
+
+
+def test_busy_threads_and_what_waits_for_one_are_told(tmp_path: Path) -> None:
+    """Of the pool of a threaded worker."""
+    with serving("gunicorn", tmp_path, "--threads", "3", *BIND) as server:
+        up(server, 1)
+        server.ask()
+        waiting = [server.begin("/wait") for _ in range(5)]
+
+        def told() -> list[float]:
+            names = ("threads", "threads.busy", "threads.pending_requests")
+            return [server.total(name) for name in names]
+
+        until(lambda: told() == [3, 3, 2], "3 busy threads, 2 requests waiting", 10)
+        server.gate.touch()
+        leave(waiting)
+        until(lambda: told() == [3, 0, 0], "idle threads", 10)

@@ -1,0 +1,90 @@
+"""uvicorn's parent tells of its workers, whether it supervises them or reloads one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import until
+from tests.workers.serving import APPS, serving
+
+PORT = ("--port", "{port}", "--log-level", "warning", "plain:asgi")
+
+
+def test_workers_are_counted_through_everything_a_parent_is_told(tmp_path: Path) -> None:
+    """More, fewer, all anew, one killed by force, the end."""
+    with serving("uvicorn", tmp_path, "--workers", "2", *PORT) as server:
+        server.becomes(2, 2)
+        os.kill(server.ask(), signal.SIGKILL)
+        server.becomes(2, 3, killed=1)
+        server.signal(signal.SIGTTIN)
+        server.becomes(3, 4, killed=1)
+        server.signal(signal.SIGTTOU)
+        server.becomes(2, 4, killed=1, exit=1)
+        server.begin("/fail").close()
+        server.becomes(2, 5, killed=1, exit=1, error=1)
+        server.signal(signal.SIGHUP)
+        server.becomes(2, 7, killed=1, exit=3, error=1)
+        server.signal(signal.SIGTERM)
+        server.process.wait(20)
+
+        server.becomes(0, 7, killed=1, exit=5, error=1)
+
+
+def test_a_worker_that_does_not_answer_is_a_timeout(tmp_path: Path) -> None:
+    """The parent kills it: a stopped process cannot answer."""
+    check = ("--timeout-worker-healthcheck", "1", "--workers", "2")
+    with serving("uvicorn", tmp_path, *check, *PORT) as server:
+        server.becomes(2, 2)
+        os.kill(server.ask(), signal.SIGSTOP)
+
+        server.becomes(2, 3, timeout=1)
+
+
+def test_each_reload_ends_a_process_and_starts_another(tmp_path: Path) -> None:
+    """Edited once."""
+    shutil.copy(APPS / "plain.py", tmp_path / "plain.py")
+    with serving("uvicorn", tmp_path, "--reload", *PORT, cwd=tmp_path) as server:
+        server.becomes(1, 1)
+        for number in range(10):  # It begins to look for edits at some time.
+            (tmp_path / "plain.py").write_text(f"{(APPS / 'plain.py').read_text()}# {number}\n")
+            with contextlib.suppress(AssertionError):
+                until(lambda: server.total("worker.starts") >= 2, "a reload", 2)
+                break
+        until(lambda: server.total("workers") == 1, "one process")
+        started = server.total("worker.starts")
+
+        assert started >= 2
+        assert server.exits() == {"exit": started - 1}
+
+
+@pytest.mark.parametrize("http", ["h11", "httptools"])
+def test_each_accepted_connection_counts_once(http: str, tmp_path: Path) -> None:
+    """Of either protocol implementation; there is no worker to tell of."""
+    with serving("uvicorn", tmp_path, "--http", http, *PORT) as server:
+        until(lambda: server.total("connections.accepted") == 1, "the connection of the start")
+        for _ in range(5):
+            server.ask()
+
+        assert server.total("connections.accepted") == 6
+        assert server.facts() == {"alive": 0, "started": 0, "ended": {}}
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_connections_that_wait_for_a_blocked_loop_are_the_backlog(
+    loop: str, tmp_path: Path
+) -> None:
+    """Told while it is blocked."""
+    with serving("uvicorn", tmp_path, "--loop", loop, *PORT) as server:
+        first = server.busy()
+        waiting = [server.begin("/pid") for _ in range(4)]
+        until(lambda: server.total("backlog") == 4, "a backlog of 4", 10)
+        server.gate.touch()
+        for connection in (first, *waiting):
+            connection.close()
+        until(lambda: server.total("backlog") == 0, "an empty backlog", 10)

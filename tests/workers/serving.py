@@ -18,6 +18,7 @@ from tests.recorded import Counted, counted
 
 APPS = Path(__file__).with_name("apps")
 SECONDS = 20.0
+MODULES = {"gunicorn": "gunicorn.app.wsgiapp"}  # 20 has no __main__.
 
 
 @dataclass
@@ -102,7 +103,8 @@ def serving(name: str, tmp_path: Path, *arguments: str, cwd: Path = APPS) -> Ite
     port = free_port()
     state, gate, output = tmp_path / "state", tmp_path / "gate", tmp_path / "output"
     state.mkdir(mode=0o700)
-    run = [sys.executable, "-m", "monagent", "run", "--", sys.executable, "-m", name]
+    run = [sys.executable, "-m", "monagent", "run", "--", sys.executable, "-m"]
+    run.append(MODULES.get(name, name))
     environ = {"MONAGENT_DIR": str(state), "MONAGENT_EXPORTER": "off", "GATE": str(gate)}
     with output.open("wb") as sink:
         process = subprocess.Popen(

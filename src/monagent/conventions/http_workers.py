@@ -81,7 +81,7 @@ PENDING = Gauge(
 )
 
 _alive: dict[int, str] = {}
-_unwatched: set[int] = set()  # Whose end their supervisor may not notice.
+_unwatched: dict[int, Any] = {}  # Whose end their supervisor may not notice.
 _doomed: dict[int, str] = {}
 _listeners: list[tuple[str, Listeners]] = []
 _pools: list[tuple[str, Threads]] = []
@@ -94,13 +94,19 @@ _TCP, _TCP_INFO, _TCP_LISTEN = 6, 11, 10
 def _forked() -> None:
     for kept in (_alive, _unwatched, _doomed, _listeners, _pools):
         kept.clear()
+    if _sampled:  # What the child will have to look at, it begins anew.
+        _sampled.clear()
+        sampler.unwatch(look)
 
 
 os.register_at_fork(after_in_child=_forked)
 
 
-def started(server: str, pid: int, sampled: bool = True) -> None:
-    """This process has started a worker; `sampled`: it may not notice by itself when that dies."""
+def started(server: str, pid: int, sampled: bool = True, process: Any = None) -> None:
+    """This process has started a worker; `sampled`: it may not notice by itself when that dies.
+
+    `process`: of multiprocessing, for a supervisor that may learn of the end and say nothing.
+    """
     for reason in (EXIT, ERROR, KILLED, TIMEOUT):
         EXITS.bind(server, reason)(0.0)
     if pid not in _alive:
@@ -108,7 +114,7 @@ def started(server: str, pid: int, sampled: bool = True) -> None:
         STARTS.bind(server)(1.0)
         WORKERS.bind(server)(1.0)
         if sampled:
-            _unwatched.add(pid)
+            _unwatched[pid] = process
             _sample()
 
 
@@ -126,7 +132,7 @@ def ended(pid: int, code: int | None, reason: str | None = None) -> bool:
     server = _alive.pop(pid, None)
     if server is None:
         return False
-    _unwatched.discard(pid)
+    _unwatched.pop(pid, None)
     reason = _doomed.pop(pid, None) or reason or _reason(code)
     WORKERS.bind(server)(-1.0)
     EXITS.bind(server, reason)(1.0)
@@ -213,7 +219,10 @@ def _peek(pid: int) -> None:
     """Whether a worker has ended, which its supervisor shall learn as if nobody had asked."""
     try:
         found = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except (AttributeError, OSError):  # Not on this system; the supervisor has just learned it.
+    except (AttributeError, OSError):  # Not on this system; the supervisor has learned it.
+        process = _unwatched.get(pid)
+        if process is not None and process.exitcode is not None:
+            ended(pid, process.exitcode)
         return
     if found is not None:
         ended(pid, found.si_status if found.si_code == os.CLD_EXITED else -found.si_status)

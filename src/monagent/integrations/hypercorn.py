@@ -122,7 +122,7 @@ def started(processes: Any) -> None:
     """Record processes of multiprocessing."""
     try:
         for process in processes:
-            http_workers.started(SERVER, process.pid)
+            http_workers.started(SERVER, process.pid, process=process)
     except BaseException as error:
         http_workers.failed(error)
 

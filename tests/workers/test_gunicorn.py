@@ -13,6 +13,7 @@ from tests.e2e.command import until
 from tests.workers.serving import Server, serving
 
 BIND = ("-b", "127.0.0.1:{port}", "--log-level", "warning", "plain:wsgi")
+GEVENT = pytest.param("gevent", marks=pytest.mark.slow)  # Its workers take seconds to end.
 
 
 def up(server: Server, workers: int) -> list[int]:
@@ -28,7 +29,7 @@ def leave(connections: list[socket.socket]) -> None:
         connection.close()
 
 
-@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent", "uvicorn_worker.UvicornWorker"])
+@pytest.mark.parametrize("kind", ["sync", "gthread", GEVENT, "uvicorn_worker.UvicornWorker"])
 def test_a_worker_killed_by_force_is_replaced_and_counted_as_killed(
     kind: str, tmp_path: Path
 ) -> None:
@@ -78,7 +79,7 @@ def test_a_worker_that_hangs_is_a_timeout(tmp_path: Path) -> None:
             server.becomes(1, 2, timeout=1)
 
 
-@pytest.mark.parametrize("kind", ["sync", "gthread", "gevent"])
+@pytest.mark.parametrize("kind", ["sync", "gthread", GEVENT])
 def test_a_worker_that_has_served_its_requests_says_so(kind: str, tmp_path: Path) -> None:
     """And one that is asked to end meanwhile does not."""
     limit = ("--max-requests", "3", "-k", kind)

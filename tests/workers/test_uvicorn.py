@@ -75,7 +75,7 @@ def test_each_accepted_connection_counts_once(http: str, tmp_path: Path) -> None
         assert server.facts() == {"alive": 0, "started": 0, "ended": {}}
 
 
-@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("loop", [pytest.param("asyncio", marks=pytest.mark.slow), "uvloop"])
 def test_connections_that_wait_for_a_blocked_loop_are_the_backlog(
     loop: str, tmp_path: Path
 ) -> None:

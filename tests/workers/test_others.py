@@ -22,7 +22,8 @@ def test_hypercorns_workers_are_counted_through_a_reload_and_a_kill(tmp_path: Pa
         os.kill(server.ask(), signal.SIGKILL)
         server.process.wait(20)
 
-        assert server.exits() == {"exit": 2, "killed": 1}
+        # The parent does not wait for the other worker when it gives up.
+        assert server.exits() in ({"exit": n, "killed": 1} for n in (2, 3))
 
 
 def test_hypercorns_backlog_and_connections_are_told(tmp_path: Path) -> None:

@@ -5,13 +5,18 @@ A test that makes monagent fail on purpose carries the mark `swallows` and may l
 
 from __future__ import annotations
 
+import os
+import signal
 import traceback
 from collections.abc import Iterator
 
 import pytest
 
 from monagent import guard, settings
+from monagent.store import shard
 from tests import golden as goldens
+
+SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +33,29 @@ def swallowed(request: pytest.FixtureRequest) -> Iterator[list[tuple[str, BaseEx
         component, error = kept[0]
         told = "".join(traceback.format_exception(error))
         pytest.fail(f"{len(kept)} errors were swallowed, the first in {component}:\n{told}")
+
+
+@pytest.fixture(autouse=True)
+def shards() -> Iterator[None]:
+    """Closes what the test has left: a thousand tests would have no descriptors any more."""
+    before = list(shard._shards)
+    yield
+    for one in list(shard._shards):
+        if one not in before:
+            one.close()
+
+
+@pytest.fixture(autouse=True)
+def place() -> Iterator[None]:
+    """A test may change what a process has one of: it is put back."""
+    directory = os.getcwd()
+    handlers = {one: signal.getsignal(one) for one in SIGNALS}
+    yield
+    if os.getcwd() != directory:
+        os.chdir(directory)
+    for one, handler in handlers.items():
+        if handler is not None and signal.getsignal(one) is not handler:
+            signal.signal(one, handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

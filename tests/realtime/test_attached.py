@@ -16,9 +16,11 @@ from tests.services._started import free_port
 
 def test_a_server_attached_to_aiohttp_counts_its_clients(numbers: Numbers) -> None:
     """Polling by hand, since the library's own client is aiohttp's too."""
+    hooks.uninstall()
     hooks.modes[0] = lambda library: (
         "on" if library in ("aiohttp", "engineio", "socketio") else "off"
     )
+    hooks.install()
     import socketio
     from aiohttp import web
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,9 +13,21 @@ import pytest
 from tests.http_client.numbers import Numbers
 from tests.services._started import free_port
 
+# The library's own clients leave connections of aiohttp and requests to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"
+)
+
 OPEN = "socketio.connections.active"
 EVENTS = "socketio.events"
 REQUESTS = "http.server.request.duration"
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """What is left to the collector goes while the warnings are off."""
+    yield
+    gc.collect()
 
 
 def asgi(port: int) -> Any:

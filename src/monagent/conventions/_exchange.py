@@ -140,7 +140,7 @@ class Exchange:
         """The application is through with the request, by an exception or without."""
         if self.recorded:
             return
-        if error is not None:
+        if error is not None and self.error is None:
             self.error = error_type(error)
         if not self.end:
             self.end = perf_counter()

@@ -16,7 +16,7 @@ from monagent import guard, settings
 from monagent.store import shard
 from tests import golden as goldens
 
-SIGNALS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGPIPE)
+SIGNALS = [one for one in range(1, 32) if one not in (signal.SIGKILL, signal.SIGSTOP)]
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,9 @@ def place() -> Iterator[None]:
     """A test may change what a process has one of: it is put back."""
     directory = os.getcwd()
     handlers = {one: signal.getsignal(one) for one in SIGNALS}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     yield
+    signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
     if os.getcwd() != directory:
         os.chdir(directory)
     for one, handler in handlers.items():

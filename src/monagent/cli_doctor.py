@@ -177,7 +177,8 @@ def _watch(
         if not seen.answered and tree.endpoint(state):
             look(seen, tree.endpoint(state) or "")
         _keep(state, kept)
-        time.sleep(0.01)
+        time.sleep(0.001)  # A program of a moment lives for twenty of these.
+    _keep(state, kept)
 
 
 def _keep(state: str, kept: str) -> None:

@@ -102,3 +102,23 @@ def test_arguments_that_cannot_be_count_as_failed(numbers: Numbers, server: Serv
     assert numbers.outcomes() == {("GET", None, "ValueError"): 1}
     assert numbers.sizes(SENT) == {}
     assert numbers.total(ACTIVE) == 0
+
+
+def test_answers_carry_nothing_of_ours_when_the_application_has_them(
+    numbers: Numbers, server: Server
+) -> None:
+    """Tornado's responses show all of their attributes when they are printed."""
+    from tornado.httpclient import AsyncHTTPClient
+
+    async def main() -> list[Any]:
+        client = AsyncHTTPClient(force_instance=True)
+        paths = ("/ok", "/status/404", "/redirect/1")
+        found = [await client.fetch(server.url(path), raise_error=False) for path in paths]
+        client.close()
+        return found
+
+    for answer in asyncio.run(main()):
+        assert "monagent" not in repr(answer)
+        assert not [name for name in vars(answer) if "monagent" in name]
+
+    assert sum(numbers.outcomes().values()) == 3

@@ -83,6 +83,17 @@ class Exchange:
     stream: EventStream | None = Rare(None)  # type: ignore[assignment]
     error: str | None = Rare(None)  # type: ignore[assignment]
 
+    # Applications copy the scope or the environ that it lies in (hypercorn's ProxyFixMiddleware
+    # does so deeply) and pickle them: a copy is of the same request, a pickle knows nothing of it.
+    def __copy__(self) -> Exchange:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Exchange:
+        return self
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        return type(None), ()
+
     # `_asgi` and `_wsgi` write this out, since a call costs more than all of it.
     def __init__(self) -> None:
         self.prefix = ""

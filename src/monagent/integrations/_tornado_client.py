@@ -115,7 +115,7 @@ def answered(client: Any, calls: Calls, seconds: float, response: Any) -> None:
     status, request, now = response.code, response.request, perf_counter()
     if status >= 400 or now > calls.look:
         calls.heard(status, response.headers, now)
-    _, sent, received, redirects = response.__dict__.get(FACTS) or (None, -1, -1, 0)
+    _, sent, received, redirects = response.__dict__.pop(FACTS, None) or (None, -1, -1, 0)
     for _ in range(redirects):
         resent(calls.peer, "redirect")
     if status in REDIRECTS and "Location" in response.headers:
@@ -137,7 +137,7 @@ def uploaded(request: Any, counted: int) -> int:
 
 def broke(calls: Calls, seconds: float, error: Any) -> None:
     """The call has raised."""
-    status, _, _, redirects = error.__dict__.get(FACTS) or (None, -1, -1, 0)
+    status, _, _, redirects = error.__dict__.pop(FACTS, None) or (None, -1, -1, 0)
     for _ in range(redirects):
         resent(calls.peer, "redirect")
     word = word_of(error)

@@ -29,6 +29,7 @@ LIBRARY = {
     "__init__.py": "__version__ = '1.2'\ndef function(value): return value\n",
     "inner.py": "import madeup_library\nclass Class:\n    def method(self, value): return value\n",
     "broken.py": "raise ValueError('broken')\n",
+    "old.py": "import warnings\nwarnings.warn('old', DeprecationWarning, stacklevel=2)\n",
     "lazy.py": "def __getattr__(name):\n    return 42 if name == 'late' else missing\n",
 }
 

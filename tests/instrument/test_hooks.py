@@ -134,6 +134,22 @@ def test_eight_threads_that_import_at_once_see_watched_functions(hooked: Seen) -
     assert sorted(hooked()) == [(number,) for number in range(8)]  # type: ignore[type-var]
 
 
+def test_a_warning_of_a_module_is_about_whoever_imports_it(hooked: Seen) -> None:
+    """By default Python shows deprecations in `__main__` alone: the place decides who sees them."""
+    with pytest.warns(DeprecationWarning, match="old") as seen:
+        exec(compile(f"import {NAME}.old", "importing.py", "exec"), {})
+
+    assert [one.filename for one in seen] == ["importing.py"]
+
+
+def test_a_traceback_passes_over_our_part_of_an_import_as_over_pythons(hooked: Seen) -> None:
+    with pytest.raises(ValueError, match="broken") as raised:
+        exec(compile(f"import {NAME}.broken", "importing.py", "exec"), {})
+
+    files = [Path(frame.path).name for frame in raised.traceback[1:]]
+    assert files == ["importing.py", "broken.py"]
+
+
 def test_a_modules_own_getattr_is_left_alone(hooked: Seen) -> None:
     """And so is the error of a module that fails to import."""
     lazy = importlib.import_module(f"{NAME}.lazy")

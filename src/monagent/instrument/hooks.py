@@ -120,6 +120,14 @@ class _Exec:
         return 0
 
 
+# Warnings of a module that runs are those of whoever imports it, and tracebacks skip what imports:
+# both know importlib's own frames by their file. `warnings._is_internal_frame`, CPython's
+# `remove_importlib_frames`.
+_Exec.__call__.__code__ = _Exec.__call__.__code__.replace(
+    co_filename="<frozen importlib._bootstrap_external>"
+)
+
+
 def began(name: str) -> None:
     """A module is about to run: load its library's integration if this is the first."""
     library = name.partition(".")[0]

@@ -13,7 +13,7 @@ from monagent.store.shard import Shard
 from tests.http.numbers import Numbers
 
 SERVERS = frozenset(("fastapi", "flask", "granian", "gunicorn", "hypercorn", "starlette"))
-SERVERS |= {"a2wsgi", "litestar", "quart", "tornado", "uvicorn", "werkzeug", "wsgiref"}
+SERVERS |= {"a2wsgi", "asgiref", "litestar", "quart", "tornado", "uvicorn", "werkzeug", "wsgiref"}
 SERVERS |= {"bottle", "connexion", "falcon", "pyramid", "sanic", "waitress"}
 """What these tests are about; nothing else is hooked."""
 

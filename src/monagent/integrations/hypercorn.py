@@ -5,12 +5,15 @@ from __future__ import annotations
 from weakref import ref
 
 from monagent.conventions import http, http_workers
+from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
 from monagent.integrations import _asgi, _asgi_request, _wsgi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+    from monagent.conventions._exchange import Exchange
 
 LIBRARY = Library(
     "hypercorn",
@@ -51,6 +54,40 @@ def wsgi(original: Any) -> Any:
             http.failed(error)
 
     return __init__
+
+
+# A WSGI application may also stand behind hypercorn's middleware, in one of ASGI.
+@replace("hypercorn.app_wrappers", "_build_environ")
+def environ(original: Any) -> Any:
+    def _build_environ(scope: Any, body: bytes) -> Any:
+        built = original(scope, body)
+        if KEY in scope:
+            built[KEY] = scope[KEY]
+        return built
+
+    return _build_environ
+
+
+@replace("hypercorn.middleware.dispatcher", "_DispatcherMiddleware.__call__")
+def dispatch(original: Any) -> Any:
+    async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        try:
+            if KEY in scope:
+                dispatched(scope[KEY], self.mounts, scope["path"])
+        except BaseException as error:
+            http.failed(error)
+        await original(self, scope, receive, send)
+
+    return __call__
+
+
+def dispatched(exchange: Exchange, mounts: Any, path: str) -> None:
+    """The first mount takes the request that its path begins with."""
+    for mount in mounts:
+        if path.startswith(mount):
+            if mount.rstrip("/"):
+                exchange.mounted(mount.rstrip("/"))
+            return
 
 
 @replace("hypercorn.run", "_populate", optional=True)

@@ -1,0 +1,98 @@
+"""A request that passes from one kind of application into another, or a dispatcher, counts once."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flask import Flask
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+
+from monagent.integrations import _asgi
+from tests.http.asgi import body_of, run
+
+if TYPE_CHECKING:
+    from tests.http.numbers import Numbers
+
+
+def flask() -> Flask:
+    app = Flask("inner")
+
+    @app.get("/items/<int:number>")
+    def item(number: int) -> str:
+        return str(number)
+
+    @app.get("/stream")
+    def stream() -> Any:
+        return (part for part in "abc")
+
+    return app
+
+
+def bridged(by: str) -> Any:
+    """A Flask application as one of ASGI."""
+    if by == "asgiref":
+        from asgiref.wsgi import WsgiToAsgi
+
+        return WsgiToAsgi(flask())  # type: ignore[no-untyped-call]
+    if by == "hypercorn":
+        from hypercorn.middleware import AsyncioWSGIMiddleware
+
+        return AsyncioWSGIMiddleware(flask())
+    if by == "a2wsgi":
+        from a2wsgi import WSGIMiddleware
+
+        return WSGIMiddleware(flask())  # type: ignore[arg-type]  # it takes Flask
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from starlette.middleware import wsgi
+    return wsgi.WSGIMiddleware(flask())
+
+
+@pytest.mark.parametrize("by", ["asgiref", "hypercorn", "a2wsgi", "starlette"])
+def test_flask_under_asgi_counts_once_by_its_rule(by: str, numbers: Numbers) -> None:
+    """Nor is anything active behind the last, though asgiref closes no body."""
+    app = _asgi.measured(bridged(by))
+
+    assert body_of(run(app, "/items/3")) == b"3"
+    assert body_of(run(app, "/stream")) == b"abc"
+    run(app, "/none")
+
+    assert numbers.counts() == {
+        "GET /items/<int:number> 200": 1,
+        "GET /stream 200": 1,
+        "GET unmatched 404": 1,
+    }
+    assert numbers.total("http.server.active_requests") == 0
+
+
+async def hello(_request: Request) -> PlainTextResponse:
+    return PlainTextResponse("hello")
+
+
+def test_applications_behind_hypercorns_dispatcher_have_their_mount_points(
+    numbers: Numbers,
+) -> None:
+    """Two of them may have the same route; one at the root adds nothing to its routes."""
+    from hypercorn.middleware import DispatcherMiddleware
+
+    def inner() -> Starlette:
+        return Starlette(routes=[Route("/items/{item}", hello), Mount("/m", routes=[])])
+
+    mounts: Any = {"/a": inner(), "/b": inner(), "/": inner()}
+    app: Any = DispatcherMiddleware(mounts)
+    app = _asgi.measured(app)
+    for path in ("/a/items/1", "/b/items/1", "/items/1", "/a/none", "/none"):
+        run(app, path)
+
+    assert numbers.counts() == {
+        "GET /a/items/{item} 200": 1,
+        "GET /b/items/{item} 200": 1,
+        "GET /items/{item} 200": 1,
+        "GET /a 404": 1,
+        "GET unmatched 404": 1,
+    }

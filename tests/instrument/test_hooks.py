@@ -143,6 +143,7 @@ def test_a_warning_of_a_module_is_about_whoever_imports_it(hooked: Seen) -> None
 
 
 def test_a_traceback_passes_over_our_part_of_an_import_as_over_pythons(hooked: Seen) -> None:
+    """Who reads it sees the importing file and the imported one."""
     with pytest.raises(ValueError, match="broken") as raised:
         exec(compile(f"import {NAME}.broken", "importing.py", "exec"), {})
 

@@ -128,6 +128,7 @@ def _watch(found: Settings, shard: Shard, environ: MutableMapping[str, str]) -> 
     if _state:
         checks += [shard.check, ensure_exporter]
     if found.library("runtime") != "off":
+        checks.append(_interpreter.record)
         _interpreter.record()
     if found.library("errors") != "off":
         _interpreter.watch_ignored()

@@ -21,7 +21,7 @@ COLLECTING = """
 
 def test_each_collection_counts_with_its_pause(tmp_path: Path) -> None:
     """What the program asked for is there, and nothing is uncollectable."""
-    text = COLLECTING.format(imports="logging, os", last="os._exit(0)")
+    text = COLLECTING.format(imports="logging", last="pass")
     counted = program(text, tmp_path).counted
 
     collections = counted.by("cpython.gc.collections", "cpython.gc.generation")
@@ -56,6 +56,58 @@ def test_a_child_tells_of_its_own_collections_only(tmp_path: Path) -> None:
     counted = program(text, tmp_path).counted
 
     assert 50 <= counted.total("cpython.gc.collections") < 60
+
+
+def test_numbers_come_while_the_program_runs(tmp_path: Path) -> None:
+    """Whatever is recorded tells, every two seconds at most, of the collections until then."""
+    text = """
+        import gc, os, sqlite3
+        gc.disable()
+        for _ in range(30): gc.collect(1)
+        sqlite3.connect(":memory:").execute("select 1")
+        os._exit(0)
+    """
+    counted = program(text, tmp_path).counted
+
+    assert counted.total("cpython.gc.collections") >= 30
+    assert counted.total("cpython.gc.duration") >= 30
+
+
+def test_a_timeout_that_strikes_in_a_collection_reaches_the_program(tmp_path: Path) -> None:
+    """Python runs a signal's handler in the next Python function: it must not be one of gc's."""
+    text = """
+        import signal, time
+        class Late(Exception): pass
+        def late(*_): raise Late
+        signal.signal(signal.SIGALRM, late)
+        heap = [[] for _ in range(200_000)]
+        for attempt in range(60):
+            signal.setitimer(signal.ITIMER_REAL, 0.002 + attempt / 100_000)
+            try:
+                end = time.monotonic() + 0.5
+                while time.monotonic() < end:
+                    rows = [[row] for row in range(3_000)]
+                print("lost")
+            except Late:
+                pass
+    """
+    ended = program(text, tmp_path)
+
+    assert (ended.code, ended.output, ended.errors) == (0, b"", b"")
+
+
+def test_many_collections_keep_their_counts(tmp_path: Path) -> None:
+    """Of a program that records nothing for long, pauses are the last ones'."""
+    text = """
+        import gc, logging
+        gc.disable()
+        gc.freeze()
+        for _ in range(30_000): gc.collect(0)
+    """
+    counted = program(text, tmp_path).counted
+
+    assert 30_000 <= counted.total("cpython.gc.collections") < 30_100
+    assert 19_900 <= counted.total("cpython.gc.duration") < 20_100
 
 
 def test_it_can_be_switched_off(tmp_path: Path) -> None:

@@ -6,13 +6,7 @@ name yet for pauses and loops.
 
 from __future__ import annotations
 
-from monagent.metrics import Counter, Histogram, UpDownCounter, cache
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Recorder = Callable[[float], None]
+from monagent.metrics import Counter, Histogram, UpDownCounter
 
 GENERATION = "cpython.gc.generation"
 
@@ -56,24 +50,18 @@ TASKS = UpDownCounter(
     help="Tasks of running event loops that are not done.",
 )
 
-_generations: dict[int, tuple[Recorder, Recorder, Recorder, Recorder]] = cache()
+
+def collected(generation: int, counts: tuple[int, int, int]) -> None:
+    """There were so many garbage collections, objects they freed, and objects that leak."""
+    collections, objects, uncollectable = counts
+    COLLECTIONS.bind(generation)(collections)
+    COLLECTED.bind(generation)(objects)
+    UNCOLLECTABLE.bind(generation)(uncollectable)
 
 
-def collected(generation: int, objects: int, uncollectable: int, seconds: float) -> None:
-    """A garbage collection has ended."""
-    try:
-        recorders = _generations[generation]
-    except KeyError:
-        recorders = _generations[generation] = (
-            COLLECTIONS.bind(generation),
-            COLLECTED.bind(generation),
-            UNCOLLECTABLE.bind(generation),
-            PAUSE.bind(generation),
-        )
-    recorders[0](1)
-    recorders[1](objects)
-    recorders[2](uncollectable)
-    recorders[3](seconds)
+def paused(generation: int, seconds: float) -> None:
+    """A garbage collection took so long."""
+    PAUSE.bind(generation)(seconds)
 
 
 def delayed(seconds: float) -> None:

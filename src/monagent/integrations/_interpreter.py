@@ -1,7 +1,8 @@
 """What every Python has: garbage collection, exceptions that end it, exceptions it must ignore.
 
-Begun in every program, also those that import no library we know, so it imports nothing. Pauses are
-put by until recording begins, at the latest when a program of some length ends.
+Begun in every program, also those that import no library we know, so it imports nothing that is
+not built in. Collections are put by until the next look at the surroundings while something is
+recorded, at the latest until a program of some length ends.
 
 `sys.excepthook` stays as it is (libraries ask whether it is Python's own): the interpreter leaves
 the exception that ended it in `sys.last_value`, where it is found at the end.
@@ -10,28 +11,24 @@ the exception that ended it in `sys.last_value`, where it is found at the end.
 from __future__ import annotations
 
 import atexit
-import gc
 import os
 import sys
 from time import perf_counter
 
 from monagent import guard
+from monagent.integrations import _garbage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-MOST = 10_000
-"""Collections put by; a program without any known library that has more tells of none."""
-
 LONG = 1.0
 """Seconds of life after which a program's collections are recorded at its end."""
 
 _begin: list[Callable[[], None]] = []
-_record: list[Any] = []
-_waiting: list[tuple[int, int, int, float]] = []
-_started = [0.0, 0.0]  # this process, the collection under way
+_recording: list[bool] = []
+_started = [0.0]
 
 
 def start(begin: Callable[[], None], collections: bool, endings: bool) -> None:
@@ -39,39 +36,26 @@ def start(begin: Callable[[], None], collections: bool, endings: bool) -> None:
     _begin[:] = [begin]
     _started[0] = perf_counter()
     if collections:
-        gc.callbacks.append(collection)
-        os.register_at_fork(after_in_child=_waiting.clear)
+        _garbage.watch()
+        os.register_at_fork(after_in_child=_garbage.forget)
     if collections or endings:
-        atexit.register(end, endings)
+        atexit.register(end, collections, endings)
 
 
-def collection(phase: str, info: dict[str, int]) -> None:
-    """A garbage collection begins or ends: gc calls this."""
-    if phase == "start":
-        _started[1] = perf_counter()
+def record() -> None:
+    """Tell of the collections since the last time; from the first time on something records."""
+    _recording[:] = [True]
+    if guard.off("interpreter"):
         return
     try:
-        seconds = perf_counter() - _started[1]
-        found = info["generation"], info["collected"], info["uncollectable"], seconds
-        if _record:
-            _record[0](*found)
-        elif len(_waiting) < MOST:
-            # Recording cannot begin here: an import inside of an import breaks it before 3.12.
-            _waiting.append(found)
+        from monagent.conventions import runtime
+
+        _garbage.tell(runtime.collected, runtime.paused)
     except BaseException as error:
         _failed(error)
 
 
-def record() -> None:
-    """From here on record at once, beginning with what was put by."""
-    from monagent.conventions import runtime
-
-    _record[:] = [runtime.collected]
-    while _waiting:
-        _record[0](*_waiting.pop())
-
-
-def end(endings: bool) -> None:
+def end(collections: bool, endings: bool) -> None:
     """The program ends: atexit calls this after all that the program has registered."""
     try:
         if endings and ended_by() is not None:
@@ -79,7 +63,8 @@ def end(endings: bool) -> None:
             from monagent.conventions import errors
 
             errors.uncaught(ended_by(), errors.CRITICAL)
-        if 0 < len(_waiting) < MOST and perf_counter() - _started[0] >= LONG:
+        long = bool(_recording) or perf_counter() - _started[0] >= LONG
+        if collections and long and _garbage.waiting():
             _begin[0]()
             record()
     except BaseException as error:
@@ -121,5 +106,5 @@ def watch_ignored() -> None:
 
 def _failed(error: BaseException) -> None:
     guard.failed("interpreter", error)
-    if guard.off("interpreter") and collection in gc.callbacks:
-        gc.callbacks.remove(collection)
+    if guard.off("interpreter"):
+        _garbage.unwatch()

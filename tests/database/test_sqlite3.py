@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import pickle
 import sqlite3
+import subprocess
+import sys
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -177,3 +181,89 @@ def test_everything_is_put_back(numbers: Numbers) -> None:
     assert sqlite3.Connection is sqlite3.dbapi2.Connection is _sqlite3.Connection
     assert sqlite3.Cursor is _sqlite3.Cursor
     assert sqlite3.connect is _sqlite3.connect
+
+
+def test_connect_is_no_method_of_a_class_that_holds_it(numbers: Numbers) -> None:
+    """A built-in function is not bound to instances; nor is what stands in its place."""
+
+    class Settings:
+        """An application's own, with the driver's function as an attribute."""
+
+        connect: Any = sqlite3.connect
+
+    connection = Settings().connect(":memory:")
+    connection.execute("SELECT 1")
+    connection.close()
+
+    assert type(connection) is sqlite3.Connection
+    assert repr(sqlite3.connect) == "<built-in function connect>"
+    assert numbers.operations() == {"SELECT": 1}
+
+
+def test_connect_is_pickled_by_its_name(numbers: Numbers) -> None:
+    """As what opens a connection in a worker is handed to it."""
+    opening = functools.partial(sqlite3.connect, ":memory:")
+
+    assert pickle.loads(pickle.dumps(sqlite3.connect)) is sqlite3.connect
+    assert copy.deepcopy(sqlite3.connect) is sqlite3.connect
+    assert pickle.loads(pickle.dumps(opening)).func is sqlite3.connect
+
+
+def test_a_subclass_is_asked_for_no_attribute_of_ours(numbers: Numbers) -> None:
+    """What it does where attributes are set and looked for is its own."""
+    asked: list[str] = []
+
+    class Frozen(sqlite3.Connection):
+        """A connection that lets nothing be set."""
+
+        def __setattr__(self, name: str, value: object) -> None:
+            raise AttributeError(name)
+
+        def __getattr__(self, name: str) -> object:
+            asked.append(name)
+            raise AttributeError(name)
+
+        def __init__(self, path: str, *args: object, **kwargs: object) -> None:
+            super().__init__(path)
+
+    connection = sqlite3.connect(":memory:", factory=Frozen)
+    connection.execute("SELECT 1")
+    hidden = sqlite3.connect(":memory:")
+
+    assert not [name for name in (*asked, *dir(connection), *dir(hidden)) if "monagent" in name]
+    assert numbers.databases() == {("sqlite", ":memory:")}
+    connection.close()
+    hidden.close()
+
+
+def test_connect_works_when_the_module_has_been_taken_away(
+    numbers: Numbers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by who puts another sqlite3 in its place, while somebody holds on to this one."""
+    connect = sqlite3.connect
+    for name in ("sqlite3", "sqlite3.dbapi2"):
+        monkeypatch.delitem(sys.modules, name)
+
+    connection = connect(":memory:")
+    connection.execute("SELECT 1")
+    connection.close()
+
+    assert numbers.operations() == {"SELECT": 1}
+
+
+def test_another_module_in_its_place_is_left_alone() -> None:
+    """pysqlite3 under the name of sqlite3: its objects keep the types that they were made of."""
+    program = """
+import sys, sqlite3
+other = type(sys)("pysqlite3")
+vars(other).update({name: value for name, value in vars(sqlite3).items() if name[0] != "_"})
+import _sqlite3
+other.Connection, other.Cursor, other.connect = (
+    _sqlite3.Connection, _sqlite3.Cursor, _sqlite3.connect)
+sys.modules["sqlite3"] = other
+del sys.modules["sqlite3.dbapi2"]
+from monagent.instrument import hooks
+hooks.install()
+assert other.Connection is _sqlite3.Connection and other.connect is _sqlite3.connect
+"""
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)

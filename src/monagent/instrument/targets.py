@@ -91,7 +91,9 @@ class Substitution(Target):
     def apply(self, module: ModuleType) -> bool:
         """Put the substitute in place. False when the module does not have the original."""
         found = _own(module, self.path)
-        if found is _ABSENT:
+        # Another module in this one's place (pysqlite3) has been imported before, unseen by us:
+        # a type that is substituted only now would not be that of the objects there are.
+        if found is _ABSENT or module.__name__ != self.module:
             return False
         for sibling in targets.get(self.library, ()):
             if sibling.name == self.name:

@@ -18,6 +18,7 @@ from monagent.integrations._database import measured
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 LIBRARY = Library(
@@ -40,9 +41,9 @@ database.expect_refusals(SYSTEM, "sqlite3.OperationalError")
 def recording_cursor(base: Any) -> Any:
     class Cursor(base):  # type: ignore[misc]  # its base is known at run time
         __slots__ = ()
-        execute = recorded(base.execute)
-        executemany = recorded(base.executemany)
-        executescript = recorded(base.executescript, "BATCH")
+        execute = recorded(base, "execute")
+        executemany = recorded(base, "executemany")
+        executescript = recorded(base, "executescript", "BATCH")
 
     return named(Cursor, base)
 
@@ -50,7 +51,7 @@ def recording_cursor(base: Any) -> Any:
 @substitute("sqlite3.dbapi2", "Connection")
 @substitute("sqlite3", "Connection")
 def recording_connection(base: Any) -> Any:
-    cursor_class = vars(sys.modules["sqlite3.dbapi2"])["Cursor"]
+    cursor_class = home("Connection", base)["Cursor"]
 
     native = base.cursor
     # Until 3.10 these three call the method `cursor`, which the application may have overridden.
@@ -71,7 +72,7 @@ def recording_connection(base: Any) -> Any:
             base.__init__(self, *args, **kwargs)
             try:
                 path = args[0] if args else kwargs.get("database")
-                self._monagent_namespace = database.namespace(database.file_name(path))
+                keep(self, database.namespace(database.file_name(path)))
             except BaseException as error:
                 failed(NAME, error)
 
@@ -95,6 +96,11 @@ def recording_connection(base: Any) -> Any:
             cursor.executescript(*args, **kwargs)
             return cursor
 
+    slot: Any = vars(Connection)["_monagent_namespace"]
+    keep = slot.__set__
+    # Out of sight of `dir` and of what a subclass has for __setattr__ and __getattr__.
+    del Connection._monagent_namespace
+    namespaces[base.__module__] = slot.__get__
     for name in ("__init__", "cursor", "execute", "executemany", "executescript"):
         looks(vars(Connection)[name], getattr(base, name))
     return named(Connection, base)
@@ -103,11 +109,28 @@ def recording_connection(base: Any) -> Any:
 @substitute("sqlite3.dbapi2", "connect")
 @substitute("sqlite3", "connect")
 def connecting(original: Any) -> Any:
-    def connect(*args: Any, **kwargs: Any) -> Any:
-        if len(args) <= FACTORY and "factory" not in kwargs:
-            kwargs["factory"] = vars(sys.modules["sqlite3.dbapi2"])["Connection"]
+    return Connect(original, home("connect", original))
+
+
+class Connect:
+    """The function `connect`, which is built in: kept in a class, it is no method of that class."""
+
+    def __init__(self, original: Any, module: dict[str, Any]) -> None:
+        looks(self, original)
+        self.__module__ = module["__name__"]  # For pickle, which looks for it there.
+        self._module = module
+        self._factory = module["Connection"]
+
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+        factory = self._factory
+        if (
+            len(args) <= FACTORY
+            and "factory" not in kwargs
+            and self._module.get("Connection") is factory  # until it is put back
+        ):
+            kwargs["factory"] = factory
         try:
-            return original(*args, **kwargs)
+            return self.__wrapped__(*args, **kwargs)  # type: ignore[attr-defined]  # by `looks`
         except BaseException as error:
             try:
                 if not covered():
@@ -116,15 +139,37 @@ def connecting(original: Any) -> Any:
                 failed(NAME, ours)
             raise
 
-    connect.__module__ = original.__module__
-    return looks(connect, original)
+    def __reduce__(self) -> str:
+        return "connect"
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)  # type: ignore[attr-defined]  # by `looks`
 
 
-def recorded(method: Any, verb: str | None = None) -> Any:
+namespaces: dict[str, Callable[[Any], str | None]] = {}
+"""What reads the name of a connection's database, by the module of its type."""
+
+
+def home(name: str, found: Any) -> dict[str, Any]:
+    """The module in which `found` is about to be substituted."""
+    for module in ("sqlite3.dbapi2", "sqlite3"):
+        holds: dict[str, Any] = vars(sys.modules.get(module, sys))
+        if holds.get(name) is found:
+            return holds
+    raise LookupError(name)
+
+
+def recorded(base: Any, name: str, verb: str | None = None) -> Any:
     """A cursor's method that counts; `verb` where the text has several."""
+    method = getattr(base, name)
+    connection_of = vars(base)["connection"].__get__
+    of = base.__module__
 
     def labels(cursor: Any, args: tuple[Any, ...], _: dict[str, Any]) -> database.Labels:
-        name = getattr(cursor.connection, "_monagent_namespace", None)
+        try:
+            name = namespaces[of](connection_of(cursor))
+        except (AttributeError, TypeError):  # one that came past the module, or was never opened
+            name = None
         return SYSTEM, name, verb or database.verb(args[0] if args else ""), None
 
     return looks(measured(NAME, method, labels), method)

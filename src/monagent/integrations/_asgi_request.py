@@ -83,7 +83,8 @@ class Request(Exchange):
                     self.starting(message)
                 if gone and gone[0](self):
                     self.gone = True
-                if self.plain or not self.gone:  # Else nobody gets to know it.
+                # Nobody gets to know a second one, nor does a client that has left.
+                if not self.status and (self.plain or not self.gone):
                     self.status = message["status"]
             elif (
                 kind == "http.response.body"
@@ -109,8 +110,7 @@ class Request(Exchange):
     def starting(self, message: Message) -> None:
         """A response begins that may be a stream of events, or have trailers."""
         self.trailers = bool(message.get("trailers"))
-        headers = message.get("headers")
-        if isinstance(headers, (list, tuple)) and streams(headers):
+        if header(message.get("headers"), b"content-type").startswith(b"text/event-stream"):
             self.inactive()
             self.stream = EventStream(self.route, self.start)
 
@@ -127,7 +127,7 @@ class Request(Exchange):
             # Falcon: by then the client may have left, with all that it was promised.
             all_sent = not message.get("more_body", False) or self.sent >= self.length
             last = all_sent and not self.trailers
-            if not last and not self.first:
+            if body and not last and not self.first:
                 self.first = perf_counter()
         else:
             bytes_sent, last = extension(kind, message, self.trailers)
@@ -141,12 +141,14 @@ class Request(Exchange):
 
     def unusual(self, message: Message) -> None:
         """A message without what most have, or somebody stands between the server and us."""
+        if not legible(message):
+            return  # The server will tell the application.
         kind = message["type"]
         if kind == "http.response.start":
             if self.stream is None:
                 self.starting(message)
             self.gone = self.gone or (bool(gone) and has_left(self))
-            if not self.gone:
+            if not self.status and not self.gone:
                 self.status = message["status"]
         else:
             self.continuing(kind, message)
@@ -165,6 +167,8 @@ class Request(Exchange):
             await self.send(message)
         except OSError:
             self.gone = True
+            raise
+        except Exception:
             raise
         except BaseException:
             try:
@@ -202,11 +206,21 @@ def tells_who_left(method: str, attribute: str) -> None:
 
 def declared(head: Message) -> float:
     """The length of the body that the start of a response promises, infinite where it does not."""
-    for name, value in head.get("headers") or ():
-        if name.lower() == LENGTH:
-            # Of nothing, the end is an empty part.
-            return int(value) if value.isdigit() and value != b"0" else float("inf")
-    return float("inf")
+    value = header(head.get("headers"), LENGTH)
+    # Of nothing, the end is an empty part.
+    return int(value) if value.isdigit() and value != b"0" else float("inf")
+
+
+def header(headers: object, wanted: bytes) -> bytes:
+    """The value of a response's header, empty where there is none."""
+    if isinstance(headers, (list, tuple)):  # Others can perhaps be read only once, by the server.
+        try:
+            for name, value in headers:
+                if name.lower() == wanted:  # Django sends its own spelling.
+                    return bytes(value)
+        except (TypeError, ValueError, AttributeError):
+            pass  # No pairs of bytes: the server will tell the application.
+    return b""
 
 
 def has_left(request: Request) -> bool:
@@ -217,23 +231,26 @@ def has_left(request: Request) -> bool:
         return False
 
 
-def streams(headers: Iterable[tuple[bytes, bytes]]) -> bool:
-    """Whether the response is a stream of server-sent events."""
-    for name, value in headers:
-        if name.lower() == b"content-type":  # Django sends its own spelling.
-            return value.startswith(b"text/event-stream")
-    return False
+def legible(message: Any) -> bool:
+    """Whether it is a message at all."""
+    get = getattr(message, "get", None)
+    kind = None if get is None else get("type")
+    if kind == "http.response.start":
+        return isinstance(get("status"), int)
+    return isinstance(kind, str) and isinstance(get("body", b""), (bytes, bytearray, memoryview))
 
 
 def extension(kind: str, message: Message, trailers: bool) -> tuple[int, bool]:
     """Bytes of the body that a message of an ASGI extension sends, and whether it is the last."""
     if kind == "http.response.trailers":
         return 0, not message.get("more_trailers", False)
-    if kind == "http.response.pathsend":
-        return os.stat(message["path"]).st_size, not trailers
-    if kind == "http.response.zerocopysend":
-        return _zero_copied(message), not message.get("more_body", False) and not trailers
-    return 0, False  # early hints, push and whatever comes
+    if kind not in BODY:
+        return 0, False  # early hints, push and whatever comes
+    try:
+        size = _zero_copied(message) if "file" in message else os.stat(message["path"]).st_size
+    except (LookupError, TypeError, ValueError, AttributeError, OSError):
+        size = 0  # No file: the server will see that as well.
+    return size, not message.get("more_body", False) and not trailers
 
 
 def _zero_copied(message: Message) -> int:

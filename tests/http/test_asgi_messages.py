@@ -1,0 +1,178 @@
+"""Messages of odd but legal types count as others; what a server refuses is the application's."""
+
+from __future__ import annotations
+
+import asyncio
+import collections.abc
+import time
+from collections import ChainMap, UserDict
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from monagent.integrations._asgi import measured
+from monagent.integrations._asgi_request import gone
+from tests.http.asgi import run, scope
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.http.numbers import Numbers
+
+START: Any = {"type": "http.response.start", "status": 200, "headers": []}
+BODY = "http.response.body"
+PART: Any = {"type": BODY, "body": b"ab", "more_body": True}
+END: Any = {"type": BODY, "body": b""}
+
+
+class Frozen(collections.abc.Mapping[str, Any]):
+    """A mapping that is no dict."""
+
+    def __init__(self, held: dict[str, Any]) -> None:
+        self.held = held
+
+    def __getitem__(self, key: str) -> Any:
+        return self.held[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.held)
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+
+SCOPE: Any = scope("/")
+
+
+def sends(*messages: Any) -> Any:
+    """An application that sends these."""
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        for message in messages:
+            await send(message)
+
+    return measured(app)
+
+
+@pytest.mark.parametrize("kind", [MappingProxyType, UserDict, ChainMap, Frozen])
+def test_messages_may_be_any_mapping(kind: Any, numbers: Numbers) -> None:
+    """Read-only ones too."""
+    run(sends(kind(START), kind(PART), kind({"type": BODY, "body": memoryview(b"c")})))
+
+    assert numbers.counts() == {"GET unmatched 200": 1}
+    assert numbers.sums("http.server.response.body.size") == {"unmatched": 3}
+
+
+def test_headers_that_can_be_read_once_are_left_for_the_server(numbers: Numbers) -> None:
+    """hypercorn 0.14 and httpx's transport read them after the first part of the body has come."""
+    headers = [(b"content-type", b"text/plain"), (b"content-length", b"2")]
+    sent = run(sends({**START, "headers": (pair for pair in headers)}, PART, END))
+
+    assert list(sent[0]["headers"]) == headers
+    assert numbers.counts() == {"GET unmatched 200": 1}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [None],
+        ["text"],
+        [{"status": 200}],
+        [{"type": "http.response.start"}],
+        [{**START, "headers": [("text", 1), None]}, PART],
+        [START, {"type": BODY, "body": None}],
+        [START, PART, {"type": BODY, "body": 3}],
+        [{**START, "headers": [(b"content-type", b"text/event-stream")]}, {**PART, "body": "text"}],
+        [START, {"type": "http.response.pathsend", "path": "/is/not/there"}],
+        [START, {"type": "http.response.pathsend"}],
+        [START, {"type": "http.response.zerocopysend", "file": None}],
+    ],
+    ids=str,
+)
+def test_a_message_that_a_server_refuses_is_no_failure_of_ours(
+    messages: list[Any], numbers: Numbers
+) -> None:
+    """Else a program that sends a few of them would lose all its numbers."""
+
+    async def refusing(message: Any) -> None:
+        if message is messages[-1]:
+            raise ArithmeticError("refused")
+
+    async def main() -> None:
+        with pytest.raises(ArithmeticError, match="refused"):
+            await sends(*messages)({**SCOPE}, None, refusing)
+
+    asyncio.run(main())
+
+    assert numbers.total("http.server.active_requests") == 0
+    assert numbers.total("sse.connections.active") == 0
+
+
+def test_an_error_page_that_comes_too_late_is_not_what_the_client_got(numbers: Numbers) -> None:
+    """A middleware answers an exception in the middle of a stream, and the server refuses."""
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        await send(PART)
+        await send({**START, "status": 500})
+
+    async def main() -> None:
+        begun: list[Any] = []
+
+        async def send(message: Any) -> None:
+            if message["type"] == START["type"] and begun:
+                raise RuntimeError("response has begun")
+            begun.append(message)
+
+        with pytest.raises(RuntimeError, match="has begun"):
+            await measured(app)({**SCOPE}, None, send)  # type: ignore[arg-type]
+
+    asyncio.run(main())
+
+    assert numbers.counts() == {"GET unmatched 200 RuntimeError": 1}
+
+
+def test_an_empty_part_is_not_the_first_byte(numbers: Numbers) -> None:
+    """Compressors give nothing for a while."""
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        await send({**PART, "body": b""})
+        time.sleep(0.05)
+        await send(PART)
+        await send(END)
+
+    run(measured(app))
+
+    assert numbers.sums("http.server.time_to_first_byte")["unmatched"] >= 0.05
+
+
+@pytest.fixture
+def present() -> Iterator[None]:
+    """A server that tells who left, and whose clients do not."""
+    before = gone[:]
+    gone[:] = [lambda _request: False]
+    yield
+    gone[:] = before
+
+
+@pytest.mark.usefixtures("present")
+@pytest.mark.parametrize("parts", [[], [PART]], ids=["whole", "in parts"])
+def test_a_last_part_that_the_server_refuses_is_an_error(
+    parts: list[Any], numbers: Numbers
+) -> None:
+    """uvicorn does so when there is more than Content-Length has promised; the client is there."""
+    last = {"type": BODY, "body": b"too long"}
+
+    async def send(message: Any) -> None:
+        if message is last:
+            raise RuntimeError("Response content longer than Content-Length")
+
+    async def main() -> None:
+        with pytest.raises(RuntimeError, match="longer"):
+            await sends(START, *parts, last)({**SCOPE}, None, send)
+
+    asyncio.run(main())
+
+    assert numbers.counts() == {"GET unmatched 200 RuntimeError": 1}

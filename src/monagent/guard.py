@@ -15,7 +15,7 @@ import time
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType
+    from types import CodeType, FrameType
 
 LIMIT = 20
 """Failures of one component within one WINDOW after which it is switched off."""
@@ -41,6 +41,7 @@ _recent: dict[str, tuple[float, int]] = {}
 _off: set[str] = set()
 _last_line: list[float] = []
 _NOT_OURS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
 
 def failed(component: str, error: BaseException) -> None:
@@ -65,20 +66,22 @@ def not_ours(error: BaseException) -> bool:
     """Whether the error is the application's own, raised while monagent's code was running.
 
     Timeouts made of signals (Celery's soft limit, `signal.alarm`) raise in a handler that Python
-    may call between any two of our instructions; swallowing those would cancel the timeout.
+    may call between any two of our instructions, those of threads (dramatiq's, stopit's) without
+    one; swallowing either would cancel the timeout.
     """
     if isinstance(error, _NOT_OURS):
         return True
     try:
         handlers = _signal_handlers()
-        traceback = error.__traceback__
+        traceback, before = error.__traceback__, None
         while traceback is not None:
-            if traceback.tb_frame.f_code in handlers:
+            frame = traceback.tb_frame
+            if frame.f_code in handlers or _was_given(frame, before):
                 return True
-            traceback = traceback.tb_next
+            traceback, before = traceback.tb_next, frame
+        return before is not None and _out_of_the_blue(error, before)
     except Exception:
-        pass  # A doubtful error counts as ours.
-    return False
+        return False  # A doubtful error counts as ours.
 
 
 def say(line: str, at: str = "warning") -> None:
@@ -137,6 +140,29 @@ def _say_traceback(error: BaseException) -> None:
 
     for line in "".join(traceback.format_exception(error)).splitlines():
         say(line, "debug")
+
+
+def _was_given(frame: FrameType, interrupted: FrameType | None) -> bool:
+    """Whether it runs a signal's handler: those are given the frame that they interrupt. Tells a
+    handler that is an object, or that is none any more."""
+    for value in frame.f_locals.values() if interrupted is not None else ():
+        if value is interrupted:
+            return True
+        if isinstance(value, tuple) and any(item is interrupted for item in value):
+            return True
+    return False
+
+
+def _out_of_the_blue(error: BaseException, innermost: FrameType) -> bool:
+    """Whether another thread has sent it (PyThreadState_SetAsyncExc): a class of the program's,
+    made without an argument, in the midst of our own lines."""
+    kind = type(error)
+    return (
+        innermost.f_code.co_filename.startswith(_HERE)
+        and not error.args
+        and kind.__module__ != "builtins"
+        and not kind.__module__.startswith("monagent")
+    )
 
 
 def _signal_handlers() -> set[CodeType]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import signal
+import sys
+import textwrap
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from monagent import guard
+from tests.launch import oracle
 
 pytestmark = pytest.mark.swallows
 
@@ -87,6 +92,67 @@ def test_an_error_that_a_signal_handler_raised_passes() -> None:
         signal.signal(signal.SIGUSR1, before)
 
     assert guard.counts == {}
+
+
+class Late(Exception):
+    """A timeout of the application's."""
+
+
+class Alarm:
+    """A handler that is no function."""
+
+    def __call__(self, *_: object) -> None:
+        raise Late
+
+
+def once(number: int, _: object) -> None:
+    """A handler that is none any more when it raises."""
+    signal.signal(number, signal.SIG_DFL)
+    raise Late
+
+
+@pytest.mark.parametrize("handler", [functools.partial(Alarm(), 1), Alarm(), once])
+def test_any_kind_of_handler_may_raise(handler: Callable[[int, object], None]) -> None:
+    """It need not be a function, nor be the handler still."""
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with pytest.raises(Late):
+            swallow(lambda: os.kill(os.getpid(), signal.SIGUSR1))
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+
+    assert guard.counts == {}
+
+
+def test_what_another_thread_has_sent_passes(tmp_path: Path) -> None:
+    """Timeouts of threads strike anywhere, in our lines too, and are the application's."""
+    text = """
+        import ctypes, logging, threading, time
+        class Late(Exception): pass
+        log = logging.getLogger("x")
+        log.addHandler(logging.NullHandler())
+        log.propagate = False
+        log.warning("once")
+        def work():
+            try:
+                end = time.monotonic() + 0.5
+                while time.monotonic() < end:
+                    log.warning("x")
+                print("lost")
+            except Late:
+                pass
+        for attempt in range(300):
+            thread = threading.Thread(target=work)
+            thread.start()
+            time.sleep(0.001 + attempt / 1_000_000)
+            ident = ctypes.c_ulong(thread.ident)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Late))
+            thread.join()
+    """
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(text))
+
+    assert oracle.run(oracle.ENV, [sys.executable, str(program)]) == oracle.Outcome(0, b"", b"")
 
 
 def test_a_failing_sink_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -76,9 +76,38 @@ def _say(line):
         pass
 
 
-_begin()
+def _imported():
+    # type: () -> bool
+    """Whether an import statement asked for us.
 
-# What comes of this import, error or not, is what comes of ours: site reports errors as it would
-# have, and takes "no module named sitecustomize" for what it is.
-del sys.modules["sitecustomize"]
-import sitecustomize  # type: ignore[import-not-found,unused-ignore] # noqa: E402, F401
+    If not, the sitecustomize of another product has found us and runs us by hand (New Relic's
+    does): it has not asked whether there is one, and fails when it hears that there is none.
+    """
+    if not hasattr(sys, "implementation"):  # Python 2, which imports in C.
+        return True
+    frame = sys._getframe(3)
+    while frame.f_code.co_filename.startswith("<frozen importlib") and frame.f_back:
+        if frame.f_code.co_name == "_find_and_load":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _unveil():
+    # type: () -> None
+    by_import = _imported()
+    here = sys.modules.pop("sitecustomize", None)
+    try:
+        # What comes of this import, error or not, is what comes of ours: site reports errors as it
+        # would have, and takes "no module named sitecustomize" for what it is.
+        import sitecustomize  # type: ignore[import-not-found,unused-ignore] # noqa: F401
+    except ImportError:
+        if by_import or getattr(sys.exc_info()[1], "name", None) != "sitecustomize":
+            raise
+    finally:
+        if here is not None and not by_import:
+            sys.modules.setdefault("sitecustomize", here)
+
+
+_begin()
+_unveil()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 import pytest
 
+from monagent import where
 from tests.launch.oracle import ENV, RUN, run, same
 
 REPORT = (
@@ -67,8 +69,6 @@ def test_verbose_start_does_not_fail(tmp_path: Path) -> None:
 
 def test_two_bootstraps_start_one_agent(tmp_path: Path) -> None:
     """An image's own monagent and that of `monagent run` meet on one PYTHONPATH."""
-    from monagent import where
-
     code = (
         "import sys; print(sum(type(f).__module__.startswith('monagent') for f in sys.meta_path))"
     )
@@ -79,3 +79,52 @@ def test_two_bootstraps_start_one_agent(tmp_path: Path) -> None:
 
     assert once == twice
     assert once.stdout == b"1\n"
+
+
+FRONT = {
+    "loads it into its own module": "    spec.loader.load_module('sitecustomize')\n",
+    "loads it anew": "    del sys.modules['sitecustomize']\n"
+    "    spec.loader.load_module('sitecustomize')\n",
+    "runs it by hand": "    module = importlib.util.module_from_spec(spec)\n"
+    "    spec.loader.exec_module(module)\n",
+    "imports it": "    own = sys.modules.pop('sitecustomize')\n"
+    "    try:\n        import sitecustomize\n"
+    "    except ImportError:\n        sys.modules['sitecustomize'] = own\n",
+}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("hides", ["nothing", "another", "a broken one"])
+@pytest.mark.parametrize("way", FRONT)
+def test_a_sitecustomize_in_front_passes_on_to_ours_and_goes_on(
+    way: str, hides: str, tmp_path: Path
+) -> None:
+    """New Relic's and Datadog's stand before ours and look for the one that they hide."""
+    front, behind = tmp_path / "front", tmp_path / "behind"
+    front.mkdir()
+    behind.mkdir()
+    (front / "sitecustomize.py").write_text(
+        "import importlib.util, os, sys\n"
+        "from importlib.machinery import PathFinder\n"
+        "sys.path.remove(os.path.dirname(__file__))\n"
+        "spec = PathFinder.find_spec('sitecustomize', sys.path)\n"
+        f"if spec:\n{FRONT[way]}"
+        "print('the one in front is whole')\n"
+    )
+    if hides != "nothing":
+        broken = "raise ImportError('broken')\n" if hides == "a broken one" else ""
+        (behind / "sitecustomize.py").write_text(f"print('unveiled')\n{broken}")
+    code = "import sys; print('monagent.agent' in sys.modules, 'sitecustomize' in sys.modules)"
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    tail = os.pathsep + str(behind)
+
+    bare = run("bare", command, environ={"PYTHONPATH": f"{front}{tail}"})
+    found = run(
+        "bare",
+        command,
+        environ={"PYTHONPATH": f"{front}{os.pathsep}{where.bootstrap()}{tail}"}
+        | {"MONAGENT_EXPORTER": "off", "MONAGENT_DIR": str(tmp_path / "state")},
+    )
+
+    assert found.stdout == bare.stdout.replace(b"False", b"True", 1)
+    assert (found.code, found.stderr) == (bare.code, bare.stderr)

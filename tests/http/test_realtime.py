@@ -57,6 +57,21 @@ def test_an_event_stream_is_no_request(numbers: Numbers) -> None:
     assert numbers.counts() == {}
 
 
+def test_what_is_compressed_tells_no_events(numbers: Numbers) -> None:
+    """Bytes of brotli or gzip may look like the end of one."""
+    headers = [(b"content-type", b"text/event-stream"), (b"content-encoding", b"br")]
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await send({**STREAM, "headers": headers})
+        await send({"type": "http.response.body", "body": b"\x1b\n\n", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    run(measured(app))
+
+    assert facts(numbers, "sse.events.sent") == {}
+    assert facts(numbers, "sse.connection.duration") == {("unmatched",): 1}
+
+
 def test_a_stream_whose_client_leaves_says_so(numbers: Numbers) -> None:
     """The usual end of an event stream."""
 

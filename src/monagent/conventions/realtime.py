@@ -65,12 +65,13 @@ os.register_at_fork(after_in_child=lambda: _forks.__setitem__(0, _forks[0] + 1))
 
 
 class EventStream:
-    """One open stream of server-sent events."""
+    """One open stream of server-sent events; of a compressed one no events can be counted."""
 
-    __slots__ = ("_tail", "open", "route", "start")
+    __slots__ = ("_tail", "compressed", "open", "route", "start")
 
-    def __init__(self, route: str | None, start: float) -> None:
+    def __init__(self, route: str | None, start: float, compressed: bool = False) -> None:
         self.route = route or UNMATCHED
+        self.compressed = compressed
         self.start = start
         self.open = True
         self._tail = b""
@@ -81,6 +82,8 @@ class EventStream:
 
         https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
         """
+        if self.compressed:
+            return
         *events, tail = (self._tail + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
         self._tail = tail if len(tail) < _LONGEST_TAIL else b""
         for event in events:

@@ -110,9 +110,11 @@ class Request(Exchange):
     def starting(self, message: Message) -> None:
         """A response begins that may be a stream of events, or have trailers."""
         self.trailers = bool(message.get("trailers"))
-        if header(message.get("headers"), b"content-type").startswith(b"text/event-stream"):
+        headers = message.get("headers")
+        if header(headers, b"content-type").startswith(b"text/event-stream"):
+            compressed = header(headers, b"content-encoding") not in (b"", b"identity")
             self.inactive()
-            self.stream = EventStream(self.route, self.start)
+            self.stream = EventStream(self.route, self.start, compressed)
 
     def continuing(self, kind: str, message: Message) -> None:
         """A part of a body in several parts, an empty one, or what an extension of ASGI sends."""

@@ -82,8 +82,8 @@ def test_a_timeout_that_strikes_in_a_collection_reaches_the_program(tmp_path: Pa
         signal.signal(signal.SIGALRM, late)
         heap = [[] for _ in range(200_000)]
         for attempt in range(60):
-            signal.setitimer(signal.ITIMER_REAL, 0.002 + attempt / 100_000)
             try:
+                signal.setitimer(signal.ITIMER_REAL, 0.002 + attempt / 100_000)
                 end = time.monotonic() + 0.5
                 while time.monotonic() < end:
                     rows = [[row] for row in range(3_000)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import subprocess
 import sys
 import threading
 import zipfile
@@ -14,6 +15,8 @@ import pytest
 
 from monagent.instrument import hooks, status, targets
 from tests.instrument.conftest import INTEGRATION, LIBRARY, NAME
+from tests.launch.oracle import ENV, environment
+from tests.recorded import counted
 
 Seen = Callable[[], list[object]]
 
@@ -219,3 +222,48 @@ def test_uninstalling_puts_everything_back(hooked: Seen) -> None:
     assert module.function is watched.__wrapped__
     assert not any(type(finder) is hooks.Finder for finder in sys.meta_path)
     assert all(not target._done for target in targets.targets[NAME])
+
+
+DROPS = {
+    "Datadog's ddtrace.auto": """
+import sys
+there = set(sys.modules)
+import logging, sqlite3
+for name in set(sys.modules) - there:
+    if name.partition(".")[0] != "logging":
+        del sys.modules[name]
+""",
+    "mock.patch.dict": """
+import sys
+from unittest import mock
+with mock.patch.dict(sys.modules):
+    import sqlite3, http.client
+""",
+}
+
+
+@pytest.mark.parametrize("drop", DROPS)
+def test_our_modules_last_whoever_empties_sys_modules(drop: str, tmp_path: Path) -> None:
+    """What is imported afterwards is recorded, and nothing is printed."""
+    program = DROPS[drop] + (
+        "import logging, sqlite3\n"
+        "sqlite3.connect(':memory:').execute('select 1')\n"
+        "logging.getLogger('x').error('y')\n"
+        "import wsgiref.simple_server, http.client\n"
+        "try: http.client.HTTPConnection('127.0.0.1', 1).request('GET', '/')\n"
+        "except OSError: print('refused')\n"
+        "names = [n for n in sys.modules if n.startswith('monagent')]\n"
+        "print(all(sys.modules[n].__spec__.loader.__class__.__name__ == 'SourceFileLoader'"
+        " for n in names), sys.modules['monagent'].agent is sys.modules['monagent.agent'])\n"
+    )
+    environ = environment(ENV) | {"MONAGENT_EXPORTER": "off", "MONAGENT_DIR": str(tmp_path / "s")}
+
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True
+    )
+
+    assert (done.stdout, done.stderr) == ("refused\nTrue True\n", "y\n")
+    found = counted(tmp_path / "s")
+    assert found.total("db.client.operation.duration") == 1
+    assert found.total("log.messages") == 1
+    assert found.total("http.client.request.duration") == 1

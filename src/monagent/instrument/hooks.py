@@ -13,7 +13,7 @@ from _thread import RLock
 
 from monagent import guard
 from monagent.awaiting import ENTRANCES
-from monagent.instrument import status, targets
+from monagent.instrument import lasting, status, targets
 from monagent.instrument.library import version_of
 
 TYPE_CHECKING = False
@@ -43,6 +43,7 @@ def install() -> None:
         return
     finder = Finder(on_disk())
     _finder.append(finder)
+    lasting.remember()
     sys.meta_path.insert(0, finder)
     for name, module in sys.modules.copy().items():  # In one step: others import.
         if not _initializing(module):
@@ -55,6 +56,7 @@ def uninstall() -> None:
         finder = _finder.pop()
         if finder in sys.meta_path:
             sys.meta_path.remove(finder)
+    lasting.forget()
     for library in (*targets.targets, *targets.adoptions):
         targets.undo(library)
     _integrations.clear()
@@ -85,6 +87,8 @@ class Finder:
     ) -> ModuleSpec | None:
         """What the finders behind would find, its loader prepared to tell us of the module."""
         library = name.partition(".")[0]
+        if library == lasting.PACKAGE:
+            return lasting.find(name, path)
         if library not in self.libraries or ENTRANCES.get(library, name) != name:
             return None
         for finder in sys.meta_path:

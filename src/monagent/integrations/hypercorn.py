@@ -71,12 +71,18 @@ def environ(original: Any) -> Any:
 @replace("hypercorn.middleware.dispatcher", "_DispatcherMiddleware.__call__")
 def dispatch(original: Any) -> Any:
     async def __call__(self: Any, scope: Any, receive: Any, send: Any) -> None:
+        exchange = scope.get(KEY)
+        before = "" if exchange is None else exchange.prefix
         try:
-            if KEY in scope:
-                dispatched(scope[KEY], self.mounts, scope["path"])
+            if exchange is not None:
+                dispatched(exchange, self.mounts, scope["path"])
         except BaseException as error:
             http.failed(error)
-        await original(self, scope, receive, send)
+        try:
+            await original(self, scope, receive, send)
+        finally:
+            if exchange is not None:
+                exchange.prefix = before
 
     return __call__
 

@@ -49,15 +49,24 @@ def route(original: Any) -> Any:
 @replace("starlette.routing", "Mount.handle")
 def mount(original: Any) -> Any:
     async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+        exchange = None
+        before = ""
         try:
             # A router mounted at the root says the whole route, or that there is none.
             if self.path or not hasattr(self.app, "routes"):
-                scope[KEY].mounted(self.path)
+                exchange = scope[KEY]
+                before = exchange.prefix
+                exchange.mounted(self.path)
         except (KeyError, AttributeError, TypeError):
             pass  # Nobody measures, or a custom route has no path.
         except BaseException as error:
             http.failed(error)
-        return await original(self, scope, receive, send)
+        try:
+            return await original(self, scope, receive, send)
+        finally:
+            # A middleware may try once more, with another path or the same.
+            if exchange is not None:
+                exchange.prefix = before
 
     return handle
 

@@ -184,6 +184,34 @@ def test_an_async_generator_keeps_asend_athrow_and_aclose(watching: Any) -> None
     assert isinstance(SEEN[-1][1], GeneratorExit)
 
 
+def test_an_async_generator_left_open_is_closed_once_by_its_loop(watching: Any) -> None:
+    """The loop knows of one generator, as before, and has nothing to complain of."""
+    complaints: list[dict[str, Any]] = []
+    left: list[Any] = []
+    closed: list[str] = []
+
+    async def slow() -> Any:
+        try:
+            yield 1
+        finally:
+            await asyncio.sleep(0)  # Here all that the loop closes are half closed.
+            closed.append("slow")
+
+    async def drive() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: complaints.append(context)
+        )
+        made = Watcher("tests", look, False).wrapper_of(slow)
+        for _ in range(4):  # A set of them is closed in any order.
+            left.append(made())
+            await left[-1].__anext__()
+
+    asyncio.run(drive())
+
+    assert complaints == []
+    assert closed == ["slow"] * 4
+
+
 def test_methods_tell_their_instance(watching: Any) -> None:
     """The instance, the class, or nobody."""
     watching("Thing.method")

@@ -45,6 +45,20 @@ def proxy(original: Any, call: Callable[[tuple[Any, ...], dict[str, Any]], Any])
     return wrapt.FunctionWrapper(original, enter)
 
 
+def first_step(items: Any) -> Any:
+    """The first `__anext__()` of an async generator that another one, ours, will close.
+
+    The event loop is not told of it: at its end it closes all it knows, at the same time, and
+    complains of those that it finds being closed already.
+    """
+    hooks = sys.get_asyncgen_hooks()
+    sys.set_asyncgen_hooks(None, None)
+    try:
+        return items.__anext__()
+    finally:
+        sys.set_asyncgen_hooks(*hooks)
+
+
 def _sign(wrapper: Any, original: Any) -> None:
     # inspect.getfullargspec does not follow __wrapped__; it does honour __signature__.
     inspect = sys.modules.get("inspect")

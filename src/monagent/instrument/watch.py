@@ -11,7 +11,7 @@ from __future__ import annotations
 from monagent import guard
 from monagent.instrument import targets
 from monagent.instrument.call import Call
-from monagent.instrument.identity import function_type, pass_for, proxy
+from monagent.instrument.identity import first_step, function_type, pass_for, proxy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ class Watcher:
             except BaseException as error:
                 failed(library, error)
             items = original(*args, **kwargs)
-            step = items.__anext__()
+            step = first_step(items)
             try:
                 while True:
                     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import gc
 import weakref
 from collections.abc import Awaitable, Callable
@@ -266,3 +267,72 @@ def test_dropped_sessions_and_answers_are_collected(numbers: Numbers, server: Se
     assert [reference() for reference in references] == [None] * 18
     assert numbers.total(MOST) == 0
     assert quiet(numbers)
+
+
+def test_a_body_is_let_go_while_its_connection_is_kept(numbers: Numbers, server: Server) -> None:
+    """What the loop keeps for a connection of the pool has a copy of the call's context."""
+
+    class Parts:
+        async def __aiter__(self) -> Any:
+            yield b"part"
+
+    async def work(session: Any) -> None:
+        body = Parts()
+        gone = weakref.ref(body)
+        async with session.post(server.url("/upload"), data=body) as answer:
+            assert await answer.read() == b"4"
+        del body
+        gc.collect()
+        assert gone() is None
+        assert numbers.connections() == {"idle": 1.0}
+
+    run(work)
+    assert numbers.sizes(SENT) == {("POST", 200, None): (1, 4)}
+
+
+def test_a_call_that_is_dropped_in_another_context_is_cancelled(
+    numbers: Numbers, server: Server
+) -> None:
+    """As by the garbage collector, when its loop was closed before it had an end."""
+
+    class Stuck(aiohttp.TCPConnector):  # type: ignore[name-defined, misc]  # imported if there
+        async def connect(self, *args: Any, **kwargs: Any) -> Any:
+            await asyncio.get_running_loop().create_future()
+
+    async def work() -> None:
+        async with aiohttp.ClientSession(connector=Stuck()) as session:
+            call = session.post(server.url("/ok"), data=b"body")
+            contextvars.copy_context().run(call.send, None)
+            assert numbers.total(ACTIVE) == 1
+            call.close()
+
+    asyncio.run(work())
+    assert numbers.outcomes() == {("POST", None, "cancelled"): 1}
+    assert numbers.total(ACTIVE) == 0
+
+
+def test_raise_for_status_hears_an_answer_that_asks_to_slow_down(
+    numbers: Numbers, server: Server
+) -> None:
+    """The library raises what it would have returned."""
+
+    async def work(session: Any) -> None:
+        with pytest.raises(aiohttp.ClientResponseError):
+            await session.get(server.url("/limited"))
+
+    run(work, raise_for_status=True)
+    assert numbers.outcomes() == {("GET", 429, "429"): 1}
+    assert numbers.total("http.client.throttled") == 1
+
+
+def test_ports_that_begin_alike_are_told_apart(numbers: Numbers) -> None:
+    """In URLs that end with them."""
+
+    async def work(session: Any) -> None:
+        for port in (11, 12, 1):
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await session.get(f"http://127.0.0.1:{port}")
+
+    run(work)
+    series = numbers.series("http.client.request.duration")
+    assert {one["server.port"] for one, _ in series} == {1, 11, 12}

@@ -22,12 +22,16 @@ if TYPE_CHECKING:
 
 
 class Upload:
-    """A body whose length nobody knows beforehand, counted as the writer gets its parts."""
+    """A body whose length nobody knows beforehand, counted as the writer gets its parts.
 
-    __slots__ = ("data", "sent")
+    It knows the body by its id, and only during the call: the loop keeps the call's context, and
+    with it this, for as long as the connection is open.
+    """
+
+    __slots__ = ("body", "sent")
 
     def __init__(self, data: Any) -> None:
-        self.data = data
+        self.body = id(data)
         self.sent = -1
 
 
@@ -60,10 +64,11 @@ def requesting(original: Any) -> Any:
     empty = sys.modules["aiohttp.streams"].EMPTY_PAYLOAD
 
     async def _request(self: Any, method: Any, str_or_url: Any, **kwargs: Any) -> Any:
-        calls = token = None
+        calls = upload = token = None
         try:
             if str_or_url.__class__ is str and self._base_url is None:
-                key: Any = (str_or_url[: str_or_url.find("/", 8)], method)  # 8: behind https://
+                end = str_or_url.find("/", 8)  # 8: behind https://
+                key: Any = (str_or_url if end < 0 else str_or_url[:end], method)
             else:
                 key = key_of(self, str_or_url, method)
             try:
@@ -71,7 +76,8 @@ def requesting(original: Any) -> Any:
             except KeyError:
                 found = met(key)
             if "data" in kwargs:
-                token = UPLOAD.set(Upload(kwargs["data"]))
+                upload = Upload(kwargs["data"])
+                token = UPLOAD.set(upload)
             found.mem[0][found.at] += 1.0
             calls, begun = found, perf_counter()
         except BaseException as error:
@@ -82,24 +88,28 @@ def requesting(original: Any) -> Any:
             response = await original(self, method, str_or_url, **kwargs)
         except BaseException as error:
             try:
-                broke(calls, perf_counter() - begun, error, codes, token)
+                if token is not None:
+                    reset(token)
+                broke(calls, perf_counter() - begun, error, codes)
             except BaseException as ours:
                 failed("aiohttp", ours)
             raise
         try:
+            if token is not None:
+                reset(token)
             now = perf_counter()
             status, content, headers = response.status, response.content, response._headers
             if status >= 400 or now > calls.look:
                 calls.heard(status, headers, now)
             if (
-                token is not None
+                upload is not None
                 or "json" in kwargs
                 or response._history
                 or encoded in headers
                 or status == 101
                 or not content.is_eof()
             ):
-                returned(calls, now - begun, response, kwargs, token)
+                returned(calls, now - begun, response, kwargs, upload)
             else:
                 calls[status](now - begun, 0, 0 if content is empty else content.total_bytes)
         except BaseException as error:
@@ -116,7 +126,7 @@ def writing(original: Any) -> Any:
         try:
             upload = UPLOAD.get()
             # Not another call's, which the body of this one makes meanwhile.
-            if upload is not None and upload.data is getattr(self.body, "_value", None):
+            if upload is not None and upload.body == id(getattr(self.body, "_value", None)):
                 upload.sent = 0
                 writer._monagent = upload
         except BaseException as error:
@@ -188,11 +198,21 @@ def met(key: Any) -> Calls:
     return calls_to(peer, key[-1], key)
 
 
-def returned(calls: Calls, seconds: float, response: Any, kwargs: Any, token: Any) -> None:
+def reset(token: Any) -> None:
+    """The call is over, and what its context knows of it."""
+    try:
+        UPLOAD.reset(token)
+    except ValueError:
+        pass  # Closed in another context than it began in, as when it is dropped half-way.
+
+
+def returned(
+    calls: Calls, seconds: float, response: Any, kwargs: Any, upload: Upload | None
+) -> None:
     """The call has given an answer out of the ordinary: its body or one sent, redirects."""
     sent = 0
-    if token is not None or "json" in kwargs:
-        sent = uploaded(response.request_info.headers, kwargs, token)
+    if upload is not None or "json" in kwargs:
+        sent = uploaded(response.request_info.headers, kwargs, upload)
     redirected(calls, len(response._history))
     status = response.status
     if status == 101:
@@ -203,16 +223,14 @@ def returned(calls: Calls, seconds: float, response: Any, kwargs: Any, token: An
         Body(response, calls.streams(seconds, status, sent))
 
 
-def uploaded(headers: Any, kwargs: Any, token: Any) -> int:
+def uploaded(headers: Any, kwargs: Any, upload: Upload | None) -> int:
     """Bytes of the body that was sent; -1 when they cannot be told."""
-    data, upload = kwargs.get("data"), UPLOAD.get()
-    if token is not None:
-        UPLOAD.reset(token)
+    data = kwargs.get("data")
     if data is None and kwargs.get("json") is None:
         return 0
     if data.__class__ is bytes and not kwargs.get("compress"):
         return len(data)
-    sent = upload.sent if upload is not None and upload.data is data else -1
+    sent = -1 if upload is None else upload.sent
     return declared(headers) if sent < 0 else sent
 
 
@@ -234,16 +252,15 @@ def reason(content: Any, given: Any, reading: Any) -> BaseException | None:
     return None if closed or not isinstance(given, BaseException) else given
 
 
-def broke(calls: Calls, seconds: float, error: BaseException, codes: Any, token: Any) -> None:
+def broke(calls: Calls, seconds: float, error: BaseException, codes: Any) -> None:
     """The call has raised, perhaps between redirects or for the status of its answer."""
-    if token is not None:
-        UPLOAD.reset(token)
     followed = len(_http_client.locals_of(codes, error).get("history", ()))
     name = type(error).__name__
     # For the last of too many nothing was sent.
     redirected(calls, followed - 1 if name == "TooManyRedirects" else followed)
     status = getattr(error, "status", None)
     if name == "ClientResponseError" and error.__cause__ is None and status:  # raise_for_status
+        calls.heard(status, error.headers or {}, perf_counter())  # type: ignore[attr-defined]
         calls[status](seconds, -1, -1)
     elif isinstance(error, sys.modules["asyncio"].TimeoutError) and waited(error):
         TIMEOUTS.bind(*calls.peer.labels)(1.0)

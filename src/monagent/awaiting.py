@@ -22,7 +22,12 @@ if TYPE_CHECKING:
 PATIENT = frozenset(("threading",))
 """Libraries that are watched if another one is: `subprocess` imports them, so every helper does."""
 
-ENTRANCES = {"asgiref": "asgiref.wsgi", "http": "http.client", "urllib": "urllib.request"}
+ENTRANCES = {
+    "asgiref": "asgiref.wsgi",
+    "http": "http.client",
+    "opentelemetry": "opentelemetry.instrumentation.auto_instrumentation",
+    "urllib": "urllib.request",
+}
 """Packages of which one module alone is watched, which every way in imports: half of all programs
 want `urllib.parse`, `http.HTTPStatus` or, with Django, `asgiref.sync`, and shall not pay for what
 they do not use."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.launch.oracle import ENV, RUN, run, same
+from tests.recorded import counted
 
 ADOPTED = "import sys; print('monagent.agent' in sys.modules)"
 
@@ -116,3 +117,30 @@ def test_a_nested_launcher_joins_the_outer_tree() -> None:
     assert outer == nested
     assert found.stderr == b""
     assert os.fsdecode(outer)
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_what_opentelemetry_instrument_starts_is_recorded(method: str, tmp_path: Path) -> None:
+    """Its sitecustomize stands in front of ours and runs no other; both run, in children too."""
+    script = tmp_path / "program.py"
+    script.write_text(
+        "import multiprocessing, sqlite3, sys\n"
+        "def work(_):\n"
+        "    sqlite3.connect(':memory:').execute('select 1')\n"
+        "if __name__ == '__main__':\n"
+        f"    with multiprocessing.get_context({method!r}).Pool(1) as pool:\n"
+        "        pool.map(work, range(3))\n"
+        "    print('opentelemetry.instrumentation.auto_instrumentation' in sys.modules)\n"
+    )
+    exporters = {f"OTEL_{signal}_EXPORTER": "none" for signal in ("TRACES", "METRICS", "LOGS")}
+    state = {"MONAGENT_EXPORTER": "off", "MONAGENT_DIR": str(tmp_path / "state")}
+    start = "from opentelemetry.instrumentation.auto_instrumentation import run; run()"
+
+    found = run(
+        ENV,
+        [sys.executable, "-c", start, sys.executable, str(script)],
+        environ={**exporters, **state},
+    )
+
+    assert (found.code, found.stdout) == (0, b"True\n")
+    assert counted(tmp_path / "state").total("db.client.operation.duration") == 3

@@ -159,7 +159,10 @@ def imported(name: str, module: ModuleType) -> None:
         if integration is None:
             return
         declared: Library = integration.LIBRARY
-        version = version_of(declared, sys.modules.get(library, module))
+        whole = sys.modules.get(library, module)
+        # A namespace package belongs to nobody.
+        named = whole if vars(whole).get("__file__") else module
+        version = version_of(declared, named)
         if not declared.supports(version):
             reason = f"found version {version}, expected {declared.versions}"
             status.put(library, version, status.UNSUPPORTED, reason)

@@ -40,9 +40,9 @@ def find(name: str, path: Sequence[str] | None) -> ModuleSpec | None:
     if module is not None:
         # All at once: importlib hangs each that it loads into its package, over a function there
         # that has the same name.
-        for other in _modules:
+        for other, known in _modules.items():
             if other != name:
-                sys.modules.setdefault(other, _modules[other])
+                sys.modules.setdefault(other, known)
         again: Any = _Again(module)
         return ModuleSpec(name, again)
     spec = PathFinder.find_spec(name, path)

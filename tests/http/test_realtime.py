@@ -9,7 +9,7 @@ import pytest
 from fastapi import WebSocket
 
 from monagent.integrations._asgi import measured
-from tests.http.asgi import exchange, run
+from tests.http.asgi import exchange, run, scope
 from tests.http.numbers import Numbers
 
 EVENTS = [
@@ -173,6 +173,47 @@ def test_an_exception_in_a_websocket_passes_and_is_told(numbers: Numbers) -> Non
         ("ValueError", "unmatched", "1011"): 1
     }
     assert numbers.counts() == {"GET unmatched 500 KeyError": 1}
+
+
+@pytest.mark.parametrize("accepted", [False, True])
+def test_a_websocket_whose_client_is_not_there_is_no_error_of_the_application(
+    accepted: bool, numbers: Numbers
+) -> None:
+    """uvicorn's `send` raises then, in the handshake and later."""
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": "hi"})
+
+    async def send(message: Any) -> None:
+        if not accepted or message["type"] == "websocket.send":
+            raise ConnectionError
+
+    async def main() -> None:
+        with pytest.raises(ConnectionError):
+            await measured(app)(scope(kind="websocket"), None, send)  # type: ignore[arg-type]
+
+    asyncio.run(main())
+
+    lost = {("unmatched", "1006"): 1}
+    assert facts(numbers, "websocket.connection.duration") == (lost if accepted else {})
+    refused = {"GET unmatched 499 client_disconnected": 1}
+    assert numbers.counts() == ({} if accepted else refused)
+    assert numbers.total("websocket.connections.active") == 0
+
+
+def test_what_is_sent_after_the_close_is_no_message(numbers: Numbers) -> None:
+    """hypercorn drops it without a word."""
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.close"})
+        await send({"type": "websocket.send", "text": "hi"})
+
+    connect(measured(app))
+
+    assert facts(numbers, "websocket.messages").get(("sent", "unmatched"), 0) == 0
+    assert facts(numbers, "websocket.connection.duration") == {("unmatched", "1000"): 1}
 
 
 def test_fastapi_websockets_by_route(numbers: Numbers) -> None:

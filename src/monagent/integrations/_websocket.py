@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 REFUSED = 403
 """What servers answer when the application closes before it accepts."""
 
+LOST = 1006
+"""No close code came. https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1"""
+
 
 class Socket:
     """A connection from its handshake on; until it is accepted it is an HTTP request."""
@@ -45,7 +48,7 @@ class Socket:
         """The application gives a message."""
         kind, connection, exchange = message["type"], self.connection, self.exchange
         if kind == "websocket.send":
-            if connection is not None:
+            if connection is not None and connection.open:  # Else it goes nowhere.
                 connection.sent()
         elif kind == "websocket.accept":
             exchange.disown()
@@ -63,6 +66,14 @@ class Socket:
             exchange.sent += len(message.get("body") or b"")
             if not message.get("more_body", False):
                 exchange.sent_all()
+
+    def lost(self) -> None:
+        """The client is not there: a server says so when something is sent, by an OSError."""
+        if self.connection is None:
+            self.exchange.gone = True
+        elif self.connection.open:
+            self.connection.code = LOST
+            self.connection.ended(None)
 
     def ended(self, error: BaseException | None) -> None:
         """The application is through with it."""
@@ -88,7 +99,14 @@ async def around(
         return message
 
     async def counting_send(message: Message) -> None:
-        await send(message)
+        try:
+            await send(message)
+        except OSError:
+            try:
+                socket.lost()
+            except BaseException as error:
+                http.failed(error)
+            raise
         try:
             socket.sending(message)
         except BaseException as error:

@@ -14,7 +14,6 @@ import atexit
 import os
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
-from time import time_ns
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry.sdk.metrics.export import (
@@ -28,6 +27,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
 from monagent import guard
+from monagent.clock import time_ns
 from monagent.exporter import otel
 from monagent.metrics import Recording, provider, sampler
 from monagent.metrics.streams import Point, Stream

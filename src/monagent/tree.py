@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-import time
 
+from monagent.clock import time
 from monagent.store import directory, process
 
 TYPE_CHECKING = False
@@ -63,7 +63,7 @@ def exporter_runs(path: str) -> bool:
     except OSError:
         return False
     try:
-        return _holder(fd) > 0 or abs(time.time() - os.fstat(fd).st_mtime) < GRACE
+        return _holder(fd) > 0 or abs(time() - os.fstat(fd).st_mtime) < GRACE
     finally:
         os.close(fd)
 
@@ -101,7 +101,7 @@ def abandoned(path: str, age: float = 3600.0) -> list[str]:
         other = f"{home}/{name}"
         root = directory.read_root(other)
         try:
-            old = time.time() - os.stat(other).st_mtime > age
+            old = time() - os.stat(other).st_mtime > age
         except OSError:
             continue
         dead = root is None or process.start_ticks(root[0]) != root[1]

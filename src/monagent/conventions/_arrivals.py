@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions.http import (
     ACTIVE,

@@ -6,8 +6,7 @@ the route, and it records itself once, when its last byte is gone.
 
 from __future__ import annotations
 
-from time import perf_counter
-
+from monagent.clock import perf_counter
 from monagent.conventions._arrivals import Arrival, arrived, ender
 from monagent.conventions.http import (
     CLIENT_CLOSED,

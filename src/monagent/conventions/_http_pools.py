@@ -7,9 +7,9 @@ counts as active or idle from there, and no longer once it is closed or nobody h
 from __future__ import annotations
 
 import os
-from time import perf_counter
 
 from monagent import guard
+from monagent.clock import perf_counter
 from monagent.conventions._failures import failure
 from monagent.conventions._peers import Peer
 from monagent.conventions.http import EDGES

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left
-from time import perf_counter
 from weakref import ref
 
 from monagent import guard
+from monagent.clock import perf_counter
 from monagent.conventions import database
 from monagent.conventions._sql import OTHER
 from monagent.metrics import cache, recording

@@ -8,7 +8,7 @@ an idle worker got: those cannot have waited.
 
 from __future__ import annotations
 
-from time import monotonic, monotonic_ns, time, time_ns
+from monagent.clock import monotonic, monotonic_ns, time, time_ns
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

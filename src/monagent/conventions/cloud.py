@@ -5,8 +5,7 @@ The calls count in `rpc`, once each; what carries them, HTTP, counts every try f
 
 from __future__ import annotations
 
-from time import perf_counter
-
+from monagent.clock import perf_counter
 from monagent.conventions import rpc
 from monagent.conventions._failures import failure
 from monagent.conventions.http import OTHER

@@ -8,9 +8,9 @@ https://opentelemetry.io/docs/specs/semconv/db/database-metrics/
 from __future__ import annotations
 
 from contextvars import ContextVar
-from time import perf_counter
 
 from monagent import guard
+from monagent.clock import perf_counter
 from monagent.conventions._sql import OTHER, verb
 from monagent.metrics import Counter, Histogram, UpDownCounter, cache
 from monagent.metrics.fused import timer

@@ -8,9 +8,9 @@ operations are chosen by clients: the first ones that were valid are told apart,
 from __future__ import annotations
 
 import os
-from time import perf_counter
 
 from monagent import guard
+from monagent.clock import perf_counter
 from monagent.conventions.http import EDGES
 from monagent.conventions.realtime import LIFETIMES
 from monagent.metrics import Counter, Histogram, UpDownCounter, cache

@@ -5,9 +5,8 @@ https://opentelemetry.io/docs/specs/semconv/http/http-metrics/
 
 from __future__ import annotations
 
-from time import time
-
 from monagent import guard, settings
+from monagent.clock import time
 from monagent.metrics import Histogram, UpDownCounter, cache
 
 TYPE_CHECKING = False

@@ -10,9 +10,9 @@ what broke it. https://opentelemetry.io/docs/specs/semconv/http/http-metrics/#ht
 from __future__ import annotations
 
 import os
-from time import time
 
 from monagent import guard
+from monagent.clock import time
 from monagent.conventions import _http_pools  # noqa: F401 - its metrics belong to the family
 from monagent.conventions._failures import failure
 from monagent.conventions._peers import Peer

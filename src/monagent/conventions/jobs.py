@@ -6,8 +6,7 @@ attempt ends in exactly one status. A job without a queue was run in place.
 
 from __future__ import annotations
 
-from time import perf_counter
-
+from monagent.clock import perf_counter
 from monagent.metrics import Counter, Gauge, Histogram, UpDownCounter, cache
 from monagent.metrics.fused import attempt, brief, places
 from monagent.metrics.pulse import due, pulse

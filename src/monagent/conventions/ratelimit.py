@@ -7,8 +7,8 @@ those close to their limit a number per process is kept, and forgotten when its 
 from __future__ import annotations
 
 import os
-from time import monotonic
 
+from monagent.clock import monotonic
 from monagent.metrics import Counter, Gauge, cache, sampler
 
 TYPE_CHECKING = False

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from time import perf_counter
 
 from monagent import guard
+from monagent.clock import perf_counter
 from monagent.conventions.http import UNMATCHED
 from monagent.metrics import Counter, Histogram, UpDownCounter
 

@@ -8,8 +8,8 @@ the place of `rpc.server.duration`: https://opentelemetry.io/docs/specs/semconv/
 from __future__ import annotations
 
 from bisect import bisect_left
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions._failures import failure
 from monagent.conventions._peers import Peer
 from monagent.metrics import Histogram, UpDownCounter, cache

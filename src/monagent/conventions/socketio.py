@@ -5,8 +5,7 @@ What carries it, WebSockets or polling requests, counts as that beneath.
 
 from __future__ import annotations
 
-from time import perf_counter
-
+from monagent.clock import perf_counter
 from monagent.conventions.http import OTHER
 from monagent.metrics import Counter, Histogram, UpDownCounter, cache
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._exchange import Exchange
 from monagent.conventions.realtime import Connection, EventStream

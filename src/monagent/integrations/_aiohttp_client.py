@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 from contextvars import ContextVar
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions._http_pools import TIMEOUTS
 from monagent.conventions._peers import of, of_url
 from monagent.conventions.http_client import CALLS, Calls, Streamed, calls_to, resent

@@ -7,8 +7,8 @@ The `Served` of a request lies on the writer of its response; what is sent is se
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions.http import error_type
 from monagent.integrations._aiohttp_answer import Served, received, route_of

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from itertools import chain, cycle, repeat
 from operator import itemgetter
-from time import perf_counter
 
 from monagent import settings
+from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange

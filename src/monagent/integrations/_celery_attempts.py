@@ -6,9 +6,8 @@ its child still tells.
 
 from __future__ import annotations
 
-from time import monotonic, time
-
 from monagent import guard
+from monagent.clock import monotonic, time
 from monagent.conventions import _sent, jobs
 from monagent.integrations import _celery_queues as queues
 

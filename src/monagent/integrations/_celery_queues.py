@@ -6,9 +6,8 @@ connection of its own: the worker's must not be used from another thread.
 
 from __future__ import annotations
 
-from time import monotonic, time
-
 from monagent import guard
+from monagent.clock import monotonic, time
 from monagent.conventions import _sent, jobs
 
 TYPE_CHECKING = False

@@ -5,8 +5,7 @@ Closer to the metal than `watch`, since a statement may take no more than some m
 
 from __future__ import annotations
 
-from time import perf_counter
-
+from monagent.clock import perf_counter
 from monagent.conventions.database import TIMERS, broke, covered, timer_of
 from monagent.instrument.watch import failed
 

@@ -14,7 +14,8 @@ from _functools import partial  # type: ignore[import-not-found] # typeshed lack
 from _operator import is_, itemgetter
 from _thread import allocate_lock
 from itertools import repeat, starmap
-from time import perf_counter
+
+from monagent.clock import perf_counter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 
 from monagent import guard
+from monagent.clock import perf_counter
 from monagent.conventions import graphql
 from monagent.conventions.graphql import Subscription
 from monagent.conventions.http import error_type

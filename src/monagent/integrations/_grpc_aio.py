@@ -4,8 +4,8 @@ application's, clients by the callback that the core runs when a call is over.""
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions import _peers, rpc
 from monagent.integrations._grpc import SYSTEM, failed, name_of, peer_of, text
 from monagent.integrations._grpc_behavior import counted

@@ -7,8 +7,8 @@ its loop, others in threads.
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions import rpc
 from monagent.integrations._grpc import SYSTEM, failed, name_of
 

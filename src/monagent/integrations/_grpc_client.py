@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
+from monagent.clock import perf_counter
 from monagent.conventions import rpc
 from monagent.integrations._grpc import SYSTEM, failed, name_of, peer_of, text
 from monagent.metrics import cache

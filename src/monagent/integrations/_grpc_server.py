@@ -6,8 +6,7 @@ status is known, one that the runtime has chosen too.
 
 from __future__ import annotations
 
-from time import perf_counter, time
-
+from monagent.clock import perf_counter, time
 from monagent.conventions import rpc
 from monagent.integrations._grpc import SYSTEM, failed, name_of, text
 from monagent.metrics import cache

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions._peers import UNKNOWN, of, peer
 from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.integrations import _http_client, _httpx_body

@@ -13,9 +13,9 @@ from __future__ import annotations
 import atexit
 import os
 import sys
-from time import perf_counter
 
 from monagent import guard
+from monagent.clock import perf_counter
 from monagent.integrations import _garbage
 
 TYPE_CHECKING = False

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from _contextvars import Context
-from time import perf_counter
 
 from monagent import guard
+from monagent.clock import perf_counter
 from monagent.conventions import runtime
 
 TYPE_CHECKING = False

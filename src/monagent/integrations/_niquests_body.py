@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import sys
 from os import getpid
-from time import perf_counter
 from weakref import ref
 
+from monagent.clock import perf_counter
 from monagent.conventions._peers import UNKNOWN, of_url, peer
 from monagent.conventions.http_client import Calls, Streamed, calls_to, resent
 from monagent.integrations import _http_client, _urllib3_body

@@ -7,8 +7,8 @@ Its objects have slots and no room for ours, so the requests in work stand in a 
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions.http import error_type

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions._peers import UNKNOWN, of_url
 from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.integrations._http_client import declared, failed

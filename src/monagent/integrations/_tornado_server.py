@@ -7,8 +7,8 @@ client's doing, unless Tornado itself has closed it because something failed.
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._exchange import Exchange
 from monagent.conventions.http import error_type

@@ -7,9 +7,8 @@ else is handed through item by item and closed once.
 
 from __future__ import annotations
 
-from time import perf_counter
-
 from monagent import settings
+from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange

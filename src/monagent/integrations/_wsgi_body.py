@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.integrations._wsgi_request import ended
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from time import perf_counter
-
+from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._exchange import Exchange
 from monagent.conventions.http import error_type

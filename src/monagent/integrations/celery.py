@@ -11,9 +11,8 @@ unknown ones to tasks as `self.request.headers` and sends them on with a retry.
 
 from __future__ import annotations
 
-from time import monotonic
-
 from monagent import guard
+from monagent.clock import monotonic
 from monagent.conventions import _plumbing, _sent, jobs
 from monagent.instrument import Call, Library, Observed, replace, watch
 from monagent.instrument.identity import pass_for

@@ -8,9 +8,9 @@ together by `putrequest` and `endheaders` is not seen.
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 from weakref import ref
 
+from monagent.clock import perf_counter
 from monagent.conventions._peers import of
 from monagent.conventions.http_client import CALLS, Calls, Upload, _forks, calls_to
 from monagent.instrument import Library, replace

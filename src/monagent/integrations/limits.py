@@ -8,8 +8,8 @@ nothing more, since each question may be a round trip.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from time import time
 
+from monagent.clock import time
 from monagent.conventions import ratelimit
 from monagent.instrument import Library, replace
 from monagent.instrument.targets import replace_override

@@ -8,8 +8,8 @@ fork beneath takes urllib3's place or stands beside it, and counts no call of ni
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions._peers import of_url
 from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.instrument import Library, replace

@@ -8,8 +8,8 @@ only Retry-After is known. C types cannot be patched: subclasses take their plac
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions._peers import of_url
 from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.instrument import Library, substitute

@@ -8,8 +8,8 @@ there.
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions._peers import UNKNOWN, of_url, peer
 from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.instrument import Library, replace

@@ -8,8 +8,8 @@ connection is part of getting one, no operation.
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions import _pools, database
 from monagent.conventions.database import cover, covered
 from monagent.instrument import Library, adopt, replace, replace_override

@@ -6,8 +6,8 @@ The duration ends where `open` returns or raises an answer as HTTPError, with th
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions._peers import of_url
 from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.instrument import Library, replace

@@ -7,8 +7,8 @@ The duration ends where `urlopen` returns: with the body read, unless preload_co
 from __future__ import annotations
 
 import sys
-from time import perf_counter
 
+from monagent.clock import perf_counter
 from monagent.conventions._peers import of, of_url
 from monagent.conventions.http_client import CALLS, Calls, Upload, calls_to, resent, throttled
 from monagent.instrument import Library, replace

@@ -8,8 +8,8 @@ half a microsecond: more than the additions themselves.
 from __future__ import annotations
 
 from bisect import bisect_left
-from time import perf_counter, time
 
+from monagent.clock import perf_counter, time
 from monagent.metrics.pulse import due, pulse
 
 TYPE_CHECKING = False

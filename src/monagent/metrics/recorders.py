@@ -9,8 +9,8 @@ is still true when it is written, and a histogram's sum and bucket move as one.
 from __future__ import annotations
 
 from bisect import bisect_left
-from time import time
 
+from monagent.clock import time
 from monagent.store.asleep import Asleep
 
 TYPE_CHECKING = False

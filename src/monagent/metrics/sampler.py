@@ -15,9 +15,9 @@ from __future__ import annotations
 import _thread
 import atexit
 import os
-from time import monotonic
 
 from monagent import guard
+from monagent.clock import monotonic
 from monagent.metrics.pulse import checks
 from monagent.store import shard
 

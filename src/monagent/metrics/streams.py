@@ -6,9 +6,9 @@ Without views an instrument has one stream; views make it none, another or sever
 from __future__ import annotations
 
 from collections.abc import Mapping
-from time import time_ns
 from typing import TYPE_CHECKING, Any
 
+from monagent.clock import time_ns
 from monagent.metrics.declared import Recording
 from monagent.metrics.family import Spec
 from monagent.metrics.recorders import INFINITY, observer_since, placer, recorder

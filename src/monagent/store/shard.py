@@ -12,9 +12,9 @@ from __future__ import annotations
 import _thread
 import mmap
 import os
-import time
 
 from monagent import guard
+from monagent.clock import monotonic, time
 from monagent.store import directory, layout, process
 from monagent.store.asleep import Asleep
 from monagent.store.directory import Inner
@@ -138,7 +138,7 @@ class Shard:
         view = memoryview(mapping).cast("d")
         for index, value in self._presets:
             view[index] = value
-        header = layout.header(identity, time.time(), nonce)
+        header = layout.header(identity, time(), nonce)
         mapping[len(layout.MAGIC) : len(header)] = header[len(layout.MAGIC) :]
         mapping[: len(layout.MAGIC)] = layout.MAGIC
         # Whole by now: another thread may fork in between, and that child copies from here.
@@ -217,7 +217,7 @@ class Shard:
     def _larger(self, start: int, size: int) -> mmap.mmap:
         if self._file is None:
             return mmap.mmap(-1, size)
-        now = time.monotonic()
+        now = monotonic()
         if now < self._full_until:
             raise Full
         try:

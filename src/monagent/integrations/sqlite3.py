@@ -109,41 +109,35 @@ def recording_connection(base: Any) -> Any:
 @substitute("sqlite3.dbapi2", "connect")
 @substitute("sqlite3", "connect")
 def connecting(original: Any) -> Any:
-    return Connect(original, home("connect", original))
+    module = home("connect", original)
+    factory = module["Connection"]
 
+    class BuiltIn:
+        """A function that is no method of a class that holds it, as functions of C are none."""
 
-class Connect:
-    """The function `connect`, which is built in: kept in a class, it is no method of that class."""
-
-    def __init__(self, original: Any, module: dict[str, Any]) -> None:
-        looks(self, original)
-        self.__module__ = module["__name__"]  # For pickle, which looks for it there.
-        self._module = module
-        self._factory = module["Connection"]
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        factory = self._factory
-        if (
-            len(args) <= FACTORY
-            and "factory" not in kwargs
-            and self._module.get("Connection") is factory  # until it is put back
-        ):
-            kwargs["factory"] = factory
-        try:
-            return self.__wrapped__(*args, **kwargs)  # type: ignore[attr-defined]  # by `looks`
-        except BaseException as error:
+        def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
+            in_place = module.get("Connection") is factory  # until it is put back
+            if in_place and len(args) <= FACTORY and "factory" not in kwargs:
+                kwargs["factory"] = factory
             try:
-                if not covered():
-                    database.refused(SYSTEM, error)
-            except BaseException as ours:
-                failed(NAME, ours)
-            raise
+                return original(*args, **kwargs)
+            except BaseException as error:
+                try:
+                    if not covered():
+                        database.refused(SYSTEM, error)
+                except BaseException as ours:
+                    failed(NAME, ours)
+                raise
 
-    def __reduce__(self) -> str:
-        return "connect"
+        def __reduce__(self) -> str:
+            return "connect"
 
-    def __repr__(self) -> str:
-        return repr(self.__wrapped__)  # type: ignore[attr-defined]  # by `looks`
+        def __repr__(self) -> str:
+            return repr(original)
+
+    connect = looks(BuiltIn(), original)
+    connect.__module__ = module["__name__"]  # where pickle finds it
+    return connect
 
 
 namespaces: dict[str, Callable[[Any], str | None]] = {}

@@ -49,7 +49,9 @@ else:
 
     def test_its_pool_metric_records_through_our_meters(adopted: Numbers, tmp_path: Path) -> None:
         """The one metric that it has; statements are the driver's."""
-        engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/o.db", poolclass=pool.QueuePool)
+        engine = sqlalchemy.create_engine(
+            f"sqlite:///{tmp_path}/o.db", poolclass=pool.QueuePool, echo=False
+        )
         with engine.connect() as connection:
             connection.execute(sqlalchemy.text("SELECT 1"))
             usage = adopted.series("db.client.connections.usage")

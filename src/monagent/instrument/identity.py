@@ -35,6 +35,35 @@ def pass_for(wrapper: Any, original: Any) -> Any:
     return wrapper
 
 
+def with_parameters_of(original: Any, around: Any) -> Any:
+    """A function with the parameters of `original` in its very code, handed on to `around`.
+
+    For functions whose code is read to learn what may be given to them: no signature tells it then.
+    """
+    code = original.__code__
+    plain, named = code.co_argcount, code.co_argcount + code.co_kwonlyargcount
+    names = list(code.co_varnames)
+    taken, given = names[:plain], names[:plain]
+    if code.co_flags & 0x04:
+        taken.append(f"*{names[named]}")
+        given.append(f"*{names.pop(named)}")
+    elif code.co_kwonlyargcount:
+        taken.append("*")
+    taken += names[plain:named]
+    given += [f"{name}={name}" for name in names[plain:named]]
+    if code.co_flags & 0x08:
+        taken.append(f"**{names[named]}")
+        given.append(f"**{names[named]}")
+    if code.co_posonlyargcount:
+        taken.insert(code.co_posonlyargcount, "/")
+    made: dict[str, Any] = {}
+    text = f"lambda _around: lambda {', '.join(taken)}: _around({', '.join(given)})"
+    wrapper = eval(text, made)(around)  # of a function's own names
+    wrapper.__defaults__ = original.__defaults__
+    wrapper.__kwdefaults__ = original.__kwdefaults__
+    return wrapper
+
+
 def proxy(original: Any, call: Callable[[tuple[Any, ...], dict[str, Any]], Any]) -> Any:
     """A proxy for a callable that is not a Python function; `call` gets arguments as given."""
     import wrapt  # Costs 100 ms, and hardly any target needs it.

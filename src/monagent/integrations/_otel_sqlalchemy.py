@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from monagent import dependencies, guard
 from monagent.instrument import Unsupported
+from monagent.instrument.identity import with_parameters_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def engine(original: Any) -> Any:
         except BaseException as error:
             guard.failed("sqlalchemy", error)
 
-    return __init__
+    return with_parameters_of(original, __init__)  # as in `sqlalchemy`
 
 
 def _tracer() -> Any:

@@ -13,6 +13,7 @@ from monagent.clock import perf_counter
 from monagent.conventions import _pools, database
 from monagent.conventions.database import cover, covered
 from monagent.instrument import Library, adopt, replace, replace_override
+from monagent.instrument.identity import with_parameters_of
 from monagent.instrument.watch import failed
 from monagent.integrations import _sqlalchemy as facts
 
@@ -105,7 +106,8 @@ def engine(original: Any) -> Any:
         except BaseException as error:
             failed(NAME, error)
 
-    return __init__
+    # `create_engine` takes those options that it finds in the code: get_cls_kwargs.
+    return with_parameters_of(original, __init__)
 
 
 @replace("sqlalchemy.engine.base", "Engine.dispose")

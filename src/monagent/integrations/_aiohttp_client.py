@@ -162,7 +162,7 @@ def closing(original: Any) -> Any:
             error = sys.exc_info()[1]
             open_yet = self._protocol is not None
             if open_yet and error is not None and type(error).__name__ in RETRIED:
-                retried(sys._getframe(1))
+                retried(sys._getframe().f_back)
         except BaseException as ours:
             failed("aiohttp", ours)
         original(self)

@@ -97,6 +97,21 @@ class Body(Streamed):
                 self._got(len(line), not line and limit != 0)
         return line
 
+    def __iter__(self) -> Body:
+        return self
+
+    def __next__(self) -> bytes:
+        line: bytes = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    def __enter__(self) -> Body:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.close()
+
     def close(self) -> None:
         """By the answer, which has read all or was closed early."""
         if self._calls is not None:

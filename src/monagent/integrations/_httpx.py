@@ -109,7 +109,7 @@ def misnaming(library: str, original: Any) -> Any:
     def __init__(self: Any, message: str) -> None:
         original(self, message)
         try:
-            misnamed(library, self, sys._getframe(1))
+            misnamed(library, self, sys._getframe().f_back)
         except BaseException as error:
             failed(library, error)
 

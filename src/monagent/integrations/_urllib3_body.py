@@ -88,9 +88,11 @@ def closing(original: Any) -> Any:
     def close(self: Any) -> Any:
         try:
             streamed = getattr(self, "_monagent", None)
-            # urllib3 also closes what has a wrong chunk, and says so only then: see Catcher.
-            if streamed is not None and sys._getframe(1).f_code.co_name != "_update_chunk_length":
-                ended(self, streamed, received(self))
+            if streamed is not None:
+                frame = sys._getframe().f_back  # None when the interpreter ends
+                # urllib3 also closes what has a wrong chunk, and says so only then: see Catcher.
+                if frame is None or frame.f_code.co_name != "_update_chunk_length":
+                    ended(self, streamed, received(self))
         except BaseException as error:
             failed("urllib3", error)
         return original(self)

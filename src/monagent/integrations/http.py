@@ -8,7 +8,6 @@ together by `putrequest` and `endheaders` is not seen.
 from __future__ import annotations
 
 import sys
-from weakref import ref
 
 from monagent.clock import perf_counter
 from monagent.conventions._peers import of
@@ -36,57 +35,77 @@ _kinds: dict[type, bool] = {}
 
 
 class Awaited:
-    """Stands in for `getresponse` of one connection until the answer is asked for.
+    """The call whose answer a connection has not been asked for yet, on that connection.
 
-    It does not hold the connection, which must go with its last reference; an answer that nobody
-    asked for by then is a call that was cancelled.
+    An answer that nobody asked for is a call that was cancelled, when this goes.
     """
 
-    __slots__ = ("_begun", "_calls", "_connection", "_forks", "_sent")
+    __slots__ = ("_begun", "_calls", "_forks", "_sent")
 
-    def __init__(
-        self, connection: Any, calls: Calls | None, begun: float, sent: Upload | int
-    ) -> None:
-        self._connection = ref(connection)
+    def __init__(self, calls: Calls | None, begun: float, sent: Upload | int) -> None:
         self._calls = calls
         self._begun = begun
         self._sent = sent
         self._forks = _forks[0]
 
-    def __call__(self) -> Any:
-        connection: Any = self._connection()
+    def answered(self, response: Any) -> None:
+        """Here it is."""
+        now = perf_counter()
         calls, self._calls = self._calls, None
-        del connection.getresponse
+        sent = self._sent
+        if not isinstance(sent, int):
+            _http_answer.taken(response, sent)
+            sent = sent.sent
+        if calls is not None:
+            if response.status >= 400 or now > calls.look:
+                calls.heard(response.status, response.headers, now)
+            _http_answer.follow("http", response, calls, now - self._begun, sent)
+
+    def failed(self, error: BaseException) -> None:
+        """There will be none."""
+        calls, self._calls = self._calls, None
+        if calls is not None:
+            calls.failed(perf_counter() - self._begun, error)
+
+    def __reduce__(self) -> Any:  # A copy of the connection makes no call.
+        return Awaited, (None, 0.0, 0)
+
+    def __del__(self) -> None:
         try:
-            response = connection.__class__.getresponse(connection)
+            # Not there if its making has failed.
+            if getattr(self, "_calls", None) is not None and self._forks == _forks[0]:
+                self.failed(GeneratorExit())
+        except BaseException as error:
+            failed("http", error)
+
+
+@replace("http.client", "HTTPConnection.getresponse")
+def answering(original: Any) -> Any:
+    def getresponse(self: Any) -> Any:
+        awaited = None
+        try:
+            awaited = getattr(self, "_monagent_call", None)
+            if awaited is not None:
+                self._monagent_call = None
+        except BaseException as error:
+            failed("http", error)
+        if awaited is None:
+            return original(self)
+        try:
+            response = original(self)
         except BaseException as error:
             try:
-                if calls is not None:
-                    calls.failed(perf_counter() - self._begun, error)
+                awaited.failed(error)
             except BaseException as ours:
                 failed("http", ours)
             raise
         try:
-            now = perf_counter()
-            sent = self._sent
-            if not isinstance(sent, int):
-                _http_answer.taken(response, sent)
-                sent = sent.sent
-            if calls is not None:
-                if response.status >= 400 or now > calls.look:
-                    calls.heard(response.status, response.headers, now)
-                _http_answer.follow("http", response, calls, now - self._begun, sent)
+            awaited.answered(response)
         except BaseException as error:
             failed("http", error)
         return response
 
-    def __del__(self) -> None:
-        try:
-            calls = getattr(self, "_calls", None)  # not there if its making has failed
-            if calls is not None and self._forks == _forks[0]:
-                calls.failed(perf_counter() - self._begun, GeneratorExit())
-        except BaseException as error:
-            failed("http", error)
+    return getresponse
 
 
 @replace("http.client", "HTTPConnection.request")
@@ -112,7 +131,7 @@ def asking(original: Any) -> Any:
                 if length < 0 and _http_client.endless(body):
                     body = Upload(body)
                 upload = body.__class__ is Upload
-                if not called_by(INNER, sys._getframe(1)):
+                if not called_by(INNER, sys._getframe().f_back):
                     scheme = "https" if self.default_port == 443 else "http"
                     if self._tunnel_host:
                         key = (scheme, self._tunnel_host, self._tunnel_port, method)
@@ -125,22 +144,21 @@ def asking(original: Any) -> Any:
                     found.mem[0][found.at] += 1.0
                     calls = found
                 if upload or calls is not None:
-                    awaited = Awaited(self, calls, begun, body if upload else length)
+                    awaited = Awaited(calls, begun, body if upload else length)
         except BaseException as error:
             failed("http", error)
         try:
             result = original(self, method, url, body, headers, encode_chunked=encode_chunked)
         except BaseException as error:
             try:
-                if awaited is not None and calls is not None:
-                    awaited._calls = None
-                    calls.failed(perf_counter() - begun, error)
+                if awaited is not None:
+                    awaited.failed(error)
             except BaseException as ours:
                 failed("http", ours)
             raise
         try:
             if awaited is not None:
-                self.getresponse = awaited
+                self._monagent_call = awaited
         except BaseException as error:
             failed("http", error)
         return result

@@ -146,7 +146,7 @@ def refusing(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            _niquests_body.refused(self, sys._getframe(1))
+            _niquests_body.refused(self, sys._getframe().f_back)
         except BaseException as error:
             failed("niquests", error)
 
@@ -175,7 +175,7 @@ def begin(request: Any) -> Calls:
 
 def follows(following: Any, request: Any) -> bool:
     """Whether this is the next step of a call under way, whose redirects niquests follows."""
-    if not _http_client.called_by(following, sys._getframe(2)):
+    if not _http_client.called_by(following, sys._getframe(1).f_back):
         return False
     resent(of_url(request.url), "redirect")
     return True

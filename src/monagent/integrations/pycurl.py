@@ -37,6 +37,7 @@ SCHEMES = ("http:", "https")
 UNKNOWN_URL = "http://"
 MALFORMED = 3
 TIMED_OUT = 28
+TORNADO = "tornado.curl_httpclient"
 REFUSED = 7
 BY_CALLBACK = (23, 26, 42)
 """Ended by what the application's own callback returned or raised."""
@@ -97,7 +98,8 @@ def counting_many(base: Any) -> Any:
             found = base.info_read(self, *args)
             try:
                 # Tornado's client counts its calls itself.
-                if sys._getframe(1).f_globals.get("__name__") != "tornado.curl_httpclient":
+                frame = sys._getframe().f_back  # None in a thread that runs nothing else
+                if frame is None or frame.f_globals.get("__name__") != TORNADO:
                     for handle in found[1]:
                         over(handle, 0)
                     for handle, code, _ in found[2]:

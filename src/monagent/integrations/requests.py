@@ -83,7 +83,7 @@ def refusing(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            refused(self, sys._getframe(1))
+            refused(self, sys._getframe().f_back)
         except BaseException as error:
             failed("requests", error)
 
@@ -102,7 +102,7 @@ def refused(error: Any, frame: Any) -> None:
 
 def follows(following: Any, request: Any) -> bool:
     """Whether this is the next step of a call under way, whose redirects requests follows."""
-    if not _http_client.called_by(following, sys._getframe(2)):
+    if not _http_client.called_by(following, sys._getframe(1).f_back):
         return False
     resent(of_url(request.url), "redirect")
     return True

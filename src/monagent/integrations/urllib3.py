@@ -37,7 +37,7 @@ def manager(original: Any) -> Any:
             retries = kwargs.get("retries")
             # The manager calls itself for a redirect, and the retries tell the way so far.
             again = bool(getattr(retries, "history", None))
-            if not again or not called_by(INNER, sys._getframe(1)):
+            if not again or not called_by(INNER, sys._getframe().f_back):
                 key = (url[: url.find("/", 8)], method)  # 8: behind https://
                 try:
                     found = CALLS[key]
@@ -99,7 +99,7 @@ def pool(original: Any) -> Any:
             # It calls itself to try again; the other is what managers and requests say.
             within = not assert_same_host or getattr(retries, "history", None)
             if headers.__class__ not in OUTER and not (
-                within and called_by(INNER, sys._getframe(1))
+                within and called_by(INNER, sys._getframe().f_back)
             ):
                 key = (self.scheme, self.host, self.port, method)
                 try:

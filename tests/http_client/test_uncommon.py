@@ -1,0 +1,153 @@
+"""What applications do to clients' own objects: replace, copy, drop and call them from anywhere."""
+
+from __future__ import annotations
+
+import _thread
+import copy
+import http.client
+import os
+import pickle
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+
+from tests.http_client.numbers import ACTIVE, Numbers
+from tests.http_client.server import Server
+from tests.recorded import counted
+
+
+class Buffered(http.client.HTTPConnection):
+    """With a `getresponse` of its own, whose arguments are its own too."""
+
+    def getresponse(self, buffering: bool = False) -> Any:
+        """As Python 2 had it."""
+        return super().getresponse()
+
+
+def test_getresponse_is_whose_it_was(
+    numbers: Numbers, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A subclass's, a stand-in on the object or on the class, called as it would be."""
+    connection: http.client.HTTPConnection = Buffered("127.0.0.1", server.port)
+    connection.request("GET", "/ok")
+    assert connection.getresponse.__name__ == "getresponse"
+    answer = connection.getresponse(buffering=True)  # type: ignore[call-arg]  # Buffered's
+    assert answer.read() == b"hello"
+    connection.close()
+    assert numbers.outcomes() == {("GET", 200, None): 1}
+
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    monkeypatch.setattr(connection, "getresponse", lambda: "stand-in", raising=True)
+    for _ in range(2):
+        connection.request("GET", "/ok")
+        assert connection.getresponse() == "stand-in"  # type: ignore[comparison-overlap]
+        connection.close()
+    with mock.patch("http.client.HTTPConnection.getresponse") as stand_in:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port)
+        connection.request("GET", "/ok")
+        connection.getresponse()
+        assert stand_in.mock_calls == [mock.call()]
+        connection.close()
+
+
+def test_a_copy_of_a_connection_makes_no_call(numbers: Numbers, server: Server) -> None:
+    """The call is that of the first, whose answer is still to come."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.request("GET", "/ok")
+    socket, connection.sock = connection.sock, None
+    other = copy.deepcopy(connection)
+    pickle.loads(pickle.dumps(connection))
+    connection.sock = socket
+    del other
+    assert numbers.outcomes() == {}
+
+    assert connection.getresponse().read() == b"hello"
+    connection.close()
+    assert numbers.outcomes() == {("GET", 200, None): 1}
+
+
+def test_the_file_of_an_answer_is_iterated_and_closed_as_before(
+    numbers: Numbers, server: Server
+) -> None:
+    """`fp`, by which old programs read lines."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.request("GET", "/close")
+    answer = connection.getresponse()
+    with answer.fp as file:
+        assert list(file) == [b"hello"]
+    connection.close()
+
+    assert file.closed
+    assert numbers.outcomes() == {("GET", 200, None): 1}
+
+
+@pytest.mark.parametrize("library", ["http", "urllib3", "requests"])
+def test_a_call_from_a_thread_that_runs_nothing_else(
+    numbers: Numbers, server: Server, library: str
+) -> None:
+    """Nobody calls it there, as at the end of the interpreter."""
+    import requests
+    import urllib3
+
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    pool = urllib3.HTTPConnectionPool("127.0.0.1", server.port)
+    session = requests.Session()
+    session.trust_env = False
+    request = session.prepare_request(requests.Request("GET", server.url("/ok")))
+    calls: dict[str, tuple[Any, tuple[Any, ...], dict[str, Any]]] = {
+        "http": (connection.request, ("GET", "/ok"), {}),
+        "urllib3": (pool.urlopen, ("GET", "/ok"), {"assert_same_host": False}),
+        "requests": (session.send, (request,), {"allow_redirects": False}),
+    }
+    seen = server.seen.count("/ok")
+
+    _thread.start_new_thread(*calls[library])
+
+    until = time.monotonic() + 10
+    while time.monotonic() < until and server.seen.count("/ok") == seen:
+        time.sleep(0.01)
+    if library == "http":
+        connection.getresponse().read()
+    while time.monotonic() < until and not numbers.outcomes():
+        time.sleep(0.01)
+    assert numbers.outcomes() == {("GET", 200, None): 1}
+    for each in (connection, pool, session):
+        each.close()
+
+
+ENDING = """
+import sys
+import requests, urllib3
+
+session = requests.Session()
+first = session.get(sys.argv[1], stream=True)
+second = urllib3.PoolManager().request("GET", sys.argv[1], preload_content=False)
+"""
+
+
+def test_an_answer_that_goes_with_the_interpreter_is_counted(
+    server: Server, tmp_path: Path
+) -> None:
+    """Nobody has read it, and nobody runs any more when it goes."""
+    tmp_path.chmod(0o700)
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2] / "bootstrap"),
+        "MONAGENT_DIR": str(tmp_path),
+        "MONAGENT_EXPORTER": "off",
+    }
+    command = [sys.executable, "-c", ENDING, server.url("/ok")]
+    done = subprocess.run(
+        command, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert counted(tmp_path).by("http.client.request.duration", "http.response.status_code") == {
+        "200": 2.0
+    }
+    assert counted(tmp_path).total(ACTIVE) == 0

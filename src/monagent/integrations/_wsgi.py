@@ -52,7 +52,7 @@ def measured_method(original: Any) -> Any:
     def __call__(self: Any, environ: Environ, start_response: Any) -> Any:
         arrival = request = None
         try:
-            if KEY not in environ:
+            if KEY not in environ or used(environ):
                 arrival = arrivals[environ["wsgi.url_scheme"]][environ["REQUEST_METHOD"]]
         except KeyError:
             try:
@@ -99,6 +99,10 @@ def measured_method(original: Any) -> Any:
             return body_of(body, request, environ)
         except BaseException as error:
             http.failed(error)
+            try:
+                request.disown()  # Nobody will see the end of it.
+            except BaseException as another:
+                http.failed(another)
             return body
 
     chooses = excluded or some_off or settings.current().mount
@@ -113,7 +117,7 @@ def choosing(call: Any, excluded: Excluded | None, some_off: bool) -> Any:
     def __call__(self: Any, environ: Environ, start_response: Any) -> Any:
         ours = False
         try:
-            if KEY in environ:
+            if KEY in environ and not used(environ):
                 pass
             elif mount is not None and mount == path_of(environ):
                 ours = environ["REQUEST_METHOD"] in ("GET", "HEAD")
@@ -156,14 +160,23 @@ def queued(environ: Environ) -> None:
 def with_body(request: Request, environ: Environ) -> None:
     """The request has a body: of a declared length, or counted as it is read."""
     length = environ.get("CONTENT_LENGTH")
-    if length and length.isdigit():
+    if length and len(length) < 10 and length.isdecimal():
         request.received = int(length)
-    elif environ.get("HTTP_TRANSFER_ENCODING") and environ.get("wsgi.input") is not None:
-        environ["wsgi.input"] = _wsgi_body.CountedInput(environ["wsgi.input"], request)
+        return
+    source = environ.get("wsgi.input")
+    # A length that is incredible is no better than none.
+    if source is not None and (length or environ.get("HTTP_TRANSFER_ENCODING")):
+        environ["wsgi.input"] = _wsgi_body.CountedInput(source, request)
+
+
+def used(environ: Environ) -> bool:
+    """Whether the environ is that of a request that has ended, or was pickled: one more comes."""
+    exchange = environ[KEY]
+    return exchange is None or bool(exchange.recorded and exchange.end)
 
 
 def not_met(environ: Environ) -> Arrival | None:
     """What requests of a method and scheme that are not known yet share."""
-    if KEY in environ or http.broken:
+    if http.broken or (KEY in environ and not used(environ)):
         return None
     return arrived(environ.get("REQUEST_METHOD", ""), environ.get("wsgi.url_scheme", "http"))

@@ -6,7 +6,7 @@ import os
 
 from monagent.clock import perf_counter
 from monagent.conventions import http
-from monagent.integrations._wsgi_request import ended
+from monagent.integrations._wsgi_request import BYTES, ended, refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,8 +29,11 @@ def around(body: Any, request: Request, environ: dict[str, Any]) -> Any:
         wrapper = environ.get("wsgi.file_wrapper")
         if isinstance(wrapper, type) and isinstance(body, wrapper):
             return _file(body, request)
+        if kind is object:  # gunicorn's ALREADY_HANDLED: the application has kept the socket.
+            request.disown()
+            return body
         if hasattr(kind, "__len__"):
-            return counted(CountedSized(), body, request)
+            return _sized(body, request)
         if len(_unsized) < 1000:
             _unsized.add(kind)
     return counted(Counted(), body, request)
@@ -47,7 +50,10 @@ def counted(made: Counted, body: Any, request: Request) -> Counted:
 
 def in_memory(body: Any, request: Request) -> Any:
     """A list or tuple, which servers may look into."""
-    request.sent += sum(map(len, body))
+    try:
+        request.sent += sum(map(len, body))
+    except TypeError:
+        pass  # None, a number: see `refused`.
     request.first = request.first or perf_counter()
     counted: _InMemory = CountedList(body) if type(body) is list else CountedTuple(body)
     counted._request = request
@@ -60,14 +66,18 @@ class _InMemory:
     _request: Request | None = None
 
     def __iter__(self) -> Iterator[bytes]:
-        request, whole = self._request, False
+        request, whole, begun = self._request, False, False
         try:
             for item in super().__iter__():  # type: ignore[misc]  # list's or tuple's
-                if request and not request.plain and request.stream:
-                    try:
+                try:
+                    if type(item) is not bytes and not isinstance(item, BYTES):
+                        if request:
+                            refused(request, begun)
+                    elif request and not request.plain and request.stream:
                         request.stream.sent(item)
-                    except BaseException as error:
-                        http.failed(error)
+                except BaseException as error:
+                    http.failed(error)
+                begun = True
                 yield item
             whole = True
         finally:
@@ -115,10 +125,28 @@ class Counted:
         return getattr(self._body, name)
 
 
-class CountedSized(Counted):
-    """One with a length."""
+def _sized(body: Any, request: Request) -> CountedSized:
+    """An iterable with a length."""
+    made = CountedSized()
+    made._request = request
+    made._before = request.sent
+    counted(made, body, request)
+    return made
 
-    __slots__ = ()
+
+class CountedSized(Counted):
+    """One with a length, through which servers go several times: gevent's adds up lengths first."""
+
+    __slots__ = ("_before", "_request")
+    _before: int
+    _request: Request
+
+    def __iter__(self) -> Iterator[bytes]:
+        request = self._request
+        if request.end:
+            return iter(self._body)
+        request.sent = self._before
+        return request.items()
 
     def __len__(self) -> int:
         return len(self._body)
@@ -145,8 +173,24 @@ class CountedInput:
         self._got(b"".join(lines))
         return lines
 
+    def readinto(self, buffer: Any) -> int:
+        """As of files."""
+        size: int = self._body.readinto(buffer)
+        self._request.received += size or 0
+        return size
+
     def __iter__(self) -> Iterator[bytes]:
         return map(self._got, self._body)
+
+    def __next__(self) -> bytes:
+        return self._got(next(self._body))
+
+    def __enter__(self) -> CountedInput:
+        self._body.__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> Any:
+        return self._body.__exit__(*raised)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._body, name)
@@ -164,6 +208,10 @@ def _file(body: Any, request: Request) -> Any:
 
     def closing() -> None:
         try:
+            if own is None:  # Put back what was there, so that no circle is left.
+                del body.close
+            else:
+                body.close = own
             unsent = getattr(body, "remain", 0)  # waitress counts what it has not sent yet.
             request.sent -= unsent
             ended(request, not unsent)
@@ -173,6 +221,7 @@ def _file(body: Any, request: Request) -> Any:
             close()
 
     try:
+        own = vars(body).get("close")
         body.close = closing
     except (AttributeError, TypeError):  # uWSGI's is of C
         ended(request, True)

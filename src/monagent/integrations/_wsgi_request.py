@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 _codes: dict[str, int] = {}
+_UNSAID: Any = object()
+
+BYTES = (bytes, bytearray, memoryview)
+"""What servers send, if not bytes alone."""
 
 
 class Request(Exchange):
@@ -25,32 +29,43 @@ class Request(Exchange):
     start_response: Any
     write: Any
 
-    def starting_response(self, status: str, headers: Any, *exc_info: Any) -> Any:
+    # Names of parameters as in PEP 3333 and in servers: some applications say `exc_info=...`.
+    def starting_response(self, status: str, headers: Any, exc_info: Any = _UNSAID) -> Any:
         """The application's `start_response`."""
         try:
             try:
-                self.status = _codes[status]
+                code = _codes[status]
             except KeyError:
-                self.status = code_of(status)
-            for name, value in headers:
-                if name == "Content-Type" or name.lower() == "content-type":
-                    if value.startswith("text/event-stream"):
-                        streams(self)
-                    break
-            if exc_info and self.status >= 500:
-                broken_by(self, *exc_info)
+                code = code_of(status)
+            if not self.first:  # Else the client has got one already.
+                self.status = code
+            # An iterator, which most servers take as well, has each header only once.
+            if type(headers) is list or not hasattr(headers, "__next__"):
+                for name, value in headers:
+                    if name == "Content-Type" or name.lower() == "content-type":
+                        if value.startswith("text/event-stream"):
+                            streams(self, headers)
+                        break
+            if exc_info is not _UNSAID and code >= 500:
+                broken_by(self, exc_info)
         except BaseException as error:
-            http.failed(error)
-        if exc_info:
-            self.write = self.start_response(status, headers, *exc_info)
-        else:
+            try:
+                ours = legible(status, headers)  # Else the server will tell the application.
+            except BaseException:
+                ours = True
+            if ours:
+                http.failed(error)
+        if exc_info is _UNSAID:
             self.write = self.start_response(status, headers)
+        else:
+            self.write = self.start_response(status, headers, exc_info)
         return self.writing
 
     def writing(self, data: bytes) -> Any:
         """The application's `write`."""
         try:
-            self.wrote(len(data))
+            if isinstance(data, BYTES):
+                self.wrote(len(data))
         except BaseException as error:
             http.failed(error)
         try:
@@ -64,7 +79,9 @@ class Request(Exchange):
         try:
             for item in self.body:
                 try:
-                    if item:
+                    if type(item) is not bytes and not isinstance(item, BYTES):
+                        refused(self, bool(self.first))
+                    elif item:
                         if not self.first:
                             self.first = perf_counter()
                         self.sent += len(item)
@@ -106,7 +123,7 @@ def ended(request: Request, whole: bool) -> None:
     """The server is through with the body; not `whole`: it stopped, since the client was gone."""
     if request.end:
         return
-    if not whole:
+    if not whole and request.error is None:
         request.gone = True
     request.sent_all()
     if not request.recorded:
@@ -120,6 +137,13 @@ def broke(request: Request, error: BaseException) -> None:
     request.over(error)
 
 
+def refused(request: Request, begun: bool) -> None:
+    """No server sends what is no bytes: it answers 500, unless it has `begun` to answer."""
+    if not begun:
+        request.status = 500
+    request.error = request.error or "TypeError"
+
+
 def broken_by(request: Request, exc_info: Any) -> None:
     """The answer is about this exception, which the application has caught."""
     for error in exc_info[1:2] if exc_info else ():
@@ -127,11 +151,24 @@ def broken_by(request: Request, exc_info: Any) -> None:
             request.error = error_type(error)
 
 
-def streams(request: Request) -> None:
+def streams(request: Request, headers: Any) -> None:
     """The response is a stream of events."""
     if request.stream is None:  # Else it is said again, after an exception.
+        encoding = [value for name, value in headers if name.lower() == "content-encoding"]
         request.inactive()
-        request.stream = EventStream(request.route, request.start)
+        request.stream = EventStream(
+            request.route, request.start, encoding not in ([], ["identity"])
+        )
+
+
+def legible(status: object, headers: Any) -> bool:
+    """Whether these are a status and headers, as far as we look at them."""
+    if not isinstance(status, str) or not status[:3].isdecimal():
+        return False
+    try:
+        return all(isinstance(each, str) for name, value in headers for each in (name, value))
+    except (TypeError, ValueError):
+        return False
 
 
 def code_of(status: str) -> int:

@@ -1,0 +1,250 @@
+"""What applications do to the letter of PEP 3333, or beside it, and servers take all the same."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from monagent import guard
+from monagent.conventions import http
+from monagent.conventions._exchange import KEY
+from monagent.integrations._wsgi import measured
+from tests.http.numbers import Numbers
+from tests.http.test_wsgi import App, call, hello
+
+
+def test_exc_info_may_be_said_by_its_name(numbers: Numbers) -> None:
+    """As it is called in PEP 3333 and in every server."""
+    seen = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        try:
+            raise LookupError
+        except LookupError:
+            start_response(status="500 Oops", headers=[], exc_info=sys.exc_info())
+        return [b"oops"]
+
+    def start_response(status: str, headers: Any, exc_info: Any = None) -> Any:
+        seen.append((status, headers, exc_info[0]))
+
+    list(measured(app)({"REQUEST_METHOD": "GET"}, start_response))
+
+    assert seen == [("500 Oops", [], LookupError)]
+    assert numbers.counts() == {"GET unmatched 500 LookupError": 1}
+
+
+@pytest.mark.parametrize(
+    "kind", [iter, lambda pairs: map(tuple, pairs), lambda pairs: dict(pairs).items()]
+)
+def test_headers_that_can_be_read_once_are_left_to_the_server(
+    numbers: Numbers, kind: Callable[[Any], Any]
+) -> None:
+    """gunicorn, waitress and werkzeug take any iterable."""
+    pairs = [("X-First", "1"), ("Content-Type", "text/plain"), ("X-Last", "3")]
+    sent: list[Any] = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", kind(pairs))
+        return [b"ok"]
+
+    list(measured(app)({"REQUEST_METHOD": "GET"}, lambda status, headers: sent.extend(headers)))
+
+    assert sent == pairs
+    assert numbers.counts() == {"GET unmatched 200": 1}
+
+
+def test_a_body_with_a_length_is_read_as_often_as_the_server_likes(numbers: Numbers) -> None:
+    """gevent's adds up the lengths before it sends anything, others look at the first item."""
+
+    def app(environ: Any, start_response: Any) -> deque[bytes]:
+        start_response("200 OK", [])
+        return deque((b"ab", b"cde"))
+
+    for looks in (0, 1):
+        body: Any = measured(app)({"REQUEST_METHOD": "GET"}, lambda *args: None)
+        if looks:
+            assert next(iter(body)) == b"ab"
+        assert sum(len(item) for item in body) == 5
+        assert list(body) == [b"ab", b"cde"]
+        body.close()
+
+    assert numbers.counts() == {"GET unmatched 200": 2}
+    assert numbers.sums("http.server.response.body.size") == {"unmatched": 10}
+
+
+def test_a_socket_that_the_application_has_kept_is_left_to_it(numbers: Numbers) -> None:
+    """gunicorn's ALREADY_HANDLED is recognised by what it is."""
+    already_handled: Any = object()
+    app = measured(lambda environ, start_response: already_handled)
+
+    assert app({"REQUEST_METHOD": "GET"}, lambda *args: None) is already_handled
+    assert numbers.counts() == {}
+    assert numbers.total("http.server.active_requests") == 0
+
+
+def strict(app: App, environ: dict[str, Any]) -> None:
+    """Reads an answer and refuses what is no bytes, as servers do."""
+    body = app(environ, lambda *args: None)
+    try:
+        for item in body:
+            if not isinstance(item, bytes):
+                raise AssertionError("bytes, please")
+    finally:
+        if hasattr(body, "close"):
+            body.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "recorded"),
+    [
+        (["text"], "500 TypeError"),
+        ([None], "500 TypeError"),
+        ([b"a", 1], "200 TypeError"),
+        (deque(["text"]), "500 TypeError"),
+        (b"bytes", "500 TypeError"),
+        (iter([b"a", "text"]), "200 TypeError"),
+    ],
+    ids=repr,
+)
+def test_what_is_no_bytes_is_the_applications_error(
+    numbers: Numbers, body: Any, recorded: str
+) -> None:
+    """Neither a client that left nor a failure of ours."""
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return body
+
+    with pytest.raises(AssertionError):
+        strict(measured(app), {"REQUEST_METHOD": "GET"})
+
+    assert numbers.counts() == {f"GET unmatched {recorded}": 1}
+    assert numbers.total("http.server.active_requests") == 0
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        ("weird", []),
+        (200, []),
+        ("200 OK", [("Content-Type", b"text/plain")]),
+        ("200 OK", [("X-A", "a", "b")]),
+        ("200 OK", [(1, "a")]),
+        ("200 OK", None),
+    ],
+    ids=repr,
+)
+def test_what_servers_refuse_is_no_failure_of_ours(numbers: Numbers, said: Any) -> None:
+    """Twenty of these would switch the family off."""
+    seen = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response(*said)
+        return [b"x"]
+
+    list(measured(app)({"REQUEST_METHOD": "GET"}, lambda *args: seen.append(args)))
+
+    assert seen == [said]
+    assert guard.counts.get("http", 0) == 0
+    assert sum(numbers.counts().values()) == 1
+
+
+def test_a_status_that_comes_too_late_is_not_the_clients(numbers: Numbers) -> None:
+    """The headers are gone, so the server raises what it is given."""
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [])
+        yield b"a"
+        try:
+            raise LookupError
+        except LookupError:
+            start_response("500 Oops", [], sys.exc_info())
+
+    def refusing(status: str, headers: Any, exc_info: Any = None) -> None:
+        if exc_info:
+            raise exc_info[1]
+
+    with pytest.raises(LookupError):
+        list(measured(app)({"REQUEST_METHOD": "GET"}, refusing))
+
+    assert numbers.counts() == {"GET unmatched 200 LookupError": 1}
+
+
+def test_a_compressed_stream_of_events_counts_as_a_stream_alone(numbers: Numbers) -> None:
+    """Nobody can tell its events."""
+
+    def app(environ: Any, start_response: Any) -> Iterator[bytes]:
+        kind = ("Content-Type", "text/event-stream")
+        start_response("200 OK", [kind, ("Content-Encoding", "gzip")])
+        yield b"a: b\n\nevent:\x8b\n\n"
+
+    call(measured(app))
+
+    assert numbers.total("sse.events.sent") == 0
+    assert numbers.counts("sse.connection.duration") == {"unmatched": 1}
+
+
+def test_an_environ_is_used_for_one_request_after_another(numbers: Numbers) -> None:
+    """As WebOb's requests do; also one that was pickled counts."""
+    app = measured(hello)
+    environ: dict[str, Any] = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http"}
+    for _ in range(3):
+        assert b"".join(app(environ, lambda *args: None)) == b"hello"
+    kept = pickle.loads(pickle.dumps(environ))
+    assert kept[KEY] is None
+    assert b"".join(app(kept, lambda *args: None)) == b"hello"
+
+    assert numbers.counts() == {"GET unmatched 200": 4}
+
+
+def test_an_excluded_environ_stays_excluded(
+    numbers: Numbers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "excluder", lambda: lambda scheme, host, path: True)
+    app = measured(hello)
+    environ: dict[str, Any] = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http"}
+    for _ in range(2):
+        assert b"".join(app(environ, lambda *args: None)) == b"hello"
+
+    assert numbers.counts() == {}
+
+
+@pytest.mark.parametrize("length", ["9" * 400, "9" * 5000, "\xb2", "-1", "1e9"])
+def test_an_incredible_length_is_not_believed(numbers: Numbers, length: str) -> None:
+    """Anybody can send one; what counts is what is read."""
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        assert environ["CONTENT_LENGTH"] == length
+        environ["wsgi.input"].read(3)
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    call(measured(app), "POST", CONTENT_LENGTH=length, **{"wsgi.input": io.BytesIO(b"abcde")})
+
+    assert numbers.counts() == {"POST unmatched 200": 1}
+    assert numbers.sums("http.server.request.body.size") == {"unmatched": 3}
+
+
+def test_a_body_without_a_length_is_used_like_a_file(numbers: Numbers) -> None:
+    """Some read it by lines, into a buffer, or leave it by a with-statement."""
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        with environ["wsgi.input"] as source:
+            first = next(source)
+            rest = bytearray(10)
+            size = source.readinto(rest)
+        assert source.closed
+        start_response("200 OK", [])
+        return [first, bytes(rest[:size])]
+
+    text = b"abc\ndef"
+    environ = {"wsgi.input": io.BytesIO(text), "HTTP_TRANSFER_ENCODING": "chunked"}
+    assert call(measured(app), "POST", **environ) == ("200 OK", text)
+
+    assert numbers.sums("http.server.request.body.size") == {"unmatched": len(text)}

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from monagent.integrations._asgi_request import Scope
+    from monagent.integrations._asgi_request import Receive, Scope, Send
 
 LIBRARY = Library(
     "uvicorn",
@@ -26,6 +26,8 @@ LIBRARY = Library(
     records=("http", "realtime", "http_workers"),
     covers="requests, event streams and WebSockets of any application it serves; its workers",
 )
+
+PROXY, LOGGER = "ProxyHeadersMiddleware", "MessageLoggerMiddleware"
 
 
 @replace("uvicorn.config", "Config.load")
@@ -40,6 +42,19 @@ def load(original: Any) -> Any:
     return load
 
 
+@replace("uvicorn.protocols.http.h11_impl", "service_unavailable")
+@replace("uvicorn.protocols.http.httptools_impl", "service_unavailable", optional=True)
+@replace("uvicorn.protocols.http.zttp_impl", "service_unavailable", optional=True)
+@replace("uvicorn.protocols.http.zttp_h2_impl", "service_unavailable", optional=True)
+def turned_away(original: Any) -> Any:
+    recorded = measured(original)
+
+    async def service_unavailable(scope: Scope, receive: Receive, send: Send) -> None:
+        await recorded(scope, receive, send)
+
+    return service_unavailable
+
+
 @replace("uvicorn.middleware.wsgi", "build_environ")
 def environ(original: Any) -> Any:
     def build_environ(scope: Scope, message: Any, body: Any) -> Any:
@@ -52,12 +67,18 @@ def environ(original: Any) -> Any:
 
 
 def wrap(config: Any) -> None:
-    """Put the measuring innermost of uvicorn's own layers."""
-    owner, name, app = config, "loaded_app", config.loaded_app
-    while type(app).__name__ in ("ProxyHeadersMiddleware", "MessageLoggerMiddleware"):
-        owner, name, app = app, "app", app.app
-    setattr(owner, name, measured(app))
+    """Put the measuring innermost of uvicorn's own layers; the program's are left as they are."""
     tells_who_left("send", "disconnected")
+    owner, name, app = config, "loaded_app", config.loaded_app
+    own = [PROXY, LOGGER] if config.proxy_headers else [LOGGER]
+    for layer in own:
+        if type(app).__name__ == layer:
+            owner, name, app = app, "app", app.app
+    inside = app
+    while type(inside).__name__ == PROXY:
+        inside = inside.app
+    if measured(inside) is not inside:  # Else it measures itself, and knows the right scheme.
+        setattr(owner, name, measured(app))
 
 
 @replace("uvicorn.supervisors.multiprocess", "Process.start", optional=True)

@@ -322,23 +322,3 @@ def test_dialects_with_their_own_execute_are_watched_as_well(
 
     # Had the driver counted it, there would be two of them.
     assert numbers.operations() == {"SELECT": 2}
-
-
-def test_an_engine_takes_every_option_that_it_has(numbers: Numbers) -> None:
-    """`create_engine` looks them up in the code of `Engine.__init__`, not in its signature."""
-    engine = sqlalchemy.create_engine(
-        "sqlite://",
-        echo=False,
-        logging_name="shop",
-        query_cache_size=7,
-        hide_parameters=True,
-        execution_options={"stream_results": True},
-    )
-
-    assert (engine.logging_name, engine.hide_parameters) == ("shop", True)
-    assert engine.get_execution_options() == {"stream_results": True}
-    with pytest.raises(TypeError, match=r"Invalid argument\(s\) 'nonsense'"):
-        sqlalchemy.create_engine("sqlite://", nonsense=1)
-    with pytest.raises(TypeError, match=r"missing 3 required positional .*'pool', 'dialect', and"):
-        sqlalchemy.engine.Engine()  # type: ignore[call-arg]
-    engine.dispose()

@@ -22,7 +22,9 @@ def met(dialect: Any, url: Any) -> None:
     """An engine has been made of these."""
     _urls[dialect] = url
     error = getattr(getattr(dialect, "dbapi", None), "OperationalError", None)
-    if error is not None and not error.__module__.startswith("sqlalchemy."):  # an adapter's
+    if not isinstance(error, type):  # a module of the application's own, or a double of one
+        return
+    if not error.__module__.startswith("sqlalchemy."):  # an adapter's
         database.expect_refusals(_system(dialect), f"{error.__module__}.{error.__qualname__}")
 
 
@@ -35,7 +37,11 @@ def overriding(dialect: Any) -> list[type]:
 def labels(dialect: Any, statement: Any, context: Any) -> database.Labels:
     """System, namespace, operation and table of a statement; kept on what it was compiled to."""
     compiled = context.compiled if context is not None else None
-    if compiled is None or (statement is not context.statement and not _many_values(context)):
+    # A default that the database makes is asked for before the statement is known.
+    known = getattr(context, "statement", None)
+    if compiled is None or (
+        statement is not known and (known is None or not _many_values(context))
+    ):
         return (*_database(dialect), database.verb(statement), None)
     try:
         found: database.Labels = compiled._monagent_labels
@@ -55,6 +61,8 @@ def _many_values(context: Any) -> bool:
 def _database(dialect: Any) -> tuple[str, str | None]:
     url = _urls.get(dialect)
     name = url.database if url is not None else None
+    if not isinstance(name, str):
+        name = None
     if dialect.name == "sqlite":
         name = database.file_name(name)
     return _system(dialect), database.namespace(name)

@@ -1,0 +1,59 @@
+"""SQLAlchemy's engines as applications make them, with options, drivers and defaults of theirs."""
+
+from __future__ import annotations
+
+from unittest import mock
+
+import pytest
+import sqlalchemy
+
+from tests.database.engines import Make
+from tests.database.numbers import Numbers
+
+
+def test_an_engine_takes_every_option_that_it_has(numbers: Numbers) -> None:
+    """`create_engine` looks them up in the code of `Engine.__init__`, not in its signature."""
+    engine = sqlalchemy.create_engine(
+        "sqlite://",
+        echo=False,
+        logging_name="shop",
+        query_cache_size=7,
+        hide_parameters=True,
+        execution_options={"stream_results": True},
+    )
+
+    assert (engine.logging_name, engine.hide_parameters) == ("shop", True)
+    assert engine.get_execution_options() == {"stream_results": True}
+    with pytest.raises(TypeError, match=r"Invalid argument\(s\) 'nonsense'"):
+        sqlalchemy.create_engine("sqlite://", nonsense=1)
+    with pytest.raises(TypeError, match=r"missing 3 required positional .*'pool', 'dialect', and"):
+        sqlalchemy.engine.Engine()  # type: ignore[call-arg]
+    engine.dispose()
+
+
+def test_a_key_that_the_database_makes_first_is_a_query_of_its_own(
+    make: Make, numbers: Numbers
+) -> None:
+    """SQLAlchemy asks for it before it knows the statement that it is for."""
+    query = sqlalchemy.text("(SELECT abs(random()))")
+    keyed = sqlalchemy.Table(
+        "keyed",
+        sqlalchemy.MetaData(),
+        sqlalchemy.Column("id", sqlalchemy.Integer, primary_key=True, default=query),
+        sqlalchemy.Column("name", sqlalchemy.String, unique=True),
+        implicit_returning=False,
+    )
+    with make().begin() as connection:
+        connection.execute(sqlalchemy.schema.CreateTable(keyed))
+        for name in "abc":
+            connection.execute(keyed.insert(), {"name": name})
+
+    assert numbers.operations() == {"CREATE keyed": 1, "SELECT": 3, "INSERT keyed": 3}
+
+
+def test_a_driver_may_be_a_double(numbers: Numbers) -> None:
+    """`module` takes any object that has what is used of a driver."""
+    engine = sqlalchemy.create_engine("postgresql+psycopg2://", module=mock.MagicMock())
+
+    assert engine.dialect.dbapi is not None
+    assert numbers.pools() == {"postgresql:///"}

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import pickle
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import ref
 
 import pytest
 
@@ -248,3 +250,95 @@ def test_a_body_without_a_length_is_used_like_a_file(numbers: Numbers) -> None:
     assert call(measured(app), "POST", **environ) == ("200 OK", text)
 
     assert numbers.sums("http.server.request.body.size") == {"unmatched": len(text)}
+
+
+class Answer:
+    """The application of PEP 3333's example that is a class: holds its environ."""
+
+    def __init__(self, environ: Any, start_response: Any) -> None:
+        self.environ = environ
+        self.start_response = start_response
+        self.closed = 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self.start_response("200 OK", [])
+        yield b"a"
+        if self.environ["PATH_INFO"] == "/fail":
+            raise LookupError
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+class Server:
+    """Holds the environ that it gives to applications, as most do."""
+
+    def __init__(self, path: str) -> None:
+        self.environ = {"REQUEST_METHOD": "GET", "PATH_INFO": path}
+
+    def start_response(self, status: str, headers: Any, exc_info: Any = None) -> Any:
+        return self.write
+
+    def write(self, data: bytes) -> None:
+        """Sends."""
+
+    def serve(self, app: App) -> None:
+        body = app(self.environ, self.start_response)
+        try:
+            for _ in body:
+                pass
+        finally:
+            if hasattr(body, "close"):
+                body.close()
+
+
+def in_one(environ: Any, start_response: Any) -> list[bytes]:
+    if environ["PATH_INFO"] == "/fail":
+        raise LookupError
+    start_response("200 OK", [])(b"written")
+    return [b"a"]
+
+
+def as_file(environ: Any, start_response: Any) -> Any:
+    environ["wsgi.file_wrapper"] = Wrapper
+    start_response("200 OK", [])
+    return Wrapper()
+
+
+class Wrapper(io.BytesIO):
+    """A file wrapper that takes attributes."""
+
+
+@pytest.mark.parametrize("path", ["/", "/fail"])
+@pytest.mark.parametrize("app", [Answer, in_one, as_file])
+def test_nothing_of_a_request_waits_for_the_garbage_collector(
+    numbers: Numbers, app: Any, path: str
+) -> None:
+    """Its server, with its environ and all that came in, is gone when the request is."""
+    server = Server(path)
+    left, served = ref(server), measured(app)
+    gc.collect()
+    gc.disable()
+    try:
+        try:
+            server.serve(served)
+        except LookupError:
+            assert path == "/fail"
+        del server
+        assert left() is None
+    finally:
+        gc.enable()
+
+
+def test_a_body_that_has_failed_is_closed(numbers: Numbers) -> None:
+    """Once, by the server."""
+    made: list[Answer] = []
+
+    def app(environ: Any, start_response: Any) -> Answer:
+        made.append(Answer(environ, start_response))
+        return made[0]
+
+    with pytest.raises(LookupError):
+        call(measured(app), PATH_INFO="/fail")
+
+    assert made[0].closed == 1

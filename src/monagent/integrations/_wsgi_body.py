@@ -92,6 +92,7 @@ class _InMemory:
         try:
             if request is not None:
                 ended(request, whole)
+                request.let_go()
         except BaseException as error:
             http.failed(error)
 
@@ -215,6 +216,7 @@ def _file(body: Any, request: Request) -> Any:
             unsent = getattr(body, "remain", 0)  # waitress counts what it has not sent yet.
             request.sent -= unsent
             ended(request, not unsent)
+            request.let_go()
         except BaseException as error:
             http.failed(error)
         if close is not None:

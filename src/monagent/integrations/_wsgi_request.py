@@ -108,15 +108,21 @@ class Request(Exchange):
 
     def closing(self) -> None:
         """What the server calls at the end."""
+        body, self.body = self.body, None
         try:
             if not self.end:
                 # A server that has not read at all has no body to send: HEAD, 304.
                 ended(self, not self.first)
+            self.let_go()
         except BaseException as error:
             http.failed(error)
-        close = getattr(self.body, "close", None)
+        close = getattr(body, "close", None)
         if close is not None:
             close()
+
+    def let_go(self) -> None:
+        """Of the server, which holds the environ that this lies in: no circle is to be left."""
+        self.start_response = self.write = None
 
 
 def ended(request: Request, whole: bool) -> None:
@@ -135,6 +141,7 @@ def broke(request: Request, error: BaseException) -> None:
     if not request.first:
         request.status = 500  # Nothing was sent, so the server still can.
     request.over(error)
+    request.let_go()
 
 
 def refused(request: Request, begun: bool) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from http import HTTPStatus
+from typing import Any, ClassVar
+from unittest import mock
 
 import pytest
 
@@ -130,3 +132,59 @@ def test_an_adapter_that_knows_nothing_of_urllib3(numbers: Numbers) -> None:
 
     assert numbers.outcomes() == {("GET", 200, None): 2}
     assert numbers.sizes(RECEIVED) == {}
+
+
+def test_answers_of_mocks_leave_no_call_active(numbers: Numbers) -> None:
+    """Whatever they have for a status, a size or a header."""
+    import requests
+    import urllib3
+
+    for status in (None, "200", HTTPStatus.OK, mock.MagicMock()):
+        answer = mock.MagicMock(status_code=status, history=[], is_redirect=False, url="http://x/")
+        answer.headers = {"retry-after": 5}
+        with mock.patch("requests.adapters.HTTPAdapter.send", return_value=answer):
+            assert requests.get("http://host.example/").status_code is status
+        answer = mock.MagicMock(status=status, headers={})
+        answer.get_redirect_location.return_value = None
+        for pool in ("HTTPConnectionPool.urlopen", "HTTPConnectionPool._make_request"):
+            with mock.patch(f"urllib3.connectionpool.{pool}", return_value=answer):
+                made = urllib3.PoolManager().request("GET", "http://host.example", retries=False)
+                assert made.status is status
+
+    assert numbers.outcomes() == {("GET", 200, None): 6, ("GET", None, None): 6}
+    assert numbers.total(ACTIVE) == 0
+    assert numbers.sizes(RECEIVED) == {}
+
+
+def test_a_status_of_the_standard_library_is_its_number(numbers: Numbers) -> None:
+    """A member of an enumeration, whose text is another one until Python 3.11."""
+    import httpx
+
+    answers = httpx.MockTransport(lambda _: httpx.Response(HTTPStatus.TOO_MANY_REQUESTS))
+    with httpx.Client(transport=answers) as client:
+        client.get("http://host.example/")
+
+    assert numbers.outcomes() == {("GET", 429, "429"): 1}
+    throttled = numbers.values("http.client.throttled", "http.response.status_code")
+    assert throttled == {(429,): 1.0}
+
+
+class Replayed:
+    """An answer of urllib3 as vcrpy has it."""
+
+    status = 200
+    headers: ClassVar[dict[str, str]] = {}
+
+    def get_redirect_location(self) -> None:
+        """None."""
+
+
+def test_an_answer_that_is_not_urllib3s(numbers: Numbers) -> None:
+    """It counts no bytes."""
+    import urllib3
+
+    with mock.patch("urllib3.connectionpool.HTTPConnectionPool.urlopen", return_value=Replayed()):
+        assert urllib3.PoolManager().request("GET", "http://host.example/").status == 200
+
+    assert numbers.outcomes() == {("GET", 200, None): 1}
+    assert numbers.total(ACTIVE) == 0

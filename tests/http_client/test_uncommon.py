@@ -151,3 +151,67 @@ def test_an_answer_that_goes_with_the_interpreter_is_counted(
         "200": 2.0
     }
     assert counted(tmp_path).total(ACTIVE) == 0
+
+
+@pytest.mark.parametrize("path", ["/limited", "/away/limited"])
+def test_a_hook_that_raises_for_the_status_leaves_the_call_its_answer(
+    numbers: Numbers, server: Server, path: str
+) -> None:
+    """As the documentation of both shows hooks, with redirects too."""
+    import httpx
+    import requests
+
+    with requests.Session() as session:
+        session.trust_env = False
+        session.hooks["response"] = [lambda answer, **_: answer.raise_for_status()]
+        with pytest.raises(requests.HTTPError):
+            session.get(server.url(path))
+    hooks: Any = {"response": [lambda answer: answer.raise_for_status()]}
+    with httpx.Client(trust_env=False, event_hooks=hooks, follow_redirects=True) as client:
+        # httpx takes a redirect for a failure, too.
+        with pytest.raises(httpx.HTTPStatusError):
+            client.get(server.url(path))
+
+    last = ("GET", 429, "429") if path == "/limited" else ("GET", 302, None)
+    assert numbers.outcomes() == {("GET", 429, "429"): 1, last: 2 if path == "/limited" else 1}
+    assert numbers.total("http.client.throttled") == (2 if path == "/limited" else 1)
+    assert numbers.total(ACTIVE) == 0
+
+
+def test_a_hook_that_makes_a_call_of_its_own_fails_with_its_own(
+    numbers: Numbers, server: Server
+) -> None:
+    """The status of the one is not the other's."""
+    import requests
+
+    def ask_another(answer: Any, **_: Any) -> None:
+        requests.get(server.url("/status/404")).raise_for_status()
+
+    with requests.Session() as session:
+        session.trust_env = False
+        with pytest.raises(requests.HTTPError):
+            session.get(server.url("/ok"), hooks={"response": [ask_another]})
+
+    assert numbers.outcomes() == {
+        ("GET", 404, "404"): 1,
+        ("GET", None, "requests.exceptions.HTTPError"): 1,
+    }
+
+
+def test_ports_that_begin_alike_are_told_apart(numbers: Numbers) -> None:
+    """In URLs that end with them."""
+    import requests
+    import urllib3
+
+    for port in (11, 12, 1):
+        url = f"http://127.0.0.1:{port}"
+        with pytest.raises(urllib3.exceptions.HTTPError):
+            urllib3.PoolManager().request("GET", url, retries=False)
+        with requests.Session() as session:
+            request = session.prepare_request(requests.Request("GET", url))
+            request.url = url  # as it is to be sent
+            with pytest.raises(requests.ConnectionError):
+                session.send(request)
+
+    series = numbers.series("http.client.request.duration")
+    assert {one["server.port"]: sum(cells[1:]) for one, cells in series} == {1: 2, 11: 2, 12: 2}

@@ -128,7 +128,10 @@ def _names(error: BaseException) -> set[str]:
         (found.__module__.partition(".")[0].lstrip("_").rstrip("2"), found.__name__)
         for found in type(error).__mro__
     ]
-    return {f"{_FORKS.get(package, package)}.{name}" for package, name in packages}
+    names = {f"{_FORKS.get(package, package)}.{name}" for package, name in packages}
+    if "requests.RequestException" in names:
+        names.discard("builtins.OSError")  # It makes one of whatever goes wrong.
+    return names
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -120,8 +120,9 @@ class Calls(dict[int, "Finish"]):
         self.look = 0.0
 
     def __missing__(self, status: int) -> Finish:
+        status = number(status)
         error = str(status) if status >= 400 else None
-        labels = (self.method, *self.peer.labels, status, error)
+        labels = (self.method, *self.peer.labels, status or None, error)
         finish, keep = exchange(
             self.active,
             DURATION.bind(*labels),
@@ -224,6 +225,14 @@ def calls_to(peer: Peer, method: object, key: object = None) -> Calls:
     return calls
 
 
+def number(status: object) -> int:
+    """A status as a plain number, whatever a stand-in has for one; 0 for what is none."""
+    try:
+        return int(status if isinstance(status, int) else str(status))
+    except ValueError:
+        return 0
+
+
 def resent(peer: Peer, reason: str) -> None:
     """A client sends a call once more."""
     RESENDS.bind(*peer.labels, reason)(1.0)
@@ -235,8 +244,8 @@ def throttled(peer: Peer, status: int, headers: Headers) -> None:
         return
     asked = headers.get("retry-after")
     if status == 429 or asked:
-        THROTTLED.bind(*peer.labels, status)(1.0)
-    seconds = _seconds(asked) if asked else None
+        THROTTLED.bind(*peer.labels, number(status))(1.0)
+    seconds = _seconds(str(asked)) if asked else None
     if seconds is not None:
         RETRY_AFTER.bind(*peer.labels)(seconds)
 

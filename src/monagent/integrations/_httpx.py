@@ -150,10 +150,19 @@ def broke(calls: Calls, seconds: float, error: BaseException, codes: Any) -> Non
     redirecting, reading = codes
     response = _http_client.locals_of(reading, error).get("self")
     history = getattr(response, "history", ())
-    history = _http_client.locals_of(redirecting, error).get("history", history)
+    found = _http_client.locals_of(redirecting, error)
+    history = found.get("history", history)
+    answer = found.get("response")
+    if response is None and answer is not None and answer not in history:
+        response = answer  # A hook of the application has raised.
     too_many = type(error).__name__ == "TooManyRedirects"  # nothing was sent for the last
     followed(calls, history[:-1] if too_many else history)
-    calls.failed(seconds, error, getattr(response, "status_code", None))
+    judged = type(error).__name__ == "HTTPStatusError"
+    if judged and response is not None and getattr(error, "response", None) is response:
+        calls.heard(response.status_code, response.headers, perf_counter())
+        calls[response.status_code](seconds, -1, -1)
+    else:
+        calls.failed(seconds, error, getattr(response, "status_code", None))
 
 
 def codes_of(client: Any, reader: Any) -> Any:

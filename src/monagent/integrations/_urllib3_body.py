@@ -102,7 +102,8 @@ def closing(original: Any) -> Any:
 
 def unfinished(raw: Any) -> bool:
     """Whether bytes of this response may be to come, and we shall see them."""
-    return hasattr(raw, "_error_catcher") and hasattr(raw, "_fp_bytes_read") and not raw.closed
+    counts = getattr(raw, "_fp_bytes_read", None).__class__ is int  # no mock's
+    return counts and hasattr(raw, "_error_catcher") and not raw.closed
 
 
 def follow(raw: Any, streamed: Streamed) -> None:
@@ -137,12 +138,13 @@ def sending(response: Any, upload: Upload) -> None:
 
 def sent(raw: Any) -> int:
     """Bytes of a request's body that had no length; -1 where it had one."""
-    return int(getattr(raw, "_monagent_sent", -1))
+    count = getattr(raw, "_monagent_sent", -1)
+    return count if count.__class__ is int else -1
 
 
 def received(raw: Any) -> int:
     """Bytes of the body that came over the wire; -1 for a body that is not urllib3's."""
-    try:
-        return int(raw._fp_bytes_read + getattr(raw, "_monagent_chunked", 0))
-    except (AttributeError, TypeError):
+    count = getattr(raw, "_fp_bytes_read", None)
+    if count.__class__ is not int:
         return -1
+    return int(count + getattr(raw, "_monagent_chunked", 0))

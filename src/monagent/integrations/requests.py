@@ -11,7 +11,7 @@ import sys
 
 from monagent.clock import perf_counter
 from monagent.conventions._peers import UNKNOWN, of_url, peer
-from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
+from monagent.conventions.http_client import CALLS, Calls, calls_to, number, resent
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_client, _urllib3_body
 from monagent.integrations._http_client import OUTER, failed, inner
@@ -32,7 +32,8 @@ LIBRARY = Library(
 def sending(original: Any) -> Any:
     reading = {sys.modules["requests.models"].Response.content.fget.__code__}
     mixin = sys.modules["requests.sessions"].SessionRedirectMixin
-    following = {id(mixin.resolve_redirects.__code__)}
+    redirecting = {mixin.resolve_redirects.__code__}
+    following = set(map(id, redirecting))
     inner(sys.modules["requests.adapters"].HTTPAdapter.send, "requests")
     OUTER[sys.modules["requests.structures"].CaseInsensitiveDict] = "requests"
 
@@ -41,7 +42,8 @@ def sending(original: Any) -> Any:
         try:
             if kwargs.get("allow_redirects") is not False or not follows(following, request):
                 url: str = request.url
-                key = (url[: url.find("/", 8)], request.method)  # 8: behind https://
+                end = url.find("/", 8)  # 8: behind https://
+                key = (url if end < 0 else url[:end], request.method)
                 try:
                     found = CALLS[key]
                 except KeyError:
@@ -56,21 +58,24 @@ def sending(original: Any) -> Any:
             response = original(self, request, **kwargs)
         except BaseException as error:
             try:
-                broke(calls, perf_counter() - begun, error, reading)
+                seconds = perf_counter() - begun
+                if not judged(calls, seconds, error, request, redirecting):
+                    broke(calls, seconds, error, reading)
             except BaseException as ours:
                 failed("requests", ours)
             raise
         try:
             now = perf_counter()
             status, raw, body = response.status_code, response.raw, request.body
+            if status.__class__ is not int:
+                status = number(status)
             if status >= 400 or now > calls.look:
                 calls.heard(status, response.headers, now)
             sent = 0 if body is None else uploaded(request, raw)
             if kwargs.get("stream", self.stream) and _urllib3_body.unfinished(raw):
                 _urllib3_body.follow(raw, calls.streams(now - begun, status, sent))
             else:
-                received = getattr(raw, "_fp_bytes_read", 0) or _urllib3_body.received(raw)
-                calls[status](now - begun, sent, received)
+                calls[status](now - begun, sent, _urllib3_body.received(raw))
         except BaseException as error:
             failed("requests", error)
         return response
@@ -106,6 +111,23 @@ def follows(following: Any, request: Any) -> bool:
         return False
     resent(of_url(request.url), "redirect")
     return True
+
+
+def judged(
+    calls: Calls, seconds: float, error: BaseException, request: Any, redirecting: Any
+) -> bool:
+    """Whether the call has an answer, for whose status a hook of the application has raised."""
+    answer = getattr(error, "response", None)
+    if answer is None or not isinstance(error, sys.modules["requests.exceptions"].HTTPError):
+        return False
+    last = _http_client.locals_of(redirecting, error).get("prepared_request", request)
+    if getattr(answer, "request", None) is not last:
+        return False  # another call's, which the hook has made
+    status = number(answer.status_code)
+    if status >= 400:
+        calls.heard(status, answer.headers, perf_counter())
+        calls[status](seconds, -1, -1)
+    return status >= 400
 
 
 def broke(calls: Calls, seconds: float, error: BaseException, reading: Any) -> None:

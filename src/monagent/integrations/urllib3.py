@@ -10,7 +10,15 @@ import sys
 
 from monagent.clock import perf_counter
 from monagent.conventions._peers import of, of_url
-from monagent.conventions.http_client import CALLS, Calls, Upload, calls_to, resent, throttled
+from monagent.conventions.http_client import (
+    CALLS,
+    Calls,
+    Upload,
+    calls_to,
+    number,
+    resent,
+    throttled,
+)
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_client, _urllib3_body, _urllib3_pool
 from monagent.integrations._http_client import INNER, OUTER, called_by, failed, inner
@@ -38,7 +46,8 @@ def manager(original: Any) -> Any:
             # The manager calls itself for a redirect, and the retries tell the way so far.
             again = bool(getattr(retries, "history", None))
             if not again or not called_by(INNER, sys._getframe().f_back):
-                key = (url[: url.find("/", 8)], method)  # 8: behind https://
+                end = url.find("/", 8)  # 8: behind https://
+                key = (url if end < 0 else url[:end], method)
                 try:
                     found = CALLS[key]
                 except KeyError:
@@ -60,14 +69,15 @@ def manager(original: Any) -> Any:
         try:
             now = perf_counter()
             status = response.status
+            if status.__class__ is not int:
+                status = number(status)
             if status >= 400 or now > calls.look:
                 calls.heard(status, response.headers, now)
             if "body" in kwargs or "preload_content" in kwargs:
                 given = kwargs.get
                 returned(calls, now - begun, response, given("body"), given("headers"), kwargs)
             else:
-                received = response._fp_bytes_read or _urllib3_body.received(response)
-                calls[status](now - begun, 0, received)
+                calls[status](now - begun, 0, _urllib3_body.received(response))
         except BaseException as error:
             failed("urllib3", error)
         return response
@@ -127,8 +137,9 @@ def pool(original: Any) -> Any:
                 _urllib3_body.sending(response, body)
             if calls is not None:
                 now = perf_counter()
-                if response.status >= 400 or now > calls.look:
-                    calls.heard(response.status, response.headers, now)
+                status = number(response.status)
+                if status >= 400 or now > calls.look:
+                    calls.heard(status, response.headers, now)
                 returned(calls, now - begun, response, body, headers, kwargs)
         except BaseException as error:
             failed("urllib3", error)
@@ -190,13 +201,12 @@ def returned(
     calls: Calls, seconds: float, response: Any, body: Any, headers: Any, kwargs: dict[str, Any]
 ) -> None:
     """The call has given its answer."""
-    status = response.status
+    status = number(response.status)
     sent = 0 if body is None else uploaded(body, headers, response)
     if not kwargs.get("preload_content", True) and _urllib3_body.unfinished(response):
         _urllib3_body.follow(response, calls.streams(seconds, status, sent))
     else:
-        received = response._fp_bytes_read or _urllib3_body.received(response)
-        calls[status](seconds, sent, received)
+        calls[status](seconds, sent, _urllib3_body.received(response))
 
 
 def uploaded(body: Any, headers: Any, response: Any) -> int:

@@ -111,8 +111,15 @@ def test_applications_behind_a_dispatcher_have_their_mount_point(
     client = Client(measured(DispatcherMiddleware(application(tmp_path), mounts)))
     client.get("/admin/slash/", environ_overrides={"SCRIPT_NAME": "/tenant7"}).get_data()
     client.get("/slash/").get_data()
+    client.get("/nowhere").get_data()
+    client.get("/admin/nowhere").get_data()
 
-    assert numbers.counts() == {"GET /admin/slash/ 200": 1, "GET /slash/ 200": 1}
+    assert numbers.counts() == {
+        "GET /admin/slash/ 200": 1,
+        "GET /slash/ 200": 1,
+        "GET unmatched 404": 1,
+        "GET /admin 404": 1,
+    }
 
 
 def measured(app: Any) -> Any:

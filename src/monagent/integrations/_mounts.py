@@ -13,4 +13,5 @@ def dispatched(exchange: Exchange, environ: dict[str, Any]) -> None:
     """A dispatcher has put its mount point behind what SCRIPT_NAME was (`exchange.script`)."""
     mount = environ.get("SCRIPT_NAME", "").removeprefix(exchange.script or "")
     exchange.script = None
-    exchange.mounted(mount)
+    if mount:  # Else it is the application behind all mounts, and no route has been found yet.
+        exchange.mounted(mount)

@@ -174,12 +174,6 @@ class CountedInput:
         self._got(b"".join(lines))
         return lines
 
-    def readinto(self, buffer: Any) -> int:
-        """As of files."""
-        size: int = self._body.readinto(buffer)
-        self._request.received += size or 0
-        return size
-
     def __iter__(self) -> Iterator[bytes]:
         return map(self._got, self._body)
 
@@ -194,11 +188,20 @@ class CountedInput:
         return self._body.__exit__(*raised)
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._body, name)
+        found = getattr(self._body, name)
+        if name == "read1":
+            return lambda *size: self._got(found(*size))
+        if name == "readinto":
+            return lambda buffer: self._put(found(buffer))
+        return found
 
     def _got(self, data: bytes) -> bytes:
         self._request.received += len(data)
         return data
+
+    def _put(self, size: int) -> int:
+        self._request.received += size
+        return size
 
 
 def _file(body: Any, request: Request) -> Any:

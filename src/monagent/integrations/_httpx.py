@@ -148,7 +148,7 @@ def returned(
 def broke(calls: Calls, seconds: float, error: BaseException, codes: Any) -> None:
     """The call has raised, perhaps between redirects or while its answer was read."""
     redirecting, reading = codes
-    response = _http_client.locals_of(reading, error).get("self")
+    response: Any = _http_client.locals_of(reading, error).get("self")
     history = getattr(response, "history", ())
     found = _http_client.locals_of(redirecting, error)
     history = found.get("history", history)
@@ -157,8 +157,9 @@ def broke(calls: Calls, seconds: float, error: BaseException, codes: Any) -> Non
         response = answer  # A hook of the application has raised.
     too_many = type(error).__name__ == "TooManyRedirects"  # nothing was sent for the last
     followed(calls, history[:-1] if too_many else history)
-    judged = type(error).__name__ == "HTTPStatusError"
-    if judged and response is not None and getattr(error, "response", None) is response:
+    judged = type(error).__name__ == "HTTPStatusError" and response is not None
+    judged = judged and vars(error).get("response") is response
+    if judged:
         calls.heard(response.status_code, response.headers, perf_counter())
         calls[response.status_code](seconds, -1, -1)
     else:

@@ -96,10 +96,7 @@ def understand(arguments: list[str]) -> Asked:
         elif word == "--expect":
             asked.expect = tuple(name.strip() for name in value.split(",") if name.strip())
         elif word == "--seconds":
-            try:
-                asked.seconds = float(value)
-            except ValueError:
-                raise Wrong(f"--seconds: found {value!r}, expected a number") from None
+            asked.seconds = _seconds(value)
         else:
             raise Wrong(f"found the option {word}, expected a known one")
     asked.words = words
@@ -107,6 +104,16 @@ def understand(arguments: list[str]) -> Asked:
     if unknown:
         raise Wrong(f"--expect: found {unknown[0]!r}, expected names that `monagent list` shows")
     return asked
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:  # not a number is not either
+        raise Wrong(f"--seconds: found {text!r}, expected a number above 0")
+    return seconds
 
 
 def attach(asked: Asked) -> Seen:
@@ -137,7 +144,7 @@ def look(seen: Seen, url: str) -> Seen:
         try:
             seen.samples = cli_scrape.parse(cli_scrape.fetch(url))
             seen.answered = True
-        except OSError as error:
+        except (OSError, ValueError) as error:
             seen.problems[:] = [f"{url}: {error}"]
     return seen
 
@@ -195,7 +202,7 @@ def _read_last(last: str, state: str, seen: Seen) -> None:
     """The command ended by itself: its exporter leaves the last numbers in a file."""
     _await_exporter(state)
     try:
-        with open(last) as file:
+        with open(last, encoding="utf-8", newline="\n") as file:
             seen.samples = cli_scrape.parse(file.read())
     except OSError as error:
         seen.problems.append(f"the last numbers did not arrive: {error}")

@@ -6,6 +6,7 @@ import os
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPException
 
 from monagent import tree
 from monagent.exporter import naming
@@ -26,15 +27,25 @@ class Sample:
 
 
 def fetch(url: str) -> str:
-    """The text that an endpoint serves. Raises OSError when it does not answer."""
-    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer:
-        text: str = answer.read().decode()
-        return text
+    """The text that an endpoint serves. Raises OSError when it does not answer, ValueError for what
+    is no URL or no text."""
+    # Past proxies of the environment, which do not know this machine's own addresses.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=TIMEOUT) as answer:
+            text: str = answer.read().decode()
+    except HTTPException as error:
+        raise OSError(f"no HTTP: {error}") from None
+    return text
 
 
 def parse(text: str) -> list[Sample]:
-    """All samples of a Prometheus text."""
-    return [_sample(line) for line in text.splitlines() if line and not line.startswith("#")]
+    """All samples of a Prometheus text; raises ValueError for any other."""
+    try:
+        # Not splitlines(): a label's value may hold what else ends a line elsewhere.
+        return [_sample(line) for line in text.split("\n") if line and not line.startswith("#")]
+    except IndexError:
+        raise ValueError("no Prometheus text") from None
 
 
 def _sample(line: str) -> Sample:

@@ -8,11 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from monagent import cli, cli_list, cli_scrape, settings, where
+from monagent import cli, cli_doctor, cli_list, cli_scrape, settings, where
 from monagent.instrument import hooks
 from tests.launch.oracle import BARE, DEADLINE, Outcome, environment, run
 
@@ -224,9 +226,58 @@ def test_doctor_looks_at_a_running_program(tmp_path: Path) -> None:
 
 def test_doctor_says_how_it_wants_to_be_asked() -> None:
     """Unknown libraries, missing commands and unknown options are wrong usage."""
-    for words in ([], ["--expect", "no_such", "x"], ["--loud"], ["--seconds", "x", "y"]):
+    for words in (
+        [],
+        ["--expect", "no_such", "x"],
+        ["--loud"],
+        ["--seconds", "x", "y"],
+        ["--seconds", "nan", "y"],
+    ):
         found = command("doctor", *words)
         assert (found.code, found.stdout) == (2, b"")
+
+
+class Talking(BaseHTTPRequestHandler):
+    """Says what it is asked for: a good exposition, one of another kind, no HTTP at all."""
+
+    def do_GET(self) -> None:
+        """Answers."""
+        if self.path == "/nothing":
+            self.wfile.write(b"SSH-2.0-x\r\n")
+            return
+        body = {"/good": GOOD.encode(), "/page": b"<a b={>", "/bytes": b"\xff"}[self.path]
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+GOOD = (
+    'monagent_instrumentation_info{library="sqlite3",reason="\u2028\r\x85",status="active"} 1.0\n'
+)
+
+
+def test_doctor_understands_any_endpoint_or_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values with every letter, and through no proxy; what is no exposition is told in a line."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Talking)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    here = f"http://127.0.0.1:{server.server_port}"
+    try:
+        for url in (f"{here}/page", f"{here}/bytes", f"{here}/nothing", "http://[::1/", "http://"):
+            seen = cli_doctor.look(cli_doctor.Seen(), url)
+            assert (seen.answered, len(seen.problems)) == (False, 1)
+
+        seen = cli_doctor.look(cli_doctor.Seen(), f"{here}/good")
+    finally:
+        server.shutdown()
+        server.server_close()
+
+    assert (seen.answered, seen.problems) == (True, [])
+    assert [sample.labels["reason"] for sample in seen.samples] == ["\u2028\r\x85"]
 
 
 def test_an_exposition_is_read_to_the_letter() -> None:

@@ -17,6 +17,7 @@ from monagent.store.shard import Shard
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
+    from typing import Any
 
     from monagent.instrument.status import Status
     from monagent.settings import Settings
@@ -202,11 +203,17 @@ def _count_failure(component: str, _error: BaseException) -> None:
     counted.failed(component)
 
 
+def _worker_of_uwsgi(module: Any) -> None:
+    from monagent.integrations import _uwsgi_workers
+
+    _uwsgi_workers.begun(module)
+
+
 def _tell_status(now: Status, before: Status | None) -> None:
     from monagent import uwsgi
     from monagent.conventions import agent as counted
 
-    uwsgi.hook_forks()
+    uwsgi.hook_forks(_worker_of_uwsgi)
     if before is not None:
         counted.instrumentation(before.library, before.version, before.state, before.reason, 0)
     counted.instrumentation(now.library, now.version, now.state, now.reason, 1)

@@ -9,17 +9,23 @@ from monagent import guard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-_hooked: list[bool] = []
+_hooked: list[Callable[[Any], object]] = []
 
 
-def hook_forks() -> None:
-    """Have our shards follow uWSGI's forks, once its module is there (it comes after start)."""
+def hook_forks(begun: Callable[[Any], object]) -> None:
+    """Have our shards follow uWSGI's forks, once its module is there (it comes after start).
+
+    `begun` gets the module in every worker that begins.
+    """
     uwsgi: Any = sys.modules.get("uwsgi")
     if uwsgi is None or _hooked:
         return
-    _hooked.append(True)
+    _hooked.append(begun)
+    if uwsgi.worker_id():  # With --lazy-apps the worker is there first.
+        tell()
     decorators = sys.modules.get("uwsgidecorators")
     chain = getattr(decorators, "postfork_chain", None)
     if isinstance(chain, list):
@@ -42,5 +48,15 @@ def forked() -> None:
     try:
         if any(one.pid != os.getpid() for one in shard._shards):
             shard._forked()
+    except BaseException as error:
+        guard.failed("uwsgi", error)
+    tell()
+
+
+def tell() -> None:
+    """A worker begins."""
+    try:
+        for begun in _hooked:
+            begun(sys.modules["uwsgi"])
     except BaseException as error:
         guard.failed("uwsgi", error)

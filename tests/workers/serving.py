@@ -19,6 +19,7 @@ from tests.recorded import Counted, counted
 APPS = Path(__file__).with_name("apps")
 SECONDS = 20.0
 MODULES = {"gunicorn": "gunicorn.app.wsgiapp"}  # 20 has no __main__.
+PROGRAMS = frozenset(("uwsgi",))  # not of Python
 
 
 @dataclass
@@ -39,6 +40,11 @@ class Server:
         """A metric of this server."""
         return self.counted().total(f"http.server.{metric}", server=self.name)
 
+    def alive(self) -> float:
+        """Workers alive, by what processes say that are alive."""
+        living = counted(self.state, live_only=True)
+        return living.total("http.server.workers", server=self.name)
+
     def exits(self) -> dict[str, float]:
         """Workers that ended, by reason."""
         return self.counted().by("http.server.worker.exits", "reason", server=self.name)
@@ -46,7 +52,7 @@ class Server:
     def facts(self) -> dict[str, object]:
         """Workers alive, started, ended by reason."""
         return {
-            "alive": self.total("workers"),
+            "alive": self.alive(),
             "started": self.total("worker.starts"),
             "ended": self.exits(),
         }
@@ -57,7 +63,7 @@ class Server:
         try:
             until(lambda: self.facts() == wanted, "", SECONDS)
         except AssertionError:
-            assert self.facts() == wanted
+            assert self.facts() == wanted, self.facts()
 
     def children(self) -> list[int]:
         """The workers as the system knows them: processes below that listen or shall."""
@@ -98,13 +104,14 @@ def _is_worker(pid: int) -> bool:
 
 @contextlib.contextmanager
 def serving(name: str, tmp_path: Path, *arguments: str, cwd: Path = APPS) -> Iterator[Server]:
-    """`python -m name` with the arguments, in which `{port}` stands for a free port, until the
+    """`python -m name`, or the program, with the arguments, in which `{port}` stands for a free port, until the
     block ends; it serves when the block begins."""
     port = free_port()
     state, gate, output = tmp_path / "state", tmp_path / "gate", tmp_path / "output"
     state.mkdir(mode=0o700)
-    run = [sys.executable, "-m", "monagent", "run", "--", sys.executable, "-m"]
-    run.append(MODULES.get(name, name))
+    run = [sys.executable, "-m", "monagent", "run", "--"]
+    program = Path(sys.executable).with_name(name)
+    run += [str(program)] if name in PROGRAMS else [sys.executable, "-m", MODULES.get(name, name)]
     environ = {"MONAGENT_DIR": str(state), "MONAGENT_EXPORTER": "off", "GATE": str(gate)}
     with output.open("wb") as sink:
         process = subprocess.Popen(

@@ -129,7 +129,6 @@ def test_busy_threads_and_what_waits_for_one_are_told(tmp_path: Path) -> None:
     """Of the pool of a threaded worker."""
     with serving("gunicorn", tmp_path, "--threads", "3", *BIND) as server:
         up(server, 1)
-        server.ask()
         waiting = [server.begin("/wait") for _ in range(5)]
 
         def told() -> list[float]:

@@ -118,6 +118,16 @@ def started(server: str, pid: int, sampled: bool = True, process: Any = None) ->
             _sample()
 
 
+def present(server: str, again: bool) -> None:
+    """This process is a worker that nobody tells of but itself, `again` in the place of another.
+
+    That it is alive ends with its shard.
+    """
+    EXITS.bind(server, UNKNOWN)(1.0 if again else 0.0)
+    STARTS.bind(server)(1.0)
+    WORKERS.bind(server)(1.0)
+
+
 def doomed(pid: int, reason: str) -> None:
     """The supervisor is about to kill a worker for this reason."""
     if pid in _alive:

@@ -1,0 +1,11 @@
+"""The application of `plain`, in Flask."""
+
+from flask import Flask
+from plain import answer
+
+app = Flask(__name__)
+
+
+@app.get("/<name>")
+def all_of_it(name: str) -> bytes:
+    return answer("/" + name)

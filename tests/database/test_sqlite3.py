@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -267,3 +268,24 @@ hooks.install()
 assert other.Connection is _sqlite3.Connection and other.connect is _sqlite3.connect
 """
     subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=60)
+
+
+def test_what_an_adapter_warns_of_is_said_of_who_executes(numbers: Numbers) -> None:
+    """As the default ones do, from Python 3.12 on; a filter by module would not see it else."""
+
+    class Old:
+        """What an application stores."""
+
+    def adapt(_: Old) -> str:
+        warnings.warn("old", DeprecationWarning, stacklevel=2)
+        return "old"
+
+    sqlite3.register_adapter(Old, adapt)
+    connection = sqlite3.connect(":memory:")
+    with pytest.warns(DeprecationWarning, match="old") as told:
+        connection.execute("SELECT ?", (Old(),))
+    with pytest.warns(DeprecationWarning, match="old") as too:
+        connection.cursor().execute("SELECT ?", (Old(),))
+    connection.close()
+
+    assert {warning.filename for warning in (*told, *too)} == {__file__}

@@ -3,7 +3,7 @@
 The C types cannot be patched, so subclasses take their places in the module: `type(connection) is
 sqlite3.Connection` holds, and an application's own factories and subclasses, which derive from what
 the module offers, record as well. What came from `_sqlite3` past the module does not. One thing
-shows: where C raised, a traceback ends in a frame of ours, as every Python function has one.
+shows: where C raised or warned, there is a frame of ours, as every Python function has one.
 """
 
 from __future__ import annotations
@@ -171,6 +171,12 @@ def recorded(base: Any, name: str, verb: str | None = None) -> Any:
 
 def looks(function: Any, original: Any) -> Any:
     """`function` with the name, text and signature of a C function."""
+    code = getattr(function, "__code__", None)
+    if code is not None:
+        # What the default adapters warn of, from Python 3.12 on, is said of who calls C, and of
+        # nobody in a file that `warnings._is_internal_frame` takes for the import system's.
+        file = f"{code.co_filename} (as of importlib._bootstrap)"
+        function.__code__ = code.replace(co_filename=file)
     function.__name__ = original.__name__
     function.__qualname__ = original.__qualname__
     function.__doc__ = original.__doc__

@@ -10,6 +10,7 @@ from tests.e2e.load import drive, gets
 
 
 def test_requests_are_answered_and_have_their_routes(tmp_path: Path) -> None:
+    """As without us, and each counts once."""
     port = free_port()
     command = [sys.executable, "-m", "hypercorn", "-b", f"127.0.0.1:{port}"]
     with running([*command, "asgi_behind_proxy:app"], tmp_path, ready=port) as run:

@@ -6,6 +6,7 @@ import copy
 import pickle
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,7 +21,11 @@ from tests.http.asgi import run
 from tests.http.numbers import Numbers
 from tests.http.test_wsgi import call
 
-COPIES = {"copy": copy.copy, "deepcopy": copy.deepcopy, "dict": dict}
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "dict": dict,
+}
 
 
 async def hello(request: Request) -> PlainTextResponse:
@@ -45,6 +50,8 @@ def test_a_copied_scope_is_of_the_same_request(how: str, numbers: Numbers) -> No
 
 @pytest.mark.parametrize("how", COPIES)
 def test_a_copied_environ_is_of_the_same_request(how: str, numbers: Numbers) -> None:
+    """What is said of the copy is said of the request."""
+
     def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         COPIES[how](environ)[KEY].routed("/found")
         start_response("200 OK", [])

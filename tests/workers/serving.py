@@ -104,8 +104,8 @@ def _is_worker(pid: int) -> bool:
 
 @contextlib.contextmanager
 def serving(name: str, tmp_path: Path, *arguments: str, cwd: Path = APPS) -> Iterator[Server]:
-    """`python -m name`, or the program, with the arguments, in which `{port}` stands for a free port, until the
-    block ends; it serves when the block begins."""
+    """`python -m name`, or the program of that name, with the arguments, in which `{port}` stands
+    for a free port, until the block ends; it serves when the block begins."""
     port = free_port()
     state, gate, output = tmp_path / "state", tmp_path / "gate", tmp_path / "output"
     state.mkdir(mode=0o700)

@@ -45,6 +45,7 @@ def test_a_reload_has_workers_of_its_own(tmp_path: Path) -> None:
 
 
 def test_a_worker_without_a_master_is_one(tmp_path: Path) -> None:
+    """The only process there is."""
     with serving("uwsgi", tmp_path, *COMMAND) as server:
         server.becomes(1, 1)
         assert server.ask() == server.process.pid

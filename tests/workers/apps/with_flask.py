@@ -8,4 +8,5 @@ app = Flask(__name__)
 
 @app.get("/<name>")
 def all_of_it(name: str) -> bytes:
-    return answer("/" + name)
+    body: bytes = answer("/" + name)
+    return body

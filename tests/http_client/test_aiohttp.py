@@ -336,3 +336,17 @@ def test_ports_that_begin_alike_are_told_apart(numbers: Numbers) -> None:
     run(work)
     series = numbers.series("http.client.request.duration")
     assert {one["server.port"] for one, _ in series} == {1, 11, 12}
+
+
+def test_callbacks_of_the_application_are_not_looked_into(numbers: Numbers, server: Server) -> None:
+    """One may use a name that has no value yet."""
+
+    async def work(session: Any) -> None:
+        answer = await session.get(server.url("/big"))
+        answer.content.on_eof(lambda: later)
+        answer.close()
+        later: Any = None
+
+    run(work)
+    assert numbers.outcomes() == {("GET", 200, None): 1}
+    assert numbers.total(ACTIVE) == 0

@@ -122,3 +122,14 @@ def test_answers_that_ask_to_slow_down_are_counted(
     ((_, cells),) = numbers.series("http.client.retry_after")
     assert cells[0] == 2.0
     assert numbers.total("http.client.rate_limit.remaining") == 7
+
+
+def test_what_is_too_long_for_a_host_is_none(numbers: Numbers) -> None:
+    """A label of any length would be one too."""
+    import urllib.error
+    import urllib.request
+
+    with pytest.raises((urllib.error.URLError, UnicodeError)):
+        urllib.request.urlopen(f"http://{'a' * 10_000}/")
+
+    assert counted(numbers) == {("unknown", None, None): 1}

@@ -215,3 +215,68 @@ def test_ports_that_begin_alike_are_told_apart(numbers: Numbers) -> None:
 
     series = numbers.series("http.client.request.duration")
     assert {one["server.port"]: sum(cells[1:]) for one, cells in series} == {1: 2, 11: 2, 12: 2}
+
+
+def refusal(call: Any, *arguments: Any) -> tuple[type[BaseException], str]:
+    """What a call is refused with."""
+    with pytest.raises(Exception) as caught:
+        call(*arguments)
+    return caught.type, str(caught.value)
+
+
+@pytest.mark.parametrize("given", [None, 5, [], b"http://host.example/"], ids=repr)
+def test_what_is_no_request_is_for_the_library_to_refuse(numbers: Numbers, given: Any) -> None:
+    """With its own error and no other, and nothing is said of it or stays active."""
+    import asyncio
+    import inspect
+    import urllib.request
+
+    import httpx
+    import requests
+    import tornado.httpclient
+    import urllib3
+
+    manager = urllib3.PoolManager()
+    session, client = requests.Session(), httpx.Client()
+
+    async def fetch(fetching: Any, url: Any) -> None:
+        await fetching(tornado.httpclient.AsyncHTTPClient(), url)
+
+    fetching = tornado.httpclient.AsyncHTTPClient.fetch
+    for call, *arguments in (
+        (urllib.request.OpenerDirector.open, urllib.request.build_opener(), given),
+        (requests.Session.send, session, given),
+        (httpx.Client.send, client, given),
+        (urllib3.PoolManager.urlopen, manager, "GET", given),
+        (requests.Session.send, session, requests.PreparedRequest()),
+    ):
+        bare = refusal(inspect.unwrap(call), *arguments)
+        assert refusal(call, *arguments) == bare
+    kind, text = refusal(asyncio.run, fetch(inspect.unwrap(fetching), given))
+    assert refusal(asyncio.run, fetch(fetching, given)) == (kind, text)
+
+    assert numbers.total(ACTIVE) == 0
+    for each in (session, client):
+        each.close()
+
+
+@pytest.mark.parametrize(("code", "outcomes"), [("404", {("GET", 404, "404"): 1}), (None, {})])
+def test_an_answer_that_a_handler_raises_has_any_code(
+    numbers: Numbers, code: Any, outcomes: dict[Any, int]
+) -> None:
+    """A text, or none at all."""
+    import urllib.error
+    import urllib.request
+
+    class Refusing(urllib.request.BaseHandler):
+        handler_order = 1  # before the one that would look for the host
+
+        def http_open(self, request: Any) -> Any:
+            raise urllib.error.HTTPError(request.full_url, code, "no", None, None)  # type: ignore[arg-type]  # that is it
+
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.build_opener(Refusing).open("http://host.example/")
+    caught.value.close()
+
+    assert numbers.outcomes() == outcomes
+    assert numbers.total(ACTIVE) == 0

@@ -19,6 +19,7 @@ UNKNOWN = "unknown"
 
 PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443, "http+unix": None}
 _MOST_KEYS = 2_000
+_LONGEST = 500  # of a name 253 characters, of the path of a socket thrice 108
 
 
 class Peer:
@@ -73,7 +74,7 @@ def peer(host: str, port: int | None) -> Peer:
     """The peer of a host, new or known."""
     host = host.lower().rstrip(".")
     service = None
-    if not host:
+    if not host or len(host) > _LONGEST:
         host, port = UNKNOWN, None
     elif (host, port) not in _peers:
         pattern, service = _listed(host)

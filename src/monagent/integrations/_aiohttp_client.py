@@ -36,20 +36,24 @@ class Upload:
 
 
 class Body:
-    """The body of an answer that is still to come; its reader holds this until it has."""
+    """The body of an answer that is still to come; its reader holds this until it has, and calls
+    it then."""
 
-    __slots__ = ("headers", "streamed")
+    __slots__ = ("content", "headers", "streamed")
 
     def __init__(self, response: Any, streamed: Streamed) -> None:
         self.headers = response.headers
         self.streamed = streamed
-        content = response.content
-        content.on_eof(lambda: self.over(content))
+        self.content = response.content
+        self.content.on_eof(self)
 
-    def over(self, content: Any, error: BaseException | None = None) -> None:
+    def __call__(self) -> None:
+        self.over()
+
+    def over(self, error: BaseException | None = None) -> None:
         """The last byte has come, or none will."""
         try:
-            self.streamed.end(received(content, self.headers), error)
+            self.streamed.end(received(self.content, self.headers), error)
         except BaseException as ours:
             failed("aiohttp", ours)
 
@@ -144,9 +148,8 @@ def interrupting(original: Any) -> Any:
     def set_exception(self: Any, exc: Any, *args: Any) -> None:
         try:
             for callback in self._eof_callbacks:
-                for cell in getattr(callback, "__closure__", None) or ():
-                    if cell.cell_contents.__class__ is Body:
-                        cell.cell_contents.over(self, reason(self, exc, reading))
+                if callback.__class__ is Body:
+                    callback.over(reason(self, exc, reading))
         except BaseException as error:
             failed("aiohttp", error)
         original(self, exc, *args)

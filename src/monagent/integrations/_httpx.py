@@ -31,7 +31,8 @@ def sending(library: str, original: Any) -> Any:
             found.mem[0][found.at] += 1.0
             calls, begun = found, perf_counter()
         except BaseException as error:
-            failed(library, error)
+            if hasattr(request, "url"):  # else it is no request, and httpx says so
+                failed(library, error)
         if calls is None:
             return original(self, request, **kwargs)
         try:
@@ -75,7 +76,8 @@ def sending_async(library: str, original: Any) -> Any:
             found.mem[0][found.at] += 1.0
             calls, begun = found, perf_counter()
         except BaseException as error:
-            failed(library, error)
+            if hasattr(request, "url"):  # else it is no request, and httpx says so
+                failed(library, error)
         if calls is None:
             return await original(self, request, **kwargs)
         try:

@@ -72,7 +72,8 @@ def fetching(original: Any) -> Any:
                 found.mem[0][found.at] += 1.0
                 calls, begun = found, perf_counter()
         except BaseException as error:
-            failed("tornado", error)
+            if isinstance(getattr(request, "url", request), str):  # else Tornado says so
+                failed("tornado", error)
         if calls is None:
             return original(self, request, raise_error, **kwargs)
         try:

@@ -40,7 +40,8 @@ def sending(original: Any) -> Any:
                 calls = begin(request)
                 begun = perf_counter()
         except BaseException as error:
-            failed("niquests", error)
+            if isinstance(getattr(request, "url", None), str):  # else niquests says so
+                failed("niquests", error)
         if calls is None:
             return original(self, request, **kwargs)
         try:
@@ -71,7 +72,8 @@ def async_sending(original: Any) -> Any:
                 calls = begin(request)
                 begun = perf_counter()
         except BaseException as error:
-            failed("niquests", error)
+            if isinstance(getattr(request, "url", None), str):  # else niquests says so
+                failed("niquests", error)
         if calls is None:
             return await original(self, request, **kwargs)
         try:

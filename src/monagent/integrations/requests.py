@@ -51,7 +51,8 @@ def sending(original: Any) -> Any:
                 found.mem[0][found.at] += 1.0
                 calls, begun = found, perf_counter()
         except BaseException as error:
-            failed("requests", error)
+            if isinstance(getattr(request, "url", None), str):  # else requests says so
+                failed("requests", error)
         if calls is None:
             return original(self, request, **kwargs)
         try:

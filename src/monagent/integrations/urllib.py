@@ -9,7 +9,7 @@ import sys
 
 from monagent.clock import perf_counter
 from monagent.conventions._peers import of_url
-from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
+from monagent.conventions.http_client import CALLS, Calls, calls_to, number, resent
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_answer, _http_client
 from monagent.integrations._http_client import failed, inner
@@ -71,10 +71,11 @@ def opening(original: Any) -> Any:
 
 
 def begin(request: Any, data: Any, opens: Any) -> Calls | None:
-    """One more call is under way; None for another scheme and for a step of a call under way."""
+    """One more call is under way; None for another scheme, for a step of a call under way, and for
+    what is no request."""
     text = isinstance(request, str)
-    url = request.strip() if text else request.full_url
-    if url[:5].lower() not in SCHEMES:
+    url = request.strip() if text else getattr(request, "full_url", None)
+    if not isinstance(url, str) or url[:5].lower() not in SCHEMES:
         return None
     if not text and stepping(request, url, opens):
         return None
@@ -116,7 +117,8 @@ def answered(
     calls: Calls, seconds: float, response: Any, status: Any, headers: Any, request: Any, data: Any
 ) -> None:
     """The call has an answer, its own or one that a handler of the application made."""
-    if status is None:
+    status = number(status)
+    if not status:
         calls.active(-1.0)
         return
     now = perf_counter()

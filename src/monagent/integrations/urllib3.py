@@ -55,7 +55,8 @@ def manager(original: Any) -> Any:
                 found.mem[0][found.at] += 1.0
                 calls, begun = found, perf_counter()
         except BaseException as error:
-            failed("urllib3", error)
+            if isinstance(url, str):  # else urllib3 says so
+                failed("urllib3", error)
         if calls is None:
             return original(self, method, url, redirect, **kwargs)
         try:

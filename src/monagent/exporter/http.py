@@ -21,6 +21,12 @@ IDLE_TIME = 90.0
 """Seconds between two requests on one connection; scrapers come back every 15 to 60."""
 ANSWER_TIME = 30.0
 """Seconds for the client to take the answer."""
+HELD = 64 * 1024 * 1024
+"""Bytes of answers on their way; beyond, whoever has been taking for longest is cut off,"""
+HASTE = 2.0
+"""but nobody who began less than these seconds ago."""
+PART = 64 * 1024
+"""Bytes of an answer that are handed on at a time, so that it lies in memory once."""
 
 Render = Callable[[str, bool], Awaitable[bytes]]
 """Gives the exposition in this content type, compressed with gzip or not."""
@@ -78,6 +84,8 @@ class Server:
         self._most = connections
         # Oldest first; the value is the time since when the connection waits, 0 while it is served.
         self._open: dict[asyncio.Task[None], float] = {}
+        # Who is taking an answer: since when, and its size; oldest first.
+        self._taking: dict[asyncio.Task[None], tuple[float, int]] = {}
         self.on_shed: Callable[[], None] = lambda: None
         self.on_error: Callable[[], None] = lambda: None
 
@@ -116,8 +124,20 @@ class Server:
         task.cancel()
         return True
 
+    def _bound(self) -> None:
+        """Cuts off those who take their answer too slowly when too much is held for them all."""
+        held = sum(size for _, size in self._taking.values())
+        for task, (since, size) in list(self._taking.items()):
+            if held <= HELD or time.monotonic() - since < HASTE:
+                return
+            held -= size
+            del self._taking[task]
+            self.on_shed()
+            task.cancel()
+
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._open.pop(task, None)
+        self._taking.pop(task, None)
         if not task.cancelled():
             task.exception()
 
@@ -138,6 +158,8 @@ class Server:
             if isinstance(error, OSError):  # ssl.SSLError is one
                 return
             raise
+        # What is handed to the transport has to be gone before the next part, and before the end.
+        transport.set_write_buffer_limits(0)
         writer = asyncio.StreamWriter(transport, protocol, reader, loop)
         try:
             await self._requests(reader, writer)
@@ -170,8 +192,16 @@ class Server:
             except (asyncio.TimeoutError, asyncio.IncompleteReadError):
                 self.on_shed()
                 raise
-            writer.write(answer)
-            await asyncio.wait_for(writer.drain(), ANSWER_TIME)
+            self._taking[task] = time.monotonic(), len(answer)
+            self._bound()
+            try:
+                await asyncio.wait_for(_sent(writer, answer), ANSWER_TIME)
+            except asyncio.TimeoutError:
+                self.on_shed()
+                raise
+            finally:
+                self._taking.pop(task, None)
+            del answer
             if not keep:
                 await _lingering(reader, writer)
                 return
@@ -210,6 +240,13 @@ class Server:
         if compressed:
             headers.append(("Content-Encoding", "gzip"))
         return headers, await self._render(kind, compressed)
+
+
+async def _sent(writer: asyncio.StreamWriter, answer: bytes) -> None:
+    view = memoryview(answer)
+    for start in range(0, len(view), PART):
+        writer.write(view[start : start + PART])
+        await writer.drain()
 
 
 async def _head(reader: asyncio.StreamReader) -> bytes:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from celery import Celery
-from celery.schedules import crontab, schedule
+from celery.schedules import BaseSchedule, crontab, schedstate, schedule
 
 from monagent.integrations._celery_beat import MOST, missed
 from tests.celery.running import adopted, environment, running
+from tests.runtime.programs import program
 
 NOW = datetime(2026, 3, 29, 12, 0, 30, tzinfo=timezone.utc)
 
@@ -43,6 +44,43 @@ def test_a_crontab_misses_its_own_times(minutes: int, runs: int) -> None:
 def test_a_long_absence_is_counted_up_to_a_limit() -> None:
     """A week of a schedule of every second takes no week to count."""
     assert missed(every(1), NOW - timedelta(days=7), NOW) == MOST - 1
+
+
+class Whenever(BaseSchedule):  # type: ignore[misc] # Celery has no types
+    """A schedule of an application: it tells no more than what beat asks."""
+
+    def is_due(self, _: datetime) -> schedstate:
+        return schedstate(is_due=True, next=60.0)
+
+
+def test_a_schedule_that_tells_only_whether_it_is_due_misses_nothing() -> None:
+    """Celery asks for no more, and neither may we."""
+    assert missed(Whenever(), NOW - timedelta(days=1), NOW) == 0
+
+
+def test_planned_runs_are_read_from_the_plan_alone(tmp_path: Path) -> None:
+    """A scheduler that asks a database whenever its schedule is read is not made to ask more."""
+    text = """
+        from datetime import timedelta
+        from celery import Celery
+        from celery.beat import Scheduler
+        class Asking(Scheduler):
+            asked = 0
+            @property
+            def schedule(self):
+                Asking.asked += 1
+                return super().schedule
+        app = Celery(broker="memory://")
+        app.conf.beat_schedule = {"each": {"task": "some", "schedule": timedelta(hours=1)}}
+        scheduler = Asking(app)
+        Asking.asked = 0
+        scheduler.populate_heap()
+        print(Asking.asked)
+    """
+    ended = program(text, tmp_path)
+
+    assert (ended.code, ended.output, ended.errors) == (0, b"1\n", b"")
+    assert ended.counted.total("job.schedule.missed", job_name="each") == 0
 
 
 def test_beat_queues_each_run_once_and_counts_those_of_its_absence(

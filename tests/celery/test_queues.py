@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from monagent.conventions import jobs
 from tests.celery.running import adopted, environment, worker
 
@@ -35,10 +37,23 @@ def test_what_waits_at_the_broker_is_told_by_one_process(
     assert len(readers) == 1
 
 
-def test_a_worker_tells_how_many_jobs_it_can_do(redis_url: str, tmp_path: Path) -> None:
-    """Three children: three; and nothing once the worker has ended."""
+def test_keys_with_a_prefix_are_found(redis_url: str, tmp_path: Path) -> None:
+    """Several applications may share a Redis database: each has a prefix for all its keys."""
+    environ = environment(
+        tmp_path / "numbers", redis_url, redis_url, PREFETCH="1", KEY_PREFIX="mine:"
+    )
+    with worker(environ, tmp_path, "-c", "1", "-O", "fair") as run:
+        subprocess.run(adopted("-c", SEND), env=environ, cwd=tmp_path, timeout=60, check=True)
+        full = run.until(lambda now: now.total("job.queue.size", queue="shop", state="waiting") > 0)
+
+    assert 0 < full.total("job.queue.oldest.age", queue="shop") < 10
+
+
+@pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])
+def test_a_worker_tells_how_many_jobs_it_can_do(pool: str, redis_url: str, tmp_path: Path) -> None:
+    """Three children, threads or greenlets: three; and nothing once the worker has ended."""
     environ = environment(tmp_path / "numbers", redis_url, redis_url)
-    with worker(environ, tmp_path, "-c", "3") as run:
+    with worker(environ, tmp_path, "-c", "3", "-P", pool) as run:
         ready = run.until(lambda now: now.total("worker.active") == 3)
 
     assert ready.total("worker.busy") == 0

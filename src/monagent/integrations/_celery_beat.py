@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from monagent import guard
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from datetime import datetime
@@ -14,16 +16,22 @@ MOST = 1_000
 def missed(schedule: Any, last_run: datetime, now: datetime) -> int:
     """Runs that were due between the last one and now, beside the one that is made now.
 
+    A schedule of the application's own may know no more than whether it is due: it tells of none.
+
     Args:
         schedule: a `celery.schedules` object, whose `remaining_estimate(since)` is the time from
             now to the first run after `since`, negative when that has passed.
     """
     due, since = 0, last_run
-    while due < MOST:
-        remaining = schedule.remaining_estimate(since)
-        following = now + remaining
-        if remaining.total_seconds() > 0 or following <= since:
-            break
-        due += 1
-        since = following
+    try:
+        while due < MOST:
+            remaining = schedule.remaining_estimate(since)
+            following = now + remaining
+            if remaining.total_seconds() > 0 or following <= since:
+                break
+            due += 1
+            since = following
+    except Exception as error:
+        if guard.not_ours(error):
+            raise
     return max(0, due - 1)

@@ -80,7 +80,9 @@ class Watch:
     def count_workers(self) -> None:
         """How many jobs the pool can do at a time: autoscaling changes it."""
         pool = self._consumer.pool
-        jobs.workers(id(pool), pool.num_processes)
+        # gevent's tells how many run now; its pool of greenlets, how many may.
+        greenlets = type(pool._pool).__module__ == "gevent.pool"
+        jobs.workers(id(pool), pool._pool.size if greenlets else pool.num_processes)
 
     def tick(self) -> None:
         """Read once; what goes wrong on the way to the broker is for the worker to tell."""
@@ -117,19 +119,25 @@ class Watch:
 
     def _read_queue(self, queue: Any) -> None:
         label, now = label_of(queue), time()
-        try:
-            size = int(self._channel.queue_declare(queue.name, passive=True).message_count)
-        except self._connection.channel_errors as error:
-            if getattr(error, "reply_code", getattr(error, "code", None)) not in (404, "404"):
-                raise
-            size = 0  # Redis has no empty lists.
-            if self._connection.transport.driver_type == "amqp":
-                self._channel = self._connection.channel()  # The broker has closed the old one.
+        size = self._size(queue.name)
         if not size:
             self._empty[label] = now
             jobs.queue_read(label, 0, 0.0)
             return
         jobs.queue_read(label, size, self._oldest(queue.name, label, now))
+
+    def _size(self, name: str) -> int:
+        if hasattr(self._channel, "_q_for_pri"):
+            # Redis: kombu's declaration asks for keys without the prefix that all may have.
+            return int(self._channel._size(name))
+        try:
+            return int(self._channel.queue_declare(name, passive=True).message_count)
+        except self._connection.channel_errors as error:
+            if getattr(error, "reply_code", getattr(error, "code", None)) not in (404, "404"):
+                raise
+            if self._connection.transport.driver_type == "amqp":
+                self._channel = self._connection.channel()  # The broker has closed the old one.
+            return 0
 
     def _oldest(self, name: str, label: str, now: float) -> float | None:
         """Age of the queue's head: read on Redis, elsewhere the most it can be.
@@ -146,9 +154,13 @@ class Watch:
         import json  # Celery has imported it.
 
         channel = self._channel
+        # kombu puts a prefix that all keys have before those of the commands that it uses itself.
+        prefix = getattr(channel, "global_keyprefix", "")
+        if "LINDEX" in getattr(channel.client, "PREFIXED_SIMPLE_COMMANDS", ()):
+            prefix = ""
         ages = []
         for priority in channel.priority_steps:
-            text = channel.client.lindex(channel._q_for_pri(name, priority), -1)
+            text = channel.client.lindex(prefix + channel._q_for_pri(name, priority), -1)
             sent = _sent.read(json.loads(text)["properties"].get("message_id")) if text else None
             if sent is not None:
                 ages.append(max(0.0, now - sent[0]))

@@ -245,7 +245,8 @@ def scheduled(call: Call) -> Observed:
 @watch("celery.beat", "Scheduler.populate_heap")
 def planned(call: Call) -> Observed:
     yield
-    for entry in list(call.instance.schedule.values()):
+    # Not `schedule`, which schedulers of others read from a database each time.
+    for entry in [event.entry for event in call.instance._heap]:
         jobs.missed(str(entry.name), 0)
         jobs.never_yet(str(entry.task))
 

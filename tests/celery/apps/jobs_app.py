@@ -16,6 +16,7 @@ app = Celery("shop", broker=os.environ["BROKER"], backend=os.environ["BACKEND"])
 app.conf.update(
     broker_connection_retry_on_startup=True,
     task_default_queue="shop",
+    broker_transport_options={"global_keyprefix": os.environ.get("KEY_PREFIX", "")},
     worker_prefetch_multiplier=int(os.environ.get("PREFETCH", "4")),
     task_routes={"jobs_app.slow": {"queue": os.environ.get("SLOW_QUEUE", "shop")}},
     beat_schedule={

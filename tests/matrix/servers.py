@@ -34,6 +34,7 @@ SERVERS = {
     "gunicorn": (*GUNICORN, NAMED),
     "gunicorn-gthread": (*GUNICORN, "-k", "gthread", "--threads", "4", NAMED),
     "gunicorn-gevent": (*GUNICORN, "-k", "gevent", NAMED),
+    "gunicorn-eventlet": (*GUNICORN, "-k", "eventlet", NAMED),
     "gunicorn-uvicorn": (*GUNICORN, "-k", "uvicorn_worker.UvicornWorker", NAMED),
     "gunicorn-asgi": (*GUNICORN, "-k", "asgi", "--asgi-disconnect-grace-period", "0", NAMED),
     "gunicorn-aiohttp": (*GUNICORN, "-k", "aiohttp.GunicornWebWorker", NAMED),
@@ -102,12 +103,12 @@ def scenarios(app: App, server: str) -> list[str]:
     return [name for name in app.scenarios() if name not in UNABLE.get(server, {})]
 
 
-def run(app: App, server: str, folder: Path) -> Run:
+def run(app: App, server: str, folder: Path, python: str = sys.executable) -> Run:
     """Starts the server under monagent, puts every scenario to it, and ends it."""
     state = folder / "state"
     seen: dict[str, tuple[Answer, Recorded]] = {}
     nothing = Counted({})
-    with serving(app, server, folder) as port:
+    with serving(app, server, folder, python) as port:
         before = nothing
         for name in scenarios(app, server):
             asked = app.scenario(name)
@@ -126,7 +127,7 @@ def put(port: int, asked: Scenario) -> Answer:
 
 
 @contextlib.contextmanager
-def serving(app: App, server: str, folder: Path) -> Iterator[int]:
+def serving(app: App, server: str, folder: Path, python: str = sys.executable) -> Iterator[int]:
     """The application under a server, under monagent; gives its port."""
     port = free_port()
     names = {"port": port, "at": f"127.0.0.1:{port}", "module": app.module, "app": app.attribute}
@@ -134,7 +135,7 @@ def serving(app: App, server: str, folder: Path) -> Iterator[int]:
     output = folder / "output"
     with output.open("wb") as sink:
         process = subprocess.Popen(
-            [sys.executable, "-m", "monagent", "run", "--", sys.executable, *arguments],
+            [python, "-m", "monagent", "run", "--", python, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=sink,

@@ -1,0 +1,44 @@
+"""gunicorn's eventlet workers, which its releases before 26 have, put to the same scenarios."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.matrix.held import adds_up, counts_once
+from tests.matrix.scenarios import apps
+from tests.matrix.servers import run, scenarios
+
+ROOT = Path(__file__).parents[2]
+SERVER = "gunicorn-eventlet"
+BESIDE = ["gunicorn<26", "eventlet", "flask", "wrapt", "opentelemetry-api"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["flask_app", "bare_wsgi"])
+def test_requests_to_eventlet_workers_count_once_as_what_they_were(
+    name: str, tmp_path: Path
+) -> None:
+    """In an environment of their own, made for the test."""
+    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if uv is None:
+        pytest.skip("uv is not installed: pip install uv")
+    python = str(tmp_path / "env" / "bin" / "python")
+    for command in (
+        ["venv", "--python", sys.executable, str(tmp_path / "env")],
+        ["pip", "install", "--python", python, *BESIDE],
+        ["pip", "install", "--python", python, "--no-deps", "--editable", str(ROOT)],
+    ):
+        subprocess.run([uv, "--quiet", *command], check=True, cwd=tmp_path)
+    app = next(one for one in apps() if one.module == name)
+
+    served = run(app, SERVER, tmp_path, python)
+
+    for scenario in scenarios(app, SERVER):
+        counts_once(served, app, scenario)
+    adds_up(served)

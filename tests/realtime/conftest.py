@@ -12,6 +12,7 @@ from monagent.store.shard import Shard
 from tests.http_client.numbers import Numbers
 
 WATCHED = frozenset(("engineio", "socketio", "uvicorn", "werkzeug", "starlette", "fastapi"))
+WATCHED |= {"flask", "simple_websocket"}
 
 
 @pytest.fixture

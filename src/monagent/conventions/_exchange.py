@@ -139,7 +139,7 @@ class Exchange:
             else:
                 end(self, 1.0)
                 return
-        if self.end:
+        if self.end or self.recorded:
             return
         self.end = perf_counter()
         self.inactive()

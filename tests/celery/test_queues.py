@@ -37,6 +37,21 @@ def test_what_waits_at_the_broker_is_told_by_one_process(
     assert len(readers) == 1
 
 
+def test_a_queue_that_may_not_be_read_hides_no_other(
+    rabbitmq_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """A worker may have a queue that is its connection's alone."""
+    environ = environment(
+        tmp_path / "numbers", rabbitmq_url, redis_url, PREFETCH="1", EXCLUSIVE="alone"
+    )
+    with worker(environ, tmp_path, "-c", "1", "-O", "fair") as run:
+        subprocess.run(adopted("-c", SEND), env=environ, cwd=tmp_path, timeout=60, check=True)
+        full = run.until(lambda now: now.total("job.queue.size", queue="shop", state="waiting") > 0)
+
+    assert full.by("job.queue.size", "queue") == {"shop": full.total("job.queue.size")}
+    assert full.total("monagent.errors") == 0
+
+
 def test_keys_with_a_prefix_are_found(redis_url: str, tmp_path: Path) -> None:
     """Several applications may share a Redis database: each has a prefix for all its keys."""
     environ = environment(

@@ -25,6 +25,9 @@ PATIENCE = 2.0
 READABLE = ("redis", "amqp", "memory")
 """Transports that tell a size cheaply; asking SQS costs money."""
 
+_MISSING, _REFUSED = "404", ("403", "405")
+"""Answers of AMQP: no such queue; forbidden, or exclusive to another connection."""
+
 _MOST = 1_000
 
 _names: dict[tuple[int, Any, Any], str] = {}
@@ -120,24 +123,28 @@ class Watch:
     def _read_queue(self, queue: Any) -> None:
         label, now = label_of(queue), time()
         size = self._size(queue.name)
+        if size is None:
+            return
         if not size:
             self._empty[label] = now
             jobs.queue_read(label, 0, 0.0)
             return
         jobs.queue_read(label, size, self._oldest(queue.name, label, now))
 
-    def _size(self, name: str) -> int:
+    def _size(self, name: str) -> int | None:
+        """None: not to be told, since the queue is another connection's alone, or forbidden."""
         if hasattr(self._channel, "_q_for_pri"):
             # Redis: kombu's declaration asks for keys without the prefix that all may have.
             return int(self._channel._size(name))
         try:
             return int(self._channel.queue_declare(name, passive=True).message_count)
         except self._connection.channel_errors as error:
-            if getattr(error, "reply_code", getattr(error, "code", None)) not in (404, "404"):
+            code = str(getattr(error, "reply_code", getattr(error, "code", None)))
+            if code not in (_MISSING, *_REFUSED):
                 raise
             if self._connection.transport.driver_type == "amqp":
                 self._channel = self._connection.channel()  # The broker has closed the old one.
-            return 0
+            return 0 if code == _MISSING else None
 
     def _oldest(self, name: str, label: str, now: float) -> float | None:
         """Age of the queue's head: read on Redis, elsewhere the most it can be.

@@ -1,6 +1,6 @@
 """A Celery application without a line of monitoring: tasks that end in every way there is."""
 
-# mypy: disable-error-code="untyped-decorator"
+# mypy: disable-error-code="untyped-decorator, no-untyped-call"
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from celery import Celery
 from celery.exceptions import Ignore, Reject
+from kombu.entity import Queue
 
 app = Celery("shop", broker=os.environ["BROKER"], backend=os.environ["BACKEND"])
 app.conf.update(
@@ -23,6 +24,9 @@ app.conf.update(
         "every-second": {"task": "jobs_app.add", "schedule": 1.0, "args": (1, 1)},
     },
 )
+
+if alone := os.environ.get("EXCLUSIVE"):
+    app.conf.task_queues = [Queue(alone, exclusive=True, auto_delete=True), Queue("shop")]
 
 
 @app.task

@@ -13,6 +13,7 @@ import sys
 import time
 
 from monagent import guard, launcher, tree
+from monagent.store import directory, process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -168,11 +169,27 @@ def _begin(
             _foreground(terminal, os.getpgrp())
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         launcher.prepare(plan)
+        _introduce(plan, supervisor)
         os.write(tell, os.fsencode(plan.directory or ""))
         os.close(tell)
         code = launcher.become(plan)
     finally:
         os._exit(code)
+
+
+def _introduce(plan: Plan, supervisor: int) -> None:
+    """Tell the exporter whose stderr is left when the command has ended."""
+    if plan.directory is None:
+        return
+    try:
+        try:
+            os.unlink(f"{plan.directory}/{directory.SUPERVISOR}")
+        except FileNotFoundError:
+            pass
+        whose = supervisor, process.start_ticks(supervisor) or 0
+        directory.write_root(plan.directory, whose, directory.SUPERVISOR)
+    except OSError as error:
+        guard.say(f"cannot write {directory.SUPERVISOR}: {error}")
 
 
 def _own_group(pid: int) -> None:

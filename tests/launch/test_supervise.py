@@ -217,6 +217,19 @@ def test_it_ends_only_when_the_last_numbers_are_delivered(
     assert "monagent_build_info" in file.read_text()
 
 
+def test_a_last_delivery_that_fails_is_told(tmp_path: Path) -> None:
+    """The command has ended by then, and with it the stderr of the tree's root."""
+    state, missing = tmp_path / "state", tmp_path / "missing" / "last.prom"
+    options = [*SUPERVISED, "--dir", str(state), "--textfile", str(missing)]
+
+    found = run(RUN, [sys.executable, "-c", "print(1)"], options=options)
+
+    assert (found.code, found.stdout) == (0, b"1\n")
+    told = f"monagent: the last numbers were not delivered to {missing}: No such file or directory"
+    assert found.stderr.decode() == f"{told}\n"
+    assert os.listdir(state) == []
+
+
 def test_processes_that_outlive_the_command_do_not_hold_it_for_ever(tmp_path: Path) -> None:
     """A daemon left behind is no reason to wait; what is known by then is delivered."""
     file = tmp_path / "last.prom"

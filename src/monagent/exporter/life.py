@@ -281,7 +281,13 @@ class Life:
 
     def _clean(self) -> None:
         """Removes what is ours; a shard that somebody has just made keeps the directory."""
-        names = [directory.RETAINED, LEDGER, directory.ENDPOINT, directory.LOG]
+        names = [
+            directory.RETAINED,
+            LEDGER,
+            directory.ENDPOINT,
+            directory.LOG,
+            directory.SUPERVISOR,
+        ]
         if directory.read_root(self.path) == self._root:
             names.append(directory.ROOT)
         for name in names:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from monagent.guard import LEVELS
-from monagent.store import directory
+from monagent.store import directory, process
 
 LIMIT = 64 * 1024
 
@@ -28,13 +28,18 @@ class Voice:
         self._wall = wall
 
     def say(self, line: str, at: str = "warning") -> None:
-        """One line on the stderr of the tree's root, if it still runs, and in the log."""
+        """One line on the stderr of the tree's root, or of who supervises it when it has ended
+        (the last deliveries are then), and in the log."""
         self.log(line)
-        root = directory.read_root(self._path)
-        if root is None or LEVELS.index(at) < LEVELS.index(self._level):
+        if LEVELS.index(at) < LEVELS.index(self._level):
             return
         flags = os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-        self._write(f"{self._proc}/{root[0]}/fd/2", flags, f"monagent: {line}\n")
+        for name in (directory.ROOT, directory.SUPERVISOR):
+            pid, ticks = directory.read_root(self._path, name) or (0, 0)
+            if not pid or (process.start_ticks(pid, self._proc) or 0) != ticks:
+                continue
+            if self._write(f"{self._proc}/{pid}/fd/2", flags, f"monagent: {line}\n"):
+                return
 
     def log(self, line: str) -> None:
         """One line in the log, which begins anew when it is full."""
@@ -49,14 +54,15 @@ class Voice:
         self._write(path, flags, f"{stamp} {line}\n")
 
     @staticmethod
-    def _write(path: str, flags: int, text: str) -> None:
+    def _write(path: str, flags: int, text: str) -> bool:
         try:
             fd = os.open(path, flags, 0o600)
         except OSError:
-            return
+            return False
         try:
             os.write(fd, text.replace("\n", " ").rstrip().encode("utf-8", "replace") + b"\n")
         except OSError:
-            pass
+            return False
         finally:
             os.close(fd)
+        return True

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 VARIABLE = "MONAGENT_DIR"
 ROOT = "root"
+SUPERVISOR = "supervisor"
 ENDPOINT = "endpoint"
 LOCK = "exporter.lock"
 LOG = "exporter.log"
@@ -144,10 +145,11 @@ class Inner:
         return self._fd
 
 
-def write_root(path: str, root: tuple[int, int]) -> None:
-    """Leaves the root's identity in the directory `path`, unless one stands there."""
+def write_root(path: str, root: tuple[int, int], name: str = ROOT) -> None:
+    """Leaves the root's identity (or another's, as `name`) in the directory `path`, unless one
+    stands there."""
     try:
-        fd = os.open(f"{path}/{ROOT}", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        fd = os.open(f"{path}/{name}", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
     except FileExistsError:
         return
     try:
@@ -156,10 +158,10 @@ def write_root(path: str, root: tuple[int, int]) -> None:
         os.close(fd)
 
 
-def read_root(path: str) -> tuple[int, int] | None:
-    """The root's pid and start ticks, or None when the directory has none that can be read."""
+def read_root(path: str, name: str = ROOT) -> tuple[int, int] | None:
+    """The pid and start ticks that stand there, or None when none can be read."""
     try:
-        with open(f"{path}/{ROOT}") as file:
+        with open(f"{path}/{name}") as file:
             pid, ticks = file.read().split()
         return int(pid), int(ticks)
     except (OSError, ValueError):

@@ -10,7 +10,9 @@ import pytest
 from asgiref.sync import iscoroutinefunction
 
 from monagent import settings
+from monagent.conventions._arrivals import arrived
 from monagent.integrations._asgi import measured
+from monagent.integrations._asgi_request import Request
 from tests.http.asgi import exchange, run, scope
 from tests.http.numbers import Numbers
 
@@ -356,8 +358,15 @@ def test_a_hundred_requests_at_once_are_kept_apart(numbers: Numbers) -> None:
     assert numbers.sums("http.server.response.body.size") == {"unmatched": sum(range(100))}
 
 
-def test_receive_and_send_are_coroutine_functions(numbers: Numbers) -> None:
-    """asgiref's `async_to_sync`, which synchronous code sends through, warns of any other."""
+def test_receive_and_send_are_coroutine_functions(
+    numbers: Numbers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asgiref's `async_to_sync`, which synchronous code sends through, warns of any other.
+
+    Also where requests over WSGI were the first of their kind."""
+    for mark in ("_is_coroutine", "_is_coroutine_mark"):
+        monkeypatch.delattr(Request.sending, mark, raising=False)
+    arrived("GET", "http")
     told: list[bool] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

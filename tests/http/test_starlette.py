@@ -386,6 +386,17 @@ def test_switching_one_library_off_or_on_means_its_applications(
     assert numbers.counts() == counted
 
 
+def test_a_programs_own_entry_in_the_scope_is_no_context_of_fastapi(numbers: Numbers) -> None:
+    """FastAPI has kept something under its name since 0.137; before, anybody could."""
+    from monagent.conventions._exchange import KEY, Exchange
+    from monagent.integrations import fastapi
+
+    request = Exchange()
+    fastapi.included({"fastapi": FastAPI(), KEY: request})
+
+    assert request.route == "unmatched"
+
+
 def test_fastapis_own_telemetry_stays_as_it_is(numbers: Numbers) -> None:
     """With the application's meter provider: its numbers there, ours here, each request once."""
     pytest.importorskip("fastapi.telemetry", reason="this FastAPI has none")

@@ -55,7 +55,8 @@ def frontend(original: Any) -> Any:
 def included(scope: Scope) -> None:
     """A route takes the request; if a router brought it, its path is the context's."""
     exchange = scope.get(KEY)
-    context = scope["fastapi"].get("effective_route_context")
+    found = scope["fastapi"]  # Before 0.137 it may be the program's own.
+    context = found.get("effective_route_context") if isinstance(found, dict) else None
     path = getattr(context, "path", None)
     if exchange is not None and path:
         exchange.routed(path)

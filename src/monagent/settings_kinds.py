@@ -93,7 +93,9 @@ def parse_edges(text: str) -> tuple[float, ...]:
 
 
 def parse_metrics_path(text: str) -> str:
-    if not text.startswith("/") or text == "/" or " " in text or "?" in text:
+    """What a request can ask for as it stands, and what the endpoint does not answer already."""
+    asked = text.isascii() and text.isprintable() and {" ", "?", "#"}.isdisjoint(text)
+    if not text.startswith("/") or text in ("/", "/healthz") or not asked:
         raise ValueError(text)
     return text
 
@@ -180,7 +182,7 @@ PAIRS = Kind("pairs like pattern=name separated by commas", parse_pairs)
 LABELS = Kind("pairs like label=value separated by commas", parse_labels)
 ATTRIBUTES = Kind("pairs like key=value separated by commas", parse_attributes)
 EDGES = Kind("rising numbers separated by commas", parse_edges)
-METRICS_PATH = Kind("a path that begins with /", parse_metrics_path)
+METRICS_PATH = Kind("a path like /metrics, and not /healthz", parse_metrics_path)
 ROUTES = Kind("paths like /shops/{shop} or /files/{name:path} separated by commas", parse_routes)
 URL = Kind("a URL that begins with http:// or https://", parse_url)
 FILE = Kind("the path of a file that exists", parse_file)

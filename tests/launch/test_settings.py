@@ -14,7 +14,7 @@ WRONG = {
     "MONAGENT_PORT": ("abc", "a number from 0 to 65535; using 9464"),
     "MONAGENT_ENABLED": ("maybe", "on or off; using on"),
     "MONAGENT_EXPORTER": ("daemon", "process, thread or off; using process"),
-    "MONAGENT_PATH": ("metrics", "a path that begins with /; using /metrics"),
+    "MONAGENT_PATH": ("metrics", "a path like /metrics, and not /healthz; using /metrics"),
     "MONAGENT_SERIES_LIMIT": ("0", "a number from 1 to 10000000; using 10000"),
     "MONAGENT_LABELS": ("a=1,b", "pairs like label=value separated by commas; using none"),
     "MONAGENT_PUSHGATEWAY": (
@@ -62,6 +62,14 @@ RIGHT: dict[str, tuple[dict[str, str], Any]] = {
     "otlp_interval": ({"OTEL_METRIC_EXPORT_INTERVAL": "1000"}, 1000),
     "dir": ({"MONAGENT_DIR": "state"}, os.path.abspath("state")),
 }
+
+
+@pytest.mark.parametrize("path", ["/", "/healthz", "/é", "/a b", "/a?b", "/a#b", "/a\x7f", "a"])
+def test_metrics_are_at_a_path_that_can_be_asked_for(path: str) -> None:
+    """The liveness answer would stand before the metrics; a client encodes other letters."""
+    found = load({"MONAGENT_PATH": path, "MONAGENT_MOUNT": path})
+
+    assert (found.path, found.mount, len(found.problems)) == ("/metrics", None, 2)
 
 
 def test_every_setting_of_the_table_is_an_attribute_and_nothing_else() -> None:

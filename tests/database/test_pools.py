@@ -84,6 +84,7 @@ def test_disposing_with_connections_out_goes_nowhere_below_zero(
     held = [engine.connect() for _ in range(2)]
     engine.dispose()
     fresh = engine.connect()
+    assert numbers.pool()["max"] == 3
     for connection in held:
         connection.close()
 

@@ -178,6 +178,13 @@ class Pool:
             self._limit(pool)
         self._write(cells)
 
+    def left(self) -> None:
+        """Another pool is used in its place: it opens no more, what is out may yet return to it."""
+        self.limits = lambda _: (0, 0)
+        cells = self._cells
+        if cells is not None and cells.shard.pid == self._pid:  # not inherited by a fork
+            self.changed()
+
     def dropped(self) -> None:
         """The pool is no more."""
         cells = self._cells

@@ -118,6 +118,9 @@ def dispose(original: Any) -> Any:
         try:
             if self.pool is not before:
                 facts.watched(self.pool)
+                old = _pools.of(before)
+                if old is not None:
+                    old.left()
         except BaseException as error:
             failed(NAME, error)
         return result

@@ -1,4 +1,5 @@
-"""Puts monagent and what it needs into one folder that several Python minors can share.
+"""Puts monagent and what it needs into one folder that several Python minors can share, with
+bytecode for the one that runs this.
 
 usage: assemble.py SOURCE TARGET
 
@@ -8,6 +9,8 @@ minor: these have names of their own, so all of them fit into the one package.
 
 from __future__ import annotations
 
+import compileall
+import py_compile
 import shutil
 import subprocess
 import sys
@@ -38,6 +41,10 @@ def main(source: str, target: str) -> None:
     shutil.rmtree(site / "bin", ignore_errors=True)
     for cache in site.rglob("__pycache__"):
         shutil.rmtree(cache)
+    # Files get other times on their way through images and volumes.
+    compileall.compile_dir(
+        site, quiet=1, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
+    )
 
 
 if __name__ == "__main__":

@@ -87,6 +87,8 @@ def test_an_unchanged_container_is_adopted_by_environment_alone(
     volume.mkdir()
     volume.chmod(0o777)
     run(engine, "run", "--rm", "-v", f"{volume}:/shared", AGENT)
+    # The sample may not write there, and would compile all of it at each start.
+    assert list(volume.glob("site/monagent/__pycache__/agent.cpython-311.pyc"))
     app, metrics = free_port(), free_port()
     with sample(engine, volume, app, metrics) as name, prometheus(metrics, tmp_path) as server:
         until(lambda: status(app, "/") == 200, "the sample's first answer")

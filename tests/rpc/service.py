@@ -1,7 +1,7 @@
 """One service, as threads and as asyncio serve it: every kind of call, every way to end.
 
 What a call is to do stands in its request: `ok`, `abort`, `code`, `raise`, `wait` (until the call
-is over), or `late` (one message, then an exception).
+is over), `lag` (as long, then an exception), or `late` (one message, then an exception).
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ class Threads:
             context.abort(grpc.StatusCode.NOT_FOUND, "none here")
         if wish == b"code":
             context.set_code(grpc.StatusCode.INVALID_ARGUMENT)
-        if wish == b"raise":
-            raise ValueError("of the application")
-        if wish == b"wait":
+        if wish in (b"wait", b"lag"):
             over = threading.Event()
             context.add_callback(over.set)
             over.wait(10)
+        if wish in (b"raise", b"lag"):
+            raise ValueError("of the application")
 
     def unary_unary(self, request: bytes, context: Any) -> bytes:
         """One for one."""

@@ -98,6 +98,26 @@ def test_a_stream_that_the_client_cancels_is_cancelled(
     numbers.settled("server", {(method, "CANCELLED", None): 1})
 
 
+def test_what_a_handler_raises_when_all_is_over_is_no_other_calls_status(
+    channel: Any, numbers: Numbers
+) -> None:
+    """The call is cancelled and counted; a later one may get its place in memory."""
+    made = stub(channel, "UnaryUnary")
+    for number in range(1, 6):
+        lagging = [made.future(b"lag") for _ in range(8)]
+        eventually(lambda: numbers.active("server") == 8)
+        for future in lagging:
+            future.cancel()
+        eventually(lambda count=8 * number: sum(numbers.calls("server").values()) == count)
+
+    for _ in range(40):
+        several = [made.future(b"ok") for _ in range(8)]
+        assert [future.result() for future in several] == [b"ok"] * 8
+
+    cancelled, ok = ("UnaryUnary", "CANCELLED", None), ("UnaryUnary", "OK", None)
+    numbers.settled("server", {cancelled: 40, ok: 320})
+
+
 def test_a_stream_that_is_dropped_is_cancelled(channel: Any, numbers: Numbers) -> None:
     """By the library, when nobody holds it: we do not."""
     answers = stub(channel, "UnaryStream")(b"wait")

@@ -24,7 +24,9 @@ _calls: dict[Any, rpc.Calls] = cache()  # by the name of a method that was found
 _MOST_CALLS = 1_000
 
 _rejected: dict[int, Any] = {}  # status by id of the event, while it is handled
-_aborted: dict[int, Any] = {}  # status that the runtime has chosen, by id of the call's state
+CHOSEN = "_monagent"
+"""The status that the runtime has chosen, in the call's state: there it goes when the call does,
+also if it was chosen when all was over."""
 
 
 def handled(original: Any) -> Any:
@@ -74,9 +76,7 @@ def aborted(original: Any) -> Any:
     def _abort(state: Any, call: Any, code: Any, details: Any) -> Any:
         try:
             if state.code is None:
-                if len(_aborted) >= _MOST_CALLS:  # of calls that nobody follows
-                    _aborted.clear()
-                _aborted[id(state)] = code
+                setattr(state, CHOSEN, code)
         except BaseException as error:
             failed(error)
         return original(state, call, code, details)
@@ -98,7 +98,7 @@ def ending(calls: rpc.Calls, begun: float, state: Any, details: Any) -> Callable
     def ended() -> None:
         try:
             code = state.code
-            if code is None and state.statused and id(state) not in _aborted:
+            if code is None and state.statused and CHOSEN not in vars(state):
                 calls.ok(begun)
             else:
                 calls[status_of(state, details)](begun)
@@ -110,9 +110,8 @@ def ending(calls: rpc.Calls, begun: float, state: Any, details: Any) -> Callable
 
 def status_of(state: Any, details: Any) -> str:
     """The status that the client got, or would have got."""
-    chosen = _aborted.pop(id(state), None)
     if state.statused:
-        return name_of(chosen if state.code is None else state.code)
+        return name_of(vars(state).get(CHOSEN) if state.code is None else state.code)
     if state.client == _CANCELLED:
         return "DEADLINE_EXCEEDED" if details.deadline - time() < _CLOCKS else "CANCELLED"
     return name_of(state.code or 2)

@@ -117,6 +117,32 @@ def test_a_file_wrapper_stays_the_object_that_servers_send_as_a_file(
     assert numbers.sums("http.server.response.body.size") == {"unmatched": 900}
 
 
+def test_a_file_that_the_server_knows_again_is_handed_back(
+    numbers: Numbers, tmp_path: Path
+) -> None:
+    """uWSGI's wrapper is a function that returns the file; what has no descriptor is counted."""
+    path = tmp_path / "file"
+    path.write_bytes(b"x\n" * 500)
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](files.pop(), 4096)
+
+    file = path.open("rb")
+    files: list[Any] = [io.BytesIO(b"abc"), file]
+    environ = {"REQUEST_METHOD": "GET", "wsgi.file_wrapper": lambda file, size: file}
+    body: Any = measured(app)(dict(environ), lambda *args: None)
+    assert body is file
+    body.close()
+    assert file.closed
+    other: Any = measured(app)(dict(environ), lambda *args: None)
+    assert b"".join(other) == b"abc"
+    other.close()
+
+    assert numbers.counts() == {"GET unmatched 200": 2}
+    assert numbers.sums("http.server.response.body.size") == {"unmatched": 1003}
+
+
 def test_any_other_iterable_is_handed_through_and_closed_once(numbers: Numbers) -> None:
     """Item by item, with its length and its attributes if it has some."""
     closed = []

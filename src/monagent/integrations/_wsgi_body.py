@@ -27,8 +27,12 @@ def around(body: Any, request: Request, environ: dict[str, Any]) -> Any:
         if kind is list or kind is tuple:
             return in_memory(body, request)
         wrapper = environ.get("wsgi.file_wrapper")
-        if isinstance(wrapper, type) and isinstance(body, wrapper):
-            return _file(body, request)
+        if isinstance(wrapper, type):
+            if isinstance(body, wrapper):
+                return _file(body, request)
+        elif wrapper is not None and hasattr(kind, "read"):
+            # uWSGI's is a function that gives back the very file, which uWSGI then knows again.
+            return _file(body, request) if _rest_of(body) else counted(Counted(), body, request)
         if kind is object:  # gunicorn's ALREADY_HANDLED: the application has kept the socket.
             request.disown()
             return body
@@ -235,7 +239,7 @@ def _file(body: Any, request: Request) -> Any:
 
 def _rest_of(body: Any) -> int:
     """Bytes from a file's position to its end; 0 when it is none of the file system."""
-    file: Any = getattr(body, "filelike", None) or getattr(body, "file", None)
+    file: Any = getattr(body, "filelike", None) or getattr(body, "file", None) or body
     try:
         size: int = os.fstat(file.fileno()).st_size
         return max(0, size - int(file.tell()))

@@ -15,7 +15,7 @@ _VERSIONS = """\
 import json, sys
 from importlib import metadata
 found = {}
-for name in json.load(sys.stdin):
+for name in json.loads(sys.argv[1]):
     try:
         found[name] = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -36,7 +36,12 @@ def main(arguments: list[str]) -> int:
     elif words:
         print(f"monagent list: found {words[0]!r}, expected --json, --python", file=sys.stderr)
         return 2
-    rows = table(settings.load(os.environ), python)
+    try:
+        rows = table(settings.load(os.environ), python)
+    except (OSError, ValueError, subprocess.CalledProcessError):
+        found = f"found {python}, which does not answer"
+        print(f"monagent list: {found}, expected a Python of 3.8 or later", file=sys.stderr)
+        return 2
     if as_json:
         print(json.dumps(rows, indent=2))
         return 0
@@ -103,9 +108,10 @@ def versions(distributions: list[str], python: str) -> dict[str, str]:
     """Installed versions by distribution, asked of that interpreter."""
     environ = {**os.environ, "MONAGENT_ENABLED": "off"}
     asked = subprocess.run(
-        [python, "-c", _VERSIONS],
-        input=json.dumps(distributions),
+        [python, "-c", _VERSIONS, json.dumps(distributions)],
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
         text=True,
         check=True,
         env=environ,

@@ -92,6 +92,30 @@ def parse_edges(text: str) -> tuple[float, ...]:
     return edges
 
 
+def parse_patterns(text: str) -> tuple[str, ...]:
+    """Regular expressions; a wrong one would fail at every request."""
+    patterns = parse_list(text)
+    import re  # Only who sets one pays for it.
+
+    try:
+        re.compile(alternatives(patterns))
+    except (re.error, RecursionError, OverflowError):
+        raise ValueError(text) from None
+    return patterns
+
+
+def alternatives(patterns: tuple[str, ...]) -> str:
+    """One expression that finds what any of them finds; each may begin with flags, as (?i)."""
+    return "|".join(_grouped(pattern) for pattern in patterns)
+
+
+def _grouped(pattern: str) -> str:
+    flags, bracket, rest = pattern.partition(")")
+    if bracket and flags[:2] == "(?" and flags[2:].isalpha():
+        return f"{flags}:{rest})"
+    return f"(?:{pattern})"
+
+
 def parse_metrics_path(text: str) -> str:
     """What a request can ask for as it stands, and what the endpoint does not answer already."""
     asked = text.isascii() and text.isprintable() and {" ", "?", "#"}.isdisjoint(text)
@@ -177,7 +201,7 @@ SWITCH = Kind("on or off", parse_switch)
 MODE = Kind("on, off or otel", parse_mode)
 TEXT = Kind("text", str)
 NAMES = Kind("names of libraries separated by commas", parse_names)
-PATTERNS = Kind("regular expressions separated by commas", parse_list)
+PATTERNS = Kind("regular expressions separated by commas", parse_patterns)
 PAIRS = Kind("pairs like pattern=name separated by commas", parse_pairs)
 LABELS = Kind("pairs like label=value separated by commas", parse_labels)
 ATTRIBUTES = Kind("pairs like key=value separated by commas", parse_attributes)

@@ -130,6 +130,15 @@ def test_list_asks_the_applications_python(tmp_path: Path) -> None:
     }
 
 
+def test_list_says_which_python_does_not_answer() -> None:
+    """One that is not there, or is none."""
+    for python in ("/no/such/python", "/bin/true", "/bin/false"):
+        found = command("list", "--python", python)
+        assert (found.code, found.stdout) == (2, b"")
+        assert found.stderr.count(b"\n") == 1
+        assert python.encode() in found.stderr
+
+
 def declarations() -> int:
     """How many metrics the package's source declares at module level."""
     kinds = {"Counter", "UpDownCounter", "Histogram", "Gauge"}

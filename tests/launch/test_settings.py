@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any, get_type_hints
 
 import pytest
 
 from monagent import options, settings
 from monagent.settings import load
+from monagent.settings_kinds import alternatives
 
 WRONG = {
     "MONAGENT_PORT": ("abc", "a number from 0 to 65535; using 9464"),
@@ -25,6 +27,10 @@ WRONG = {
     "MONAGENT_HTTP_PATH_PATTERNS": (
         "/{rest:path}/x",
         "paths like /shops/{shop} or /files/{name:path} separated by commas; using none",
+    ),
+    "MONAGENT_EXCLUDED_URLS": (
+        "good,bad(",
+        "regular expressions separated by commas; using none",
     ),
     "MONAGENT_CONFIG": ("/no/such/file", "the path of a file that exists; using none"),
     "MONAGENT_LOG_LEVEL": ("loud", "debug, info, warning, error or off; using info"),
@@ -229,3 +235,18 @@ def test_a_wrong_option_is_refused_in_one_sentence(words: list[str], message: st
         options.split(words)
 
     assert str(caught.value) == message
+
+
+def test_patterns_may_begin_with_flags() -> None:
+    """As they may where each stands alone; in an alternative Python refuses them."""
+    found = load({"MONAGENT_EXCLUDED_URLS": "x$,(?i)/Health,(?:a|b)c"})
+    search = re.compile(alternatives(found.excluded_urls)).search
+
+    assert found.problems == []
+    assert [bool(search(path)) for path in ("/x", "/HEALTH", "/bc", "/X", "/b")] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from monagent import guard, settings
 from monagent.clock import time
 from monagent.metrics import Histogram, UpDownCounter, cache
+from monagent.settings_kinds import alternatives
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def excluder() -> Callable[[str, str, str], bool] | None:
         return None
     import re  # Only who excludes pays for it.
 
-    search = re.compile("|".join(f"(?:{pattern})" for pattern in patterns)).search
+    search = re.compile(alternatives(patterns)).search
 
     def excluded(scheme: str, host: str, path: str) -> bool:
         return bool(search(path) or search(f"{scheme}://{host}{path}"))

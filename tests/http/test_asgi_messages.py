@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from monagent.conventions._exchange import KEY, Exchange
+from monagent.integrations import _by_path
 from monagent.integrations._asgi import measured
 from monagent.integrations._asgi_request import gone
 from tests.http.asgi import run, scope
@@ -176,3 +178,21 @@ def test_a_last_part_that_the_server_refuses_is_an_error(
     asyncio.run(main())
 
     assert numbers.counts() == {"GET unmatched 200 RuntimeError": 1}
+
+
+def test_no_message_reaches_the_server_where_paths_are_routes_too(numbers: Numbers) -> None:
+    """What the application gets to hear is the server's, not ours."""
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await send(None)
+
+    async def refusing(message: Any) -> None:
+        raise ArithmeticError(f"refused: {message}")
+
+    async def main() -> None:
+        request = Exchange()
+        with pytest.raises(ArithmeticError, match="refused: None"):
+            await _by_path.asgi(app, {**SCOPE, KEY: request}, None, refusing)  # type: ignore[arg-type]
+        assert request.route == "/"
+
+    asyncio.run(main())

@@ -35,7 +35,8 @@ def asgi(app: App, scope: Scope, receive: Receive, send: Send) -> Awaitable[None
     named = _name(exchange, scope.get("path", ""))
 
     async def naming_send(message: Message) -> None:
-        if message.get("status") == NOT_FOUND and exchange is not None:
+        # What is no message the server will refuse.
+        if hasattr(message, "get") and message.get("status") == NOT_FOUND and exchange is not None:
             _unname(exchange, named)
         await send(message)
 

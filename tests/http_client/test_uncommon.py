@@ -280,3 +280,14 @@ def test_an_answer_that_a_handler_raises_has_any_code(
 
     assert numbers.outcomes() == outcomes
     assert numbers.total(ACTIVE) == 0
+
+
+def test_warnings_are_told_of_the_application(numbers: Numbers, server: Server) -> None:
+    """By its line, as filters and `python` without an option want to know it."""
+    import urllib3
+
+    host = server.url("/ok").removeprefix("http://")
+    with pytest.warns(FutureWarning) as caught:
+        urllib3.PoolManager().urlopen("GET", host)
+
+    assert [warning.filename for warning in caught] == [__file__]

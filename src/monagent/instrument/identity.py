@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _COPIED = ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__")
+_ASIDE = " (as of importlib._bootstrap)"
 _ANNOTATIONS = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"
 
 
@@ -32,7 +33,21 @@ def pass_for(wrapper: Any, original: Any) -> Any:
     vars(wrapper).update(getattr(original, "__dict__", {}))  # C functions have none
     wrapper.__wrapped__ = original
     _sign(wrapper, original)
-    return wrapper
+    return step_aside(wrapper)
+
+
+def step_aside(function: Any) -> Any:
+    """Have warnings and log records with a `stacklevel` told of whoever calls this function, as if
+    it were not there; returns it.
+
+    `warnings._is_internal_frame` and, since 3.11, `logging` pass over the frames of the import
+    system, which they know by their file.
+    """
+    code = getattr(function, "__code__", None)
+    # Not one that passes for another file's already.
+    if code is not None and code.co_filename in ("<string>", function.__globals__.get("__file__")):
+        function.__code__ = code.replace(co_filename=code.co_filename + _ASIDE)
+    return function
 
 
 def with_parameters_of(original: Any, around: Any) -> Any:
@@ -58,7 +73,7 @@ def with_parameters_of(original: Any, around: Any) -> Any:
         taken.insert(code.co_posonlyargcount, "/")
     made: dict[str, Any] = {}
     text = f"lambda _around: lambda {', '.join(taken)}: _around({', '.join(given)})"
-    wrapper = eval(text, made)(around)  # of a function's own names
+    wrapper = eval(text, made)(step_aside(around))  # of a function's own names
     wrapper.__defaults__ = original.__defaults__
     wrapper.__kwdefaults__ = original.__kwdefaults__
     return wrapper

@@ -11,7 +11,7 @@ from __future__ import annotations
 from monagent import guard
 from monagent.instrument import targets
 from monagent.instrument.call import Call
-from monagent.instrument.identity import first_step, function_type, pass_for, proxy
+from monagent.instrument.identity import first_step, function_type, pass_for, proxy, step_aside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -291,3 +291,6 @@ async def _nothing() -> None:
 _coroutine = _nothing()
 _coroutine.close()
 _COROUTINE_TYPE = type(_coroutine)
+
+step_aside(Watcher._call)
+step_aside(Watcher._awaited)

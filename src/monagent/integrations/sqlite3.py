@@ -13,6 +13,7 @@ import sys
 from monagent.conventions import database
 from monagent.conventions.database import covered
 from monagent.instrument import Library, substitute
+from monagent.instrument.identity import step_aside
 from monagent.instrument.watch import failed
 from monagent.integrations._database import measured
 
@@ -171,12 +172,7 @@ def recorded(base: Any, name: str, verb: str | None = None) -> Any:
 
 def looks(function: Any, original: Any) -> Any:
     """`function` with the name, text and signature of a C function."""
-    code = getattr(function, "__code__", None)
-    if code is not None:
-        # What the default adapters warn of, from Python 3.12 on, is said of who calls C, and of
-        # nobody in a file that `warnings._is_internal_frame` takes for the import system's.
-        file = f"{code.co_filename} (as of importlib._bootstrap)"
-        function.__code__ = code.replace(co_filename=file)
+    step_aside(function)  # from what the default adapters warn of since Python 3.12
     function.__name__ = original.__name__
     function.__qualname__ = original.__qualname__
     function.__doc__ = original.__doc__

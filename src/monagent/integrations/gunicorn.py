@@ -14,7 +14,7 @@ from monagent.integrations import (
     _asgi_request,
     _gunicorn_arbiter,
     _gunicorn_worker,
-    _wsgi,
+    _wsgi_stand_in,
 )
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ def wsgi(original: Any) -> Any:
         original(self)
         try:
             if any(base.__module__ in WSGI_WORKERS for base in type(self).__mro__):
-                self.wsgi = _wsgi.measured(self.wsgi)
+                self.wsgi = _wsgi_stand_in.measured(self.wsgi)
         except BaseException as error:
             http.failed(error)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
-from monagent.integrations._wsgi import measured
+from monagent.integrations._wsgi_stand_in import measured
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ _recent: dict[str, tuple[float, int]] = {}
 _off: set[str] = set()
 _last_line: list[float] = []
 _NOT_OURS = (KeyboardInterrupt, SystemExit, GeneratorExit)
-_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_HERE = __name__.removesuffix("guard")  # Not the folder: some of our code passes for others'.
 
 
 def failed(component: str, error: BaseException) -> None:
@@ -158,7 +158,7 @@ def _out_of_the_blue(error: BaseException, innermost: FrameType) -> bool:
     made without an argument, in the midst of our own lines."""
     kind = type(error)
     return (
-        innermost.f_code.co_filename.startswith(_HERE)
+        innermost.f_globals.get("__name__", "").startswith(_HERE)
         and not error.args
         and kind.__module__ != "builtins"
         and not kind.__module__.startswith("monagent")

@@ -80,6 +80,29 @@ def test_logging_works_as_before(tmp_path: Path) -> None:
     assert watched.counted.total("log.messages") == 3
 
 
+def test_handlers_find_the_line_that_has_logged(tmp_path: Path) -> None:
+    """By the frames behind those of logging's file: as loguru's documentation has it for records
+    that are handed on to it, and as logging itself tells where a handler has failed."""
+    text = """
+        import inspect, logging
+        class HandsOn(logging.Handler):
+            def emit(self, record):
+                frame, depth = inspect.currentframe(), 0
+                while frame and (depth == 0 or frame.f_code.co_filename == logging.__file__):
+                    frame, depth = frame.f_back, depth + 1
+                print(frame.f_globals["__name__"], frame.f_code.co_name, frame.f_lineno)
+        logging.basicConfig(handlers=[HandsOn(), logging.StreamHandler()])
+        def caller(): logging.getLogger("a.b").warning("%d", "no number")
+        caller()
+    """
+    plain = program(text, tmp_path, adopted=False)
+    watched = program(text, tmp_path)
+
+    assert b"__main__ caller " in plain.output and b"Call stack:" in plain.errors
+    assert (watched.output, watched.errors) == (plain.output, plain.errors)
+    assert watched.counted.total("log.messages") == 1
+
+
 def test_it_can_be_switched_off(tmp_path: Path) -> None:
     """MONAGENT_LOGGING=off leaves the method alone."""
     text = "import logging\nprint(hasattr(logging.Logger.callHandlers, '__wrapped__'))"

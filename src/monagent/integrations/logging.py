@@ -27,7 +27,8 @@ LIBRARY = Library(
 
 @replace("logging", "Logger.callHandlers")
 def counting(original: Any) -> Any:
-    names = vars(sys.modules["logging"])["_levelToName"]  # Levels that the program has named.
+    module = sys.modules["logging"]
+    names = vars(module)["_levelToName"]  # Levels that the program has named.
 
     def callHandlers(self: Any, record: Any) -> Any:
         try:
@@ -38,4 +39,10 @@ def counting(original: Any) -> Any:
                 undo("logging")
         return original(self, record)
 
+    # Handlers look for the line that has logged, as loguru's documentation has it and `handleError`
+    # does: they pass over the frames of logging, which are those of its file.
+    callHandlers.__code__ = callHandlers.__code__.replace(
+        co_filename=getattr(module, "__file__", None) or module.__name__,
+        co_firstlineno=getattr(original, "__code__", callHandlers.__code__).co_firstlineno,
+    )
     return callHandlers

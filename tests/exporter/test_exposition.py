@@ -102,6 +102,30 @@ def test_attributes_that_become_one_label_set_are_added_up() -> None:
     assert found == {'http_requests_total{a_b="x"}': 3.0, 'depth{a_b="x"}': 3.0}
 
 
+def test_a_gauge_and_an_up_down_counter_of_one_name_are_shown_together() -> None:
+    """Both are gauges for Prometheus; two programs, or two versions of a library, may disagree."""
+    gauge = Instrument("pool", "gauge", "", "", (), "max")
+    amount = Instrument("pool", "updowncounter", "", "")
+    said: list[Said] = [
+        (gauge, {"a": "both"}, [3.0, 1.0]),
+        (gauge, {"a": "set"}, [5.0, 1.0]),
+        (gauge, {"a": "never set"}, [0.0, 0.0]),
+        (amount, {"a": "both"}, [2.0]),
+        (amount, {"a": "added"}, [7.0]),
+        (amount, {"a": "never set"}, [1.0]),
+    ]
+    for order in (said, said[::-1]):
+        found, exposition = shown(*order)
+
+        assert found == {
+            'pool{a="both"}': 5.0,
+            'pool{a="set"}': 5.0,
+            'pool{a="never set"}': 1.0,
+            'pool{a="added"}': 7.0,
+        }
+        assert not exposition.families.conflicts
+
+
 def test_histograms_of_other_edges_meet_at_the_edges_they_share() -> None:
     """A process with other buckets (a setting, another version): counts stay exact and valid."""
     other = Instrument("http.server.request.duration", "histogram", "s", "Duration.", (0.5, 1.0))

@@ -81,11 +81,17 @@ class Family:
         """The values for a line's template, or None when there is nothing to show."""
         if self.kind == "histogram":
             return _histogram(targets, cells)
-        if targets[0].instrument.kind == "gauge":
-            return _gauge(targets, cells)
-        if len(targets) == 1:
-            return (cells[targets[0].index],)
-        return (sum(cells[target.index] for target in targets),)
+        # Of one name there may be gauges and up/down counters, which are gauges for Prometheus.
+        gauges = [target for target in targets if target.instrument.kind == "gauge"]
+        if not gauges:
+            if len(targets) == 1:
+                return (cells[targets[0].index],)
+            return (sum(cells[target.index] for target in targets),)
+        set_to = _gauge(gauges, cells)
+        if len(gauges) == len(targets):
+            return set_to
+        rest = sum(cells[t.index] for t in targets if t.instrument.kind != "gauge")
+        return (rest + (set_to[0] if set_to else 0.0),)
 
 
 def _gauge(targets: list[Target], cells: Sequence[float]) -> tuple[float, ...] | None:

@@ -211,6 +211,13 @@ def test_records_that_lie_are_counted(tmp_path: Path) -> None:
         {"series": 0, "at": 600, "width": 1, "attributes": {"a": {"unknown": 1}}},
         {"series": [0], "at": 600, "width": 1, "attributes": {}},
         {"instrument": 7, "name": "incomplete"},
+        {**SPECS[0].descriptor(), "instrument": 8, "name": 5},
+        {**SPECS[0].descriptor(), "instrument": 8, "kind": "unheard of"},
+        {**SPECS[0].descriptor(), "instrument": 8, "bounds": ["a"]},
+        {**SPECS[0].descriptor(), "instrument": 8, "scope": ["", None, ""]},
+        {"info": ["a"]},
+        {"info": {"labels": {"a": ["b"]}}},
+        {"info": {"resource": "b"}},
     ):
         shard.describe(encode(lie))
     shard.describe(b"[" * 5000 + b"]" * 5000)
@@ -219,7 +226,27 @@ def test_records_that_lie_are_counted(tmp_path: Path) -> None:
     shard.close()
 
     assert len(file.series) == len(SPECS)
-    assert file.torn == 11
+    assert file.torn == 18
+    assert file.info == {"python": "3.11", "labels": {"zone": "a"}}
+
+
+def test_letters_that_no_format_can_carry_are_one(tmp_path: Path) -> None:
+    """Bytes that are no text are halves of surrogate pairs in Python: lines of the exposition that
+    differ in nothing, and no text for OTLP.  Whole pairs stay."""
+    shard = Shard(str(tmp_path), '{"argv0": "caf\\udce9"}')
+    for value in ("\udce9", "\udcff", "😀"):
+        attributes = {"name\udce9": (value, "é")}
+        Family(shard, Spec("odd", "counter"), 9).recorder(identity(attributes), attributes)
+    file = ShardFile.open(shard.path or "")
+    shard.close()
+
+    assert file.info == {"argv0": "caf?"}
+    assert [one.attributes for one in file.series] == [
+        {"name?": ("?", "é")},
+        {"name?": ("?", "é")},
+        {"name?": ("😀", "é")},
+    ]
+    assert file.torn == 0
 
 
 def test_a_kept_reader_goes_on_with_a_deleted_file(tmp_path: Path) -> None:

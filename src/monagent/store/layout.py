@@ -74,6 +74,8 @@ RECORD = "=4sIII"
 
 SUFFIX = ".shard"
 
+KINDS = frozenset({"counter", "updowncounter", "histogram", "gauge"})
+
 
 class Foreign(Exception):
     """The file is no shard of this version, or is torn beyond use; the message says why."""

@@ -183,21 +183,14 @@ class ShardFile:
     def _record(self, payload: bytes) -> None:
         try:
             record = dict(json.loads(payload))
+            if b"\\ud" in payload:
+                record = _of_letters(record)
             if "series" in record:
                 self._series(record)
             elif "instrument" in record:
-                self._instruments[record["instrument"]] = Instrument(
-                    name=record["name"],
-                    kind=record["kind"],
-                    unit=record["unit"],
-                    help=record["help"],
-                    bounds=tuple(record["bounds"]),
-                    merge=record["merge"],
-                    minmax=record["minmax"],
-                    scope=tuple(record["scope"]),
-                )
+                self._instruments[record["instrument"]] = _instrument(record)
             elif "info" in record:
-                self.info = record["info"]
+                self.info = _info(record["info"])
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             self.torn += 1
 
@@ -250,6 +243,35 @@ class ShardFile:
             os.unlink(self.path)
         except FileNotFoundError:
             pass
+
+
+def _instrument(record: dict[str, Any]) -> Instrument:
+    """What the record declares; raises KeyError, TypeError and ValueError where it lies."""
+    texts = {name: record[name] for name in ("name", "kind", "unit", "help", "merge")}
+    name, version, schema_url = record["scope"]
+    bounds = tuple(record["bounds"])
+    if not all(isinstance(text, str) for text in (*texts.values(), name, version, schema_url)):
+        raise TypeError(f"found {record}, expected text")
+    if texts["kind"] not in layout.KINDS or not all(type(edge) in (int, float) for edge in bounds):
+        raise ValueError(f"found {record}, expected a kind of {layout.KINDS} and numbers for edges")
+    return Instrument(
+        **texts, bounds=bounds, minmax=bool(record["minmax"]), scope=(name, version, schema_url)
+    )
+
+
+def _info(found: dict[str, Any]) -> dict[str, Any]:
+    """What a process tells about itself; raises AttributeError and TypeError where it is odd."""
+    for pairs in (found.get("labels"), found.get("resource")):
+        if not all(isinstance(value, str) for value in (pairs or {}).values()):
+            raise TypeError(f"found {pairs}, expected text")
+    return found
+
+
+def _of_letters(record: dict[str, Any]) -> dict[str, Any]:
+    """The record without halves of surrogate pairs (Python's stand-ins for bytes that are no text):
+    nothing that we serve can carry them, and series that differ in nothing else are one."""
+    text = json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")
+    return dict(json.loads(text))
 
 
 def _opened(path: str) -> int:

@@ -227,6 +227,23 @@ def test_a_shard_whose_id_is_in_the_total_is_deleted_and_not_added(tmp_path: Pat
     assert second.archive.ids == set()
 
 
+def test_a_shard_that_cannot_be_deleted_is_added_once(tmp_path: Path) -> None:
+    """Its id stays in the total for as long as its file lies there."""
+
+    class Sticky(Disk):
+        def unlink(self, path: str) -> None:
+            raise PermissionError(path)
+
+    deaths = Deaths()
+    deaths.kill(Forged(str(tmp_path), [(REQUESTS, {}, [5.0])]))
+    one = Exporter(tmp_path, deaths, Sticky())
+    for _ in range(3):
+        one.look()
+        one.roster.fold()
+
+    assert one.total() == {(REQUESTS.name, "{}"): [5.0]}
+
+
 def test_a_full_disk_keeps_the_dead_where_they_are(tmp_path: Path) -> None:
     """The total cannot be written: the shards stay, the numbers too, and the next fold succeeds."""
 

@@ -97,6 +97,10 @@ def test_infinities_neither_raise_nor_vanish() -> None:
         exact.add(parts, number)
 
     assert exact.total(parts) == math.inf
+    parts = []
+    for number in (1.0, 1.7e308, 1.7e308, 1e292):
+        exact.add(parts, number)
+    assert exact.total(parts) == math.inf
     assert math.isnan(exact.total([math.inf, -math.inf]))
 
 

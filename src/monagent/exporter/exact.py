@@ -28,7 +28,8 @@ def add(parts: list[float], value: float) -> None:
             parts[kept] = low
             kept += 1
         value = high
-    parts[kept:] = [value]
+    # Beyond the largest float what was lost on the way is no number.
+    parts[kept if math.isfinite(value) else 0 :] = [value]
 
 
 def total(parts: list[float]) -> float:

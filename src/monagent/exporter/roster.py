@@ -111,8 +111,8 @@ class Roster:
         if file.nonce in self._archive.ids:
             # Folded by an exporter that was killed before it could delete the file.
             file.close()
-            self._delete(path)
-            self._archive.forget([file.nonce])
+            if self._delete(path):
+                self._archive.forget([file.nonce])
             return
         self.members[path] = Member(file)
 

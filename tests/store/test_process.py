@@ -37,8 +37,9 @@ class Proc:
 
 
 def no_signal(pid: int, number: int) -> None:
-    """There is a /proc, so nobody is to be asked otherwise."""
-    raise AssertionError
+    """Who is not in /proc is not there."""
+    assert pid == 9
+    raise ProcessLookupError
 
 
 def test_a_process_is_its_pid_and_its_start(tmp_path: Path) -> None:
@@ -82,6 +83,20 @@ def test_without_proc_whoever_answers_a_signal_is_alive(tmp_path: Path) -> None:
     ]
 
     assert here == [True, True, False]
+
+
+def test_a_process_that_proc_hides_is_alive(tmp_path: Path) -> None:
+    """Mounted with hidepid, /proc has only those whom we may trace: no program with capabilities of
+    its own, not even our user's."""
+
+    def signal(pid: int, number: int) -> None:
+        if pid != 9:
+            raise ProcessLookupError
+
+    proc = Proc(tmp_path)
+
+    assert process.alive(Identity(9, 100, 900, 0), str(proc), signal)
+    assert not process.alive(Identity(8, 100, 900, 0), str(proc), signal)
 
 
 def test_a_process_of_another_namespace_counts_as_alive() -> None:

@@ -49,7 +49,10 @@ def early(
                 _become_exporter(directory, environ, fd, told)
         finally:
             os._exit(1)
-    os.waitpid(child, 0)
+    try:
+        os.waitpid(child, 0)
+    except ChildProcessError:  # It was begun with SIGCHLD ignored, and has ended by now.
+        pass
 
 
 def late(

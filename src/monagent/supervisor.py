@@ -49,12 +49,16 @@ def run(plan: Plan) -> int:
     forwarded = set(signal.valid_signals()) - _KEPT
     # Blocked from before the fork: none is lost between the fork and the loop.
     signal.pthread_sigmask(signal.SIG_BLOCK, forwarded | {signal.SIGCHLD})
+    # Ignored, as some parents leave it, it would never come, and no exit code with it.
+    ignored = signal.signal(signal.SIGCHLD, signal.SIG_DFL) == signal.SIG_IGN
     terminal = _terminal()
     told, tell = os.pipe()
     own = os.getpid()
     child = os.fork()
     if child == 0:
         os.close(told)
+        if ignored:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         _begin(plan, own, terminal, mask, tell)
     os.close(tell)
     _own_group(child)

@@ -65,6 +65,29 @@ def scrape(state: Path) -> dict[str, float]:
 
 
 @pytest.mark.parametrize("mode", ADOPTED)
+def test_a_parent_that_ignores_its_children_changes_nothing(mode: str, tmp_path: Path) -> None:
+    """Whoever is begun with SIGCHLD ignored (some shells, cron jobs, supervisors) cannot wait for
+    whom it has started."""
+    state, ignored = tmp_path / "state", signal.SIG_IGN
+    before = signal.signal(signal.SIGCHLD, ignored)
+    try:
+        command = words(mode, [sys.executable, "-c", LOOP])
+        environ = environment(mode, {"MONAGENT_DIR": str(state)})
+        process = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE)
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+    try:
+        until(lambda: scrape(state).get(COUNT), "the program's numbers")
+    finally:
+        process.terminate()
+        _, said = process.communicate(timeout=DEADLINE)
+        until(lambda: not tree.exporter_runs(str(state)), "the exporter's end")
+
+    assert b"nothing is recorded" not in said
+    assert b"could not start" not in said
+
+
+@pytest.mark.parametrize("mode", ADOPTED)
 def test_an_exporter_that_was_killed_is_replaced_and_goes_on(mode: str, tmp_path: Path) -> None:
     """By the program, within seconds, on the same port where it was fixed, without a zombie."""
     state = tmp_path / "state"

@@ -59,6 +59,20 @@ def test_code_and_streams_are_those_of_the_command(code: str) -> None:
     assert run(RUN, command, options=SUPERVISED, stdin=b"in") == run(BARE, command, stdin=b"in")
 
 
+def test_a_parent_that_ignores_its_children_does_not_keep_us_for_ever() -> None:
+    """Begun with SIGCHLD ignored we would hear of no end; the command still gets it so."""
+
+    def ignore() -> None:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    ignored = "signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN"
+    command = [sys.executable, "-c", f"import signal, sys; print({ignored}); sys.exit(9)"]
+    found = run(RUN, command, options=SUPERVISED, preexec=ignore)
+
+    assert found == run(BARE, command, preexec=ignore)
+    assert (found.code, found.stdout.rstrip()) == (9, b"True")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
 def test_a_command_killed_by_a_signal_gives_128_more(number: int) -> None:
     """As a shell says it."""

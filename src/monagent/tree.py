@@ -10,6 +10,7 @@ import os
 
 from monagent.clock import time
 from monagent.store import directory, process
+from monagent.store.descriptors import create
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def exporter_pid(path: str) -> int:
 def announce_exporter(path: str) -> None:
     """Tell the other processes that an exporter is about to take the lock."""
     lock = f"{path}/{directory.LOCK}"
-    os.close(os.open(lock, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    os.close(create(lock, os.O_RDWR))
     os.utime(lock)
 
 

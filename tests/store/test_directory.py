@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from monagent import tree
 from monagent.store import directory
 from monagent.store.directory import Refused
+from monagent.store.shard import Shard
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 
@@ -19,6 +21,23 @@ def test_a_directory_is_made_for_its_owner_alone(tmp_path: Path) -> None:
 
     assert directory.prepare(path) == directory.prepare(path) == path
     assert os.stat(path).st_mode & 0o777 == 0o700
+
+
+def test_no_file_mode_mask_keeps_us_from_our_own_files(tmp_path: Path) -> None:
+    """A program with `umask 177` (a service's `UMask=0177`) and more processes than one."""
+    before = os.umask(0o777)
+    try:
+        path = directory.prepare(str(tmp_path / "state"))
+        directory.write_root(path, (1, 2))
+        tree.announce_exporter(path)
+        shard = Shard(path)
+    finally:
+        os.umask(before)
+    made = {file.suffix or file.name: file.stat().st_mode & 0o777 for file in Path(path).iterdir()}
+    shard.close()
+
+    assert os.stat(path).st_mode & 0o777 == 0o700
+    assert made == {"root": 0o600, ".lock": 0o600, ".shard": 0o600}
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o702, 0o1777])

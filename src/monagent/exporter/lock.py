@@ -12,6 +12,7 @@ import os
 import struct
 
 from monagent.store import directory
+from monagent.store.descriptors import create
 
 
 class Lock:
@@ -24,7 +25,7 @@ class Lock:
 
     def take(self) -> bool:
         """Takes the lock; False when another exporter has it.  OSError without a directory."""
-        fd = os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        fd = create(self.path, os.O_RDWR | os.O_NOFOLLOW)
         try:
             if self._guest:
                 # struct flock of 64-bit Linux: type, whence, start, length, pid.

@@ -1,13 +1,26 @@
-"""Descriptors that take none of the numbers 0 to 2, which a program may have closed on purpose."""
+"""Descriptors of our files: whatever the program's file mode mask, and none of the numbers 0 to 2,
+which a program may have closed on purpose."""
 
 from __future__ import annotations
 
-import os
+from monagent.system import os
 
 
 def inode(found: os.stat_result) -> tuple[int, int]:
     """What tells a file from every other."""
     return found.st_dev, found.st_ino
+
+
+def create(path: str, flags: int, dir_fd: int | None = None) -> int:
+    """Opens a file that `flags` may make, mode 0600: a mask may take from its own user what the
+    others of our processes need."""
+    fd = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=dir_fd)
+    if os.fstat(fd).st_mode & 0o600 != 0o600:
+        try:
+            os.fchmod(fd, 0o600)
+        except OSError:  # Another user's.
+            pass
+    return fd
 
 
 def fill_stdio() -> list[int]:

@@ -6,11 +6,11 @@ one without being told.
 
 from __future__ import annotations
 
-import os
 import stat
 
 from monagent.store import process
-from monagent.store.descriptors import above_stdio, inode
+from monagent.store.descriptors import above_stdio, create, inode
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def prepare(path: str) -> str:
     """
     try:
         os.mkdir(path, 0o700)
+        os.chmod(path, 0o700)  # The mode above has lost what our umask takes away.
     except FileExistsError:
         pass
     found = os.lstat(path)
@@ -149,7 +150,7 @@ def write_root(path: str, root: tuple[int, int], name: str = ROOT) -> None:
     """Leaves the root's identity (or another's, as `name`) in the directory `path`, unless one
     stands there."""
     try:
-        fd = os.open(f"{path}/{name}", os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        fd = create(f"{path}/{name}", os.O_EXCL | os.O_WRONLY)
     except FileExistsError:
         return
     try:

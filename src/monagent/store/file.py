@@ -8,10 +8,10 @@ numbers, so a descriptor is looked at before each use.
 from __future__ import annotations
 
 import mmap
-import os
 import sys
 
-from monagent.store.descriptors import above_stdio, close_all, fill_stdio, inode
+from monagent.store.descriptors import above_stdio, close_all, create, fill_stdio, inode
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,10 +62,11 @@ class File:
 
     def _open(self, flags: int) -> int:
         flags |= os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
+        opening = create if flags & os.O_CREAT else os.open
         if self._inner is None:
-            return above_stdio(os.open(self.path, flags, 0o600))
+            return above_stdio(opening(self.path, flags))
         name = os.path.basename(self.path)
-        return above_stdio(os.open(name, flags, 0o600, dir_fd=self._inner.fd()))
+        return above_stdio(opening(name, flags, dir_fd=self._inner.fd()))
 
     def _holds(self) -> bool:
         try:

@@ -57,3 +57,15 @@ def test_a_driver_may_be_a_double(numbers: Numbers) -> None:
 
     assert engine.dialect.dbapi is not None
     assert numbers.pools() == {"postgresql:///"}
+
+
+def test_a_dialect_may_be_called_with_a_context_of_ones_own(make: Make, numbers: Numbers) -> None:
+    """One that knows no compiled statement; what is executed is known by its text."""
+    engine = make()
+    connection = engine.raw_connection()
+    cursor = connection.cursor()
+    engine.dialect.do_execute(cursor, "SELECT 5", (), object())
+
+    assert cursor.fetchall() == [(5,)]
+    assert numbers.operations() == {"SELECT": 1}
+    connection.close()

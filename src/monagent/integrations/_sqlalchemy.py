@@ -36,7 +36,7 @@ def overriding(dialect: Any) -> list[type]:
 
 def labels(dialect: Any, statement: Any, context: Any) -> database.Labels:
     """System, namespace, operation and table of a statement; kept on what it was compiled to."""
-    compiled = context.compiled if context is not None else None
+    compiled = getattr(context, "compiled", None)
     # A default that the database makes is asked for before the statement is known.
     known = getattr(context, "statement", None)
     if compiled is None or (

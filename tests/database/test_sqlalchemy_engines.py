@@ -53,10 +53,10 @@ def test_a_key_that_the_database_makes_first_is_a_query_of_its_own(
 
 def test_a_driver_may_be_a_double(numbers: Numbers) -> None:
     """`module` takes any object that has what is used of a driver."""
-    engine = sqlalchemy.create_engine("postgresql+psycopg2://", module=mock.MagicMock())
+    engine = sqlalchemy.create_engine("mysql+pymysql://", module=mock.MagicMock())
 
     assert engine.dialect.dbapi is not None
-    assert numbers.pools() == {"postgresql:///"}
+    assert numbers.pools() == {"mysql:///"}
 
 
 def test_a_dialect_may_be_called_with_a_context_of_ones_own(make: Make, numbers: Numbers) -> None:

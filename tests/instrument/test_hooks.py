@@ -17,6 +17,7 @@ from monagent.instrument import hooks, status, targets
 from tests.instrument.conftest import INTEGRATION, LIBRARY, NAME
 from tests.launch.oracle import ENV, environment
 from tests.recorded import counted
+from tests.runtime.programs import program
 
 Seen = Callable[[], list[object]]
 
@@ -152,6 +153,22 @@ def test_a_traceback_passes_over_our_part_of_an_import_as_over_pythons(hooked: S
 
     files = [Path(frame.path).name for frame in raised.traceback[1:]]
     assert files == ["importing.py", "broken.py"]
+
+
+def test_a_copy_without_a_name_is_left_alone(tmp_path: Path) -> None:
+    """A module may be executed without standing in sys.modules: nobody imports that one."""
+    text = """
+        import importlib.util
+        spec = importlib.util.find_spec("urllib.request")
+        copy = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(copy)
+        import urllib.request
+        print(copy.OpenerDirector.open.__code__ is urllib.request.OpenerDirector.open.__code__)
+    """
+    ended = program(text, tmp_path)
+
+    assert (ended.code, ended.output, ended.errors) == (0, b"False\n", b"")
+    assert ended.counted.total("monagent.errors") == 0
 
 
 def test_a_modules_own_getattr_is_left_alone(hooked: Seen) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -117,3 +118,21 @@ def test_nothing_is_loaded_that_the_program_could_want_to_patch_first() -> None:
             b"gc",
             b"atexit",
         }
+
+
+def test_an_interpreter_beside_the_first_may_use_sqlite(tmp_path: Path) -> None:
+    """CPython 3.12 aborts when such a one ends that had a connection of a derived class."""
+    interpreter = python("3.12")
+    if interpreter is None:
+        pytest.skip("no Python 3.12 on this machine")
+    text = """
+        import _xxsubinterpreters as interpreters
+        beside = interpreters.create()
+        interpreters.run_string(beside, "import sqlite3; sqlite3.connect(':memory:')")
+        interpreters.destroy(beside)
+    """
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(text))
+
+    adopted = run(ENV, [interpreter, str(program)])
+    assert (adopted.code, adopted.stdout) == (0, b"")

@@ -149,6 +149,8 @@ def imported(name: str, module: ModuleType) -> None:
     library = name.partition(".")[0]
     if not _watched(library) or ENTRANCES.get(library, name) != name:
         return
+    if name not in sys.modules:
+        return  # A copy that nobody imports; integrations look for its neighbours by their names.
     began(name)
     try:
         wanted = _mode(library)

@@ -14,6 +14,7 @@ from monagent.conventions import database
 from monagent.conventions.database import covered
 from monagent.instrument import Library, substitute
 from monagent.instrument.identity import step_aside
+from monagent.instrument.targets import Unsupported
 from monagent.instrument.watch import failed
 from monagent.integrations._database import measured
 
@@ -40,6 +41,8 @@ database.expect_refusals(SYSTEM, "sqlite3.OperationalError")
 @substitute("sqlite3.dbapi2", "Cursor")
 @substitute("sqlite3", "Cursor")
 def recording_cursor(base: Any) -> Any:
+    beside_the_first()
+
     class Cursor(base):  # type: ignore[misc]  # its base is known at run time
         __slots__ = ()
         execute = recorded(base, "execute")
@@ -52,6 +55,7 @@ def recording_cursor(base: Any) -> Any:
 @substitute("sqlite3.dbapi2", "Connection")
 @substitute("sqlite3", "Connection")
 def recording_connection(base: Any) -> Any:
+    beside_the_first()
     cursor_class = home("Connection", base)["Cursor"]
 
     native = base.cursor
@@ -110,6 +114,7 @@ def recording_connection(base: Any) -> Any:
 @substitute("sqlite3.dbapi2", "connect")
 @substitute("sqlite3", "connect")
 def connecting(original: Any) -> Any:
+    beside_the_first()
     module = home("connect", original)
     factory = module["Connection"]
 
@@ -139,6 +144,16 @@ def connecting(original: Any) -> Any:
     connect = looks(BuiltIn(), original)
     connect.__module__ = module["__name__"]  # where pickle finds it
     return connect
+
+
+def beside_the_first() -> None:
+    """Refuse CPython 3.12's interpreters beside the first one: a connection of a class that derives
+    from sqlite3's makes their end free what is not theirs, and abort the program."""
+    if sys.version_info[:2] == (3, 12):
+        import _xxsubinterpreters as interpreters  # type: ignore[import-not-found,unused-ignore]
+
+        if interpreters.get_current() != interpreters.get_main():
+            raise Unsupported("Python 3.12 lacks what it takes in an interpreter beside the first")
 
 
 namespaces: dict[str, Callable[[Any], str | None]] = {}

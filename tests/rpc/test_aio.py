@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent import futures
 from typing import Any
@@ -237,6 +238,57 @@ def test_channels_that_are_gone_leave_nothing_behind(numbers: Numbers) -> None:
     gc.collect()
 
     assert len(_grpc_aio._peer_of_channel) <= before
+
+
+def test_servers_that_are_gone_take_their_handlers_with_them(numbers: Numbers) -> None:
+    """And so whatever these hold."""
+
+    async def serve() -> weakref.ref[Any]:
+        of = service.Coroutines()
+        async with service.coroutines(of) as port:
+            async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+                assert await call(channel, "UnaryUnary", b"ok") == b"ok"
+        return weakref.ref(of)
+
+    gone = asyncio.run(serve())
+    gc.collect()
+
+    assert gone() is None
+    assert numbers.calls("server") == {("UnaryUnary", "OK", None): 1}
+
+
+def test_an_answer_that_cannot_be_serialized_is_the_servers_error(numbers: Numbers) -> None:
+    """As that of a handler that has forgotten to return one; beside an error it is thrown away."""
+
+    async def forgets(request: bytes, context: Any) -> None:
+        if request == b"code":
+            context.set_code(grpc.StatusCode.INVALID_ARGUMENT)
+
+    def serialize(answer: Any) -> bytes:
+        return bytes(memoryview(answer))
+
+    class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # untyped
+        async def intercept_service(self, continuation: Any, details: Any) -> Any:
+            wanted = details.method.endswith("StreamUnary")
+            make = grpc.stream_unary_rpc_method_handler if wanted else None
+            make = make or grpc.unary_unary_rpc_method_handler
+            return make(forgets, response_serializer=serialize)
+
+    async def three(channel: Any) -> list[Any]:
+        return [
+            await call(channel, "UnaryUnary", b"ok"),
+            await call(channel, "StreamUnary", b"ok"),
+            await call(channel, "UnaryUnary", b"code"),
+        ]
+
+    got = with_channel(three, interceptors=[Interceptor()])
+
+    assert got == ["UNKNOWN", "UNKNOWN", "INVALID_ARGUMENT"]
+    assert numbers.calls("server") == {
+        ("UnaryUnary", "UNKNOWN", "UNKNOWN"): 1,
+        ("StreamUnary", "UNKNOWN", "UNKNOWN"): 1,
+        ("UnaryUnary", "INVALID_ARGUMENT", None): 1,
+    }
 
 
 def requests() -> Iterator[bytes]:

@@ -23,8 +23,7 @@ _peer_of_channel: dict[int, Peer] = {}
 _calls: dict[tuple[Peer | None, Any], rpc.Calls] = cache()
 _MOST_CALLS = 5_000
 
-_handlers: dict[str, tuple[Any, Any]] = {}  # by method: the application's, and ours around it
-_MOST_HANDLERS = 1_000
+_MOST_HANDLERS = 1_000  # of a server
 
 
 def server(original: Any) -> Any:
@@ -34,11 +33,15 @@ def server(original: Any) -> Any:
     class Counting(base):  # type: ignore[misc, valid-type]  # the library is not known here
         """Counts every call that arrives."""
 
+        def __init__(self) -> None:
+            # By method: the application's, and ours around it. They go with their server.
+            self.handlers: dict[str, tuple[Any, Any]] = {}
+
         async def intercept_service(self, continuation: Any, details: Any) -> Any:
             begun = perf_counter()
             handler = await continuation(details)
             try:
-                return arrived(handler, details.method, begun)
+                return arrived(handler, details.method, begun, self.handlers)
             except BaseException as error:
                 failed(error)
                 return handler
@@ -56,19 +59,19 @@ def server(original: Any) -> Any:
     return __init__
 
 
-def arrived(handler: Any, name: str, begun: float) -> Any:
+def arrived(handler: Any, name: str, begun: float, handlers: dict[str, tuple[Any, Any]]) -> Any:
     """A handler that is counted, instead of the one that was found."""
     if handler is None:
         calls = rpc.served(SYSTEM, rpc.OTHER)
         calls.active(1.0)
         calls["UNIMPLEMENTED"](begun)
         return None
-    known = _handlers.get(name)
+    known = handlers.get(name)
     if known is not None and known[0] is handler:
         return known[1]
     made = counted(handler, rpc.known(text(name)))
-    if known is not None or len(_handlers) < _MOST_HANDLERS:
-        _handlers[name] = handler, made
+    if known is not None or len(handlers) < _MOST_HANDLERS:
+        handlers[name] = handler, made
     return made
 
 

@@ -42,8 +42,15 @@ class Context:
         self._status: Any = None
         self.call = call
 
+    @property  # type: ignore[misc]  # nobody sets it
+    def __class__(self) -> Any:
+        return type(self._context)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
+
+    def __dir__(self) -> list[str]:
+        return dir(self._context)
 
     def set_code(self, code: Any) -> Any:
         """As the context's own."""
@@ -73,6 +80,11 @@ def counted(handler: Any, method: str) -> Handler:
     if inspect.isasyncgenfunction(behavior):
         made = around_async_generator(behavior, method)
     elif inspect.iscoroutinefunction(behavior):
+        if not handler.response_streaming:
+            made = around_coroutine(behavior, method, handler.response_serializer)
+            found = Handler(handler, kind, made)
+            found.response_serializer = None
+            return found
         made = around_coroutine(behavior, method)
     elif handler.response_streaming:
         made = around_generator(behavior, method)
@@ -111,11 +123,16 @@ def end(call: tuple[rpc.Calls, float] | None, context: Any, error: BaseException
         failed(ours)
 
 
-def around_coroutine(behavior: Any, method: str) -> Any:
+def around_coroutine(behavior: Any, method: str, serializer: Any = None) -> Any:
+    """`serializer`, of an answer that is one: it belongs to the call, which fails when it does."""
+
     async def counted_behavior(request: Any, context: Any) -> Any:
         call = begin(method)
         try:
             answer = await behavior(request, context)
+            if serializer is not None and not context.code():  # else the answer is thrown away
+                text = isinstance(answer, str)  # as `serialize` of cygrpc has it
+                answer = serializer(answer.encode() if text else answer)
         except BaseException as error:
             end(call, context, error)
             raise

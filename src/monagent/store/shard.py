@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import _thread
 import mmap
-import os
 
 from monagent import guard
 from monagent.clock import monotonic, time
@@ -20,6 +19,7 @@ from monagent.store.asleep import Asleep
 from monagent.store.directory import Inner
 from monagent.store.file import File
 from monagent.store.regions import CHUNK, Region, first_regions
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -126,7 +126,8 @@ def _told(error: BaseException) -> str:
     traceback = error.__traceback__
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        where = f" ({code.co_filename}:{traceback.tb_lineno})"
+        file = code.co_filename.partition(" (as of ")[0]  # instrument/identity.py says more
+        where = f" ({file}:{traceback.tb_lineno})"
         traceback = traceback.tb_next
     try:
         text = str(error)[:200]

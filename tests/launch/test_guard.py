@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from monagent import guard
+from monagent.instrument.identity import step_aside
 from tests.launch import oracle
 
 pytestmark = pytest.mark.swallows
@@ -236,3 +237,15 @@ def test_a_broken_stderr_is_no_error(broken: Callable[[], object]) -> None:
     finally:
         os.dup2(saved, 2)
         os.close(saved)
+
+
+def test_a_line_names_the_file_of_a_wrapper_as_it_is(capfd: pytest.CaptureFixture[str]) -> None:
+    """Not as the one it passes for before warnings."""
+
+    @step_aside
+    def wrapper() -> None:
+        raise ValueError("x")
+
+    swallow(wrapper)
+
+    assert f" ({__file__}:{wrapper.__code__.co_firstlineno + 2})\n" in capfd.readouterr().err

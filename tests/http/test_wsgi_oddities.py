@@ -16,12 +16,20 @@ import pytest
 from monagent import guard
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
+from monagent.integrations import _by_path, _wsgi
 from monagent.integrations._wsgi import measured
 from tests.http.numbers import Numbers
 from tests.http.test_wsgi import App, call, hello
 
 
-def test_exc_info_may_be_said_by_its_name(numbers: Numbers) -> None:
+def by_path(app: App) -> App:
+    """As where paths are routes."""
+    bound: App = _wsgi.measured_method(_by_path.wsgi).__get__(app)
+    return bound
+
+
+@pytest.mark.parametrize("measured", [measured, by_path])
+def test_exc_info_may_be_said_by_its_name(measured: Callable[[App], App], numbers: Numbers) -> None:
     """As it is called in PEP 3333 and in every server."""
     seen = []
 
@@ -38,7 +46,8 @@ def test_exc_info_may_be_said_by_its_name(numbers: Numbers) -> None:
     list(measured(app)({"REQUEST_METHOD": "GET"}, start_response))
 
     assert seen == [("500 Oops", [], LookupError)]
-    assert numbers.counts() == {"GET unmatched 500 LookupError": 1}
+    assert list(numbers.counts().values()) == [1]
+    assert next(iter(numbers.counts())).endswith("500 LookupError")
 
 
 @pytest.mark.parametrize(
@@ -150,11 +159,25 @@ def test_what_servers_refuse_is_no_failure_of_ours(numbers: Numbers, said: Any) 
         start_response(*said)
         return [b"x"]
 
-    list(measured(app)({"REQUEST_METHOD": "GET"}, lambda *args: seen.append(args)))
+    for around in (measured, by_path):
+        list(around(app)({"REQUEST_METHOD": "GET"}, lambda *args: seen.append(args)))
 
-    assert seen == [said]
+    assert seen == [said, said]
     assert guard.counts.get("http", 0) == 0
-    assert sum(numbers.counts().values()) == 1
+    assert sum(numbers.counts().values()) == 2
+
+
+@pytest.mark.parametrize("body", [[b"a", b"b"], iter([b"a", b"b"])], ids=["list", "iterator"])
+def test_an_application_that_says_no_status_has_failed(numbers: Numbers, body: Any) -> None:
+    """The server notices at the first item and stops, but no client has left."""
+    answer = measured(lambda environ, start_response: body)(
+        {"REQUEST_METHOD": "GET"}, lambda *args: None
+    )
+    assert next(iter(answer)) == b"a"
+    close = getattr(answer, "close")  # noqa: B009  # lists have none, says the type
+    close()
+
+    assert numbers.counts() == {"GET unmatched 500 500": 1}
 
 
 def test_a_status_that_comes_too_late_is_not_the_clients(numbers: Numbers) -> None:

@@ -48,10 +48,11 @@ def wsgi(app: WsgiApp, environ: Environ, start_response: Any) -> Iterable[bytes]
     exchange: Exchange | None = environ.get(KEY)
     named = _name(exchange, environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", ""))
 
-    def naming_start(status: str, *rest: Any) -> Any:
-        if status[:3] == str(NOT_FOUND) and exchange is not None:
+    def naming_start(status: Any, headers: Any, *exc_info: Any, **by_name: Any) -> Any:
+        # What is no status the server will refuse.
+        if isinstance(status, str) and status[:3] == str(NOT_FOUND) and exchange is not None:
             _unname(exchange, named)
-        return start_response(status, *rest)
+        return start_response(status, headers, *exc_info, **by_name)
 
     return app(environ, naming_start if named else start_response)
 

@@ -86,7 +86,7 @@ class Request(Exchange):
                             self.first = perf_counter()
                         self.sent += len(item)
                         if not self.plain and self.stream is not None:
-                            self.stream.sent(item)
+                            self.stream.sent(bytes(item))
                 except BaseException as error:
                     http.failed(error)
                 yield item
@@ -129,7 +129,7 @@ def ended(request: Request, whole: bool) -> None:
     """The server is through with the body; not `whole`: it stopped, since the client was gone."""
     if request.end:
         return
-    if not whole and request.error is None:
+    if not whole and request.error is None and request.status:  # Else the server has refused it.
         request.gone = True
     request.sent_all()
     if not request.recorded:

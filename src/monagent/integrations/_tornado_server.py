@@ -55,7 +55,7 @@ def heading(original: Any) -> Any:
                 else:
                     exchange.status = start_line[1]
                     kind = headers._as_list.get("Content-Type")
-                    if kind is not None and kind[0].startswith("text/event-stream"):
+                    if kind is not None and str(kind[0]).startswith("text/event-stream"):
                         streams(exchange)
         except BaseException as error:
             http.failed(error)

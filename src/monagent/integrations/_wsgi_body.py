@@ -78,7 +78,7 @@ class _InMemory:
                         if request:
                             refused(request, begun)
                     elif request and not request.plain and request.stream:
-                        request.stream.sent(item)
+                        request.stream.sent(bytes(item))
                 except BaseException as error:
                     http.failed(error)
                 begun = True

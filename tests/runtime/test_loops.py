@@ -41,6 +41,29 @@ def test_running_tasks_are_told_and_forgotten_with_their_loop(loops: str, tmp_pa
     assert stopped.counted.total("asyncio.tasks") == 0
 
 
+def test_a_loop_class_of_the_program_is_not_asked_for_our_timer(tmp_path: Path) -> None:
+    """Its methods may take no context, as before Python 3.7, or tell of every call."""
+    text = """
+        import asyncio
+        class Telling(asyncio.SelectorEventLoop):
+            def call_later(self, delay, callback, *args):
+                print("later", callback.__name__)
+                return super().call_later(delay, callback, *args)
+            def call_at(self, when, callback, *args, context=None):
+                print("at", callback.__name__)
+                return super().call_at(when, callback, *args, context=context)
+        for _ in range(2):
+            loop = Telling()
+            loop.run_until_complete(asyncio.sleep(0.6))
+            loop.close()
+    """
+    plain = program(text, tmp_path, adopted=False)
+    watched = program(text, tmp_path)
+
+    assert (watched.output, watched.errors) == (plain.output, plain.errors)
+    assert watched.counted.total("asyncio.eventloop.delay") == 4
+
+
 def test_a_loop_with_a_clock_of_its_own_is_left_alone(tmp_path: Path) -> None:
     """Its time leaps to the next timer: with one of ours it would never see that nothing waits."""
     text = """

@@ -40,7 +40,7 @@ class Watch:
 
     def _again(self) -> None:
         self._due = perf_counter() + EVERY
-        self._handle = self.loop.call_later(EVERY, self._look, context=self._context)
+        self._handle = _later(self.loop, self._look, self._context)
 
     def _look(self) -> None:
         try:
@@ -58,6 +58,15 @@ class Watch:
         self._counted = found
         took = perf_counter() - now
         self._next_count = now + max(COUNT_EVERY - EVERY / 2, took * SHARE)
+
+
+def _later(loop: Any, callback: Any, context: Context) -> Any:
+    """As `loop.call_later(EVERY, …)`, but not by methods of the program's own class, which may take
+    no context, or tell of every call."""
+    base = sys.modules["asyncio.base_events"].BaseEventLoop
+    if isinstance(loop, base):
+        return base.call_at(loop, loop.time() + EVERY, callback, context=context)
+    return loop.call_later(EVERY, callback, context=context)
 
 
 def keeps_time(loop: Any) -> bool:

@@ -1,4 +1,4 @@
-"""A request that passes from one kind of application into another, or a dispatcher, counts once."""
+"""Handed to another kind of application, dispatched, or tried again: a request counts once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flask import Flask
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
@@ -96,3 +97,30 @@ def test_applications_behind_hypercorns_dispatcher_have_their_mount_points(
         "GET /a 404": 1,
         "GET unmatched 404": 1,
     }
+
+
+@pytest.mark.parametrize("second", ["/api/x", "/other"])
+def test_what_is_asked_again_is_below_its_mounts_once(second: str, numbers: Numbers) -> None:
+    """A middleware retries, or falls back to another path, with copies of the scope."""
+    asked = []
+
+    async def second_time(_request: Any) -> PlainTextResponse:
+        asked.append(1)
+        if len(asked) == 1:
+            raise ConnectionError
+        return PlainTextResponse("at last")
+
+    class Again:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            try:
+                await self.app(dict(scope), receive, send)
+            except ConnectionError:
+                await self.app({**scope, "path": second}, receive, send)
+
+    routes = [Mount("/api", routes=[Route("/{name}", second_time)]), Route("/other", second_time)]
+    run(Starlette(routes=routes, middleware=[Middleware(Again)]), "/api/x")
+
+    assert numbers.counts() == {f"GET {second.replace('/x', '/{name}')} 200": 1}

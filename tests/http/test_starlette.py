@@ -206,38 +206,6 @@ def test_middleware_that_copies_the_scope_hides_no_route(numbers: Numbers, tmp_p
     assert numbers.counts() == {"GET /api/v1/items/{item_id} 200": 1}
 
 
-@pytest.mark.parametrize("second", ["/api/x", "/other"])
-def test_what_is_asked_again_is_below_its_mounts_once(second: str, numbers: Numbers) -> None:
-    """A middleware retries, or falls back to another path, with copies of the scope."""
-    from starlette.applications import Starlette
-    from starlette.middleware import Middleware
-    from starlette.responses import PlainTextResponse
-    from starlette.routing import Mount, Route
-
-    asked = []
-
-    async def second_time(_request: Any) -> PlainTextResponse:
-        asked.append(1)
-        if len(asked) == 1:
-            raise ConnectionError
-        return PlainTextResponse("at last")
-
-    class Again:
-        def __init__(self, app: Any) -> None:
-            self.app = app
-
-        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-            try:
-                await self.app(dict(scope), receive, send)
-            except ConnectionError:
-                await self.app({**scope, "path": second}, receive, send)
-
-    routes = [Mount("/api", routes=[Route("/{name}", second_time)]), Route("/other", second_time)]
-    run(Starlette(routes=routes, middleware=[Middleware(Again)]), "/api/x")
-
-    assert numbers.counts() == {f"GET {second.replace('/x', '/{name}')} 200": 1}
-
-
 def test_an_application_in_another_counts_once(numbers: Numbers) -> None:
     """Also one that is mounted as its own middleware's application."""
     from starlette.middleware.gzip import GZipMiddleware

@@ -235,7 +235,7 @@ def has_left(request: Request) -> bool:
 
 def legible(message: Any) -> bool:
     """Whether it is a message at all."""
-    get = getattr(message, "get", None)
+    get: Any = getattr(message, "get", None)
     kind = None if get is None else get("type")
     if kind == "http.response.start":
         return isinstance(get("status"), int)

@@ -7,6 +7,7 @@ import socket
 import pytest
 
 from monagent.conventions._failures import failure
+from monagent.conventions.http_client import _seconds as delay
 
 
 def test_an_error_that_was_handled_when_the_call_was_made_is_not_the_calls() -> None:
@@ -59,3 +60,32 @@ def test_errors_that_contain_one_another_end() -> None:
     one.__cause__, other.__cause__ = other, one
 
     assert failure(one) == "RuntimeError"
+
+
+class Mute(Exception):
+    """Has neither a text nor a reason."""
+
+    @property
+    def reason(self) -> object:
+        """Why it is so is not known."""
+        raise LookupError
+
+    def __str__(self) -> str:
+        raise LookupError
+
+
+class Strange(Exception):
+    """Has one argument, which is no tuple."""
+
+    args = 5  # type: ignore[assignment]  # that is it
+
+
+@pytest.mark.parametrize("error", [Mute(), Strange()], ids=["mute", "strange"])
+def test_an_error_that_tells_nothing_is_told_by_its_class(error: Exception) -> None:
+    """What it does when it is asked is no failure of ours."""
+    assert failure(error).endswith(type(error).__name__)
+
+
+def test_a_date_that_no_clock_knows_is_no_delay() -> None:
+    """As servers may send whatever they like."""
+    assert delay("Mon, 01 Jan 2030 00:00:00 +99999999999999999") is None

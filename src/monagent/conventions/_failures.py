@@ -83,6 +83,13 @@ _PHASES = {
 
 def failure(error: BaseException) -> str:
     """The word for an error that a client raised; an unknown one's class, as `error.type` is."""
+    try:
+        return _word(error)
+    except Exception:  # One of the application's, whose text or reason cannot be had.
+        return error_type(error)
+
+
+def _word(error: BaseException) -> str:
     chain = list(_chain(error))
     names = [_names(found) for found in chain]
     for word, classes in _WORDS:

@@ -258,5 +258,5 @@ def _seconds(asked: str) -> float | None:
 
     try:
         return max(0.0, parsedate_to_datetime(asked).timestamp() - time())
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return None

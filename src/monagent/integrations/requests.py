@@ -118,7 +118,7 @@ def judged(
     calls: Calls, seconds: float, error: BaseException, request: Any, redirecting: Any
 ) -> bool:
     """Whether the call has an answer, for whose status a hook of the application has raised."""
-    answer = getattr(error, "response", None)
+    answer = vars(error).get("response")
     if answer is None or not isinstance(error, sys.modules["requests.exceptions"].HTTPError):
         return False
     last = _http_client.locals_of(redirecting, error).get("prepared_request", request)

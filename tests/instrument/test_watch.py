@@ -16,7 +16,6 @@ import pytest
 
 from monagent import guard
 from monagent.instrument import Call, Observed
-from monagent.instrument.identity import with_parameters_of
 from monagent.instrument.targets import Target
 from monagent.instrument.watch import Watcher
 
@@ -196,34 +195,6 @@ def test_an_async_generator_keeps_asend_athrow_and_aclose(watching: Any) -> None
     assert isinstance(SEEN[-1][1], GeneratorExit)
 
 
-def test_an_async_generator_left_open_is_closed_once_by_its_loop(watching: Any) -> None:
-    """The loop knows of one generator, as before, and has nothing to complain of."""
-    complaints: list[dict[str, Any]] = []
-    left: list[Any] = []
-    closed: list[str] = []
-
-    async def slow() -> Any:
-        try:
-            yield 1
-        finally:
-            await asyncio.sleep(0)  # Here all that the loop closes are half closed.
-            closed.append("slow")
-
-    async def drive() -> None:
-        asyncio.get_running_loop().set_exception_handler(
-            lambda _, context: complaints.append(context)
-        )
-        made = Watcher("tests", look, False).wrapper_of(slow)
-        for _ in range(4):  # A set of them is closed in any order.
-            left.append(made())
-            await left[-1].__anext__()
-
-    asyncio.run(drive())
-
-    assert complaints == []
-    assert closed == ["slow"] * 4
-
-
 def test_methods_tell_their_instance(watching: Any) -> None:
     """The instance, the class, or nobody."""
     watching("Thing.method")
@@ -386,31 +357,3 @@ def test_a_stop_iteration_of_the_application_passes(watching: Any) -> None:
     with pytest.raises(StopIteration) as caught:
         wrapper()
     assert caught.value.value == 7
-
-
-def test_a_function_may_have_the_parameters_of_another_in_its_code() -> None:
-    """Every kind of them, with their defaults, as those see who read code and no signature."""
-
-    def first(
-        a: Any, /, b: Any, c: Any = 3, *rest: Any, d: Any, e: Any = 5, **more: Any
-    ) -> Any: ...
-
-    def second(a: Any, *, b: Any = 2) -> Any: ...
-
-    def told(*args: Any, **kwargs: Any) -> Any:
-        return args, kwargs
-
-    for original in (first, second, double):
-        made = with_parameters_of(original, told)
-        code, expected = made.__code__, original.__code__
-        count = expected.co_argcount + expected.co_kwonlyargcount
-        assert code.co_varnames[:count] == expected.co_varnames[:count]
-        assert code.co_posonlyargcount == expected.co_posonlyargcount
-        assert code.co_flags & 0x0C == expected.co_flags & 0x0C
-        assert list(inspect.signature(made).parameters) == list(
-            inspect.signature(original).parameters
-        )
-
-    made = with_parameters_of(first, told)
-    assert made(1, 2, d=4) == ((1, 2, 3), {"d": 4, "e": 5})
-    assert made(1, 2, 0, 7, d=4, e=6, f=8) == ((1, 2, 0, 7), {"d": 4, "e": 6, "f": 8})

@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 
     Operation = tuple[str, str | None]
 
-SERVING = ("strawberry.schema", "ariadne.graphql", "graphql.graphql", "graphql.harness")
+SERVING = (
+    "strawberry.schema",
+    "ariadne.graphql",
+    "graphene.types.schema",
+    "graphene_django.views",
+    "starlette_graphene3",
+    "graphql_server",
+    "graphql.graphql",
+    "graphql.harness",
+)
 """Modules that parse what clients sent; others parse schemas."""
 
 CANCELLED = "cancelled"
@@ -187,9 +196,13 @@ def followed(operation: Operation, begun: float, result: Any) -> Any:
 
 
 class Results:
-    """Stands in for the stream of a subscription's results."""
+    """Stands in for the stream of a subscription's results: a generator, in 3.2 an iterator."""
 
     __slots__ = ("__weakref__", "_results", "_subscription")
+
+    @property  # type: ignore[misc]  # nobody sets it
+    def __class__(self) -> Any:
+        return type(self._results)
 
     def __init__(self, results: Any, subscription: Subscription) -> None:
         self._results = results
@@ -201,18 +214,15 @@ class Results:
     async def __anext__(self) -> Any:
         return await self._given(self._results.__anext__())
 
-    async def asend(self, value: Any) -> Any:
-        return await self._given(self._results.asend(value))
-
-    async def athrow(self, *error: Any) -> Any:
-        return await self._given(self._results.athrow(*error))
-
     async def aclose(self) -> None:
         self._ended(None)
         await self._results.aclose()
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._results, name)
+        found = getattr(self._results, name)
+        if name in ("asend", "athrow"):  # not of the class, by which generators are known
+            return lambda *given: self._given(found(*given))
+        return found
 
     async def _given(self, step: Awaitable[Any]) -> Any:
         try:

@@ -48,7 +48,7 @@ def _take(path: str, root: tuple[int, int]) -> bool:
     there = directory.read_root(path)
     if there == root:
         return False
-    if there is not None and there != root and process.start_ticks(there[0]) != there[1]:
+    if there is not None and there != root and not process.runs(*there):
         try:
             os.unlink(f"{path}/{directory.ROOT}")
         except FileNotFoundError:
@@ -105,7 +105,7 @@ def abandoned(path: str, age: float = 3600.0) -> list[str]:
             old = time() - os.stat(other).st_mtime > age
         except OSError:
             continue
-        dead = root is None or process.start_ticks(root[0]) != root[1]
+        dead = root is None or not process.runs(*root)
         if other != path and old and dead and not exporter_runs(other):
             found.append(other)
     return found

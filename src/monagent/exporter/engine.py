@@ -129,7 +129,12 @@ class Engine:
     @property
     def lonely(self) -> bool:
         """Whether no process but this one records."""
-        return {member.file.pid for member in self._roster.living()} <= {os.getpid()}
+        return self.pids <= {os.getpid()}
+
+    @property
+    def pids(self) -> set[int]:
+        """The processes that record."""
+        return {member.file.pid for member in self._roster.living()}
 
     def leftovers(self) -> list[str]:
         """Files that may go with the tree: what is no shard, and shards of nobody else's."""

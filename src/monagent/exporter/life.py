@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from monagent import tree, where
 from monagent.exporter import selfmetrics
+from monagent.exporter.awaited import Awaited
 from monagent.exporter.engine import LEDGER, Engine
 from monagent.exporter.exposition import OPENMETRICS
 from monagent.exporter.http import Server
@@ -71,6 +72,7 @@ class Life:
         self.engine = Engine(path, settings, self.voice.log, shards)
         self._worker = Worker()
         self.outbox = Outbox(settings, self.engine, self._worker, self.voice)
+        self._awaited = Awaited()
         self._begun = time.monotonic()
         self._somebody = False
         self._root = directory.read_root(path)
@@ -175,6 +177,8 @@ class Life:
             begun = time.monotonic()
             if not await self._work(self._look):
                 return True
+            if await self._work(self._in_the_way):
+                return False
             # With very many processes a look takes long: never more than a twentieth of a core.
             pause = max(ROUND, 20 * (time.monotonic() - begun))
             turn += 1
@@ -207,7 +211,7 @@ class Life:
         self.engine.keep()
         self._root = directory.read_root(self.path) or self._root
         root, ticks = self._root or (0, 0)
-        if root and process.start_ticks(root) == ticks:
+        if root and process.runs(root, ticks):
             living = True
         if self.guest:
             return True
@@ -215,6 +219,16 @@ class Life:
         if self._root is not None:  # Known and ended: a program of a moment.
             return living
         return living or (not self._somebody and time.monotonic() - self._begun < NOBODY)
+
+    def _in_the_way(self) -> bool:
+        """Whether the program cannot go on before we end; it starts another exporter if it does."""
+        root, _ = self._root or (0, 0)
+        if self.guest or not self._awaited.look(
+            {root, *self.engine.pids}, os.getpid(), os.getppid()
+        ):
+            return False
+        self.voice.log("ending, since the program waits for all of its children")
+        return True
 
     def _hold(self) -> None:
         """Takes the lock anew where somebody wiped the directory."""

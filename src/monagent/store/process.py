@@ -73,6 +73,12 @@ def parent(pid: int, proc: str = "/proc") -> int:
     return int(fields[1]) if fields else 0
 
 
+def runs(pid: int, ticks: int, proc: str = "/proc") -> bool:
+    """Whether the process that is known as `pid`, started at `ticks`, still runs, whatever
+    program."""
+    return alive(Identity(pid, ticks, 0, 0), proc)
+
+
 def alive(
     identity: Identity,
     proc: str = "/proc",

@@ -7,7 +7,6 @@ import copy
 import inspect
 import pickle
 import types
-import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -82,16 +81,6 @@ class Thing:
     def static(value: int) -> int:
         """Of nobody."""
         return value
-
-
-def complain(text: str) -> None:
-    """Warns its caller."""
-    warnings.warn(text, DeprecationWarning, stacklevel=2)
-
-
-async def complain_later(text: str) -> None:
-    """Warns whoever awaits it."""
-    warnings.warn(text, DeprecationWarning, stacklevel=2)
 
 
 class Child(Thing):
@@ -237,25 +226,6 @@ def test_a_watched_callable_passes_for_the_original(watching: Any, name: str) ->
     assert pickle.loads(pickle.dumps(after)) is after
     assert copy.copy(after) is after
     assert copy.deepcopy(after) is after
-
-
-@pytest.mark.parametrize("name", ["complain", "complain_later"])
-def test_a_warning_is_told_of_whoever_calls(watching: Any, name: str) -> None:
-    """By file and line, as filters and `python` without an option look at it."""
-
-    async def awaiting() -> None:
-        await globals()[name]("late")
-
-    def lines() -> list[tuple[str, int]]:
-        with pytest.warns(DeprecationWarning, match="soon|late") as caught:
-            asyncio.run(awaiting()) if name.endswith("later") else globals()[name]("soon")
-        return [(warning.filename, warning.lineno) for warning in caught]
-
-    bare = lines()
-    watching(name)
-
-    assert lines() == bare
-    assert bare[0][0] == __file__
 
 
 def test_undoing_puts_the_original_back(watching: Any) -> None:

@@ -6,11 +6,11 @@ The launcher and the agent in every process ask here, so that both come to the s
 from __future__ import annotations
 
 import fcntl
-import os
 
 from monagent.clock import time
 from monagent.store import directory, process
 from monagent.store.descriptors import create
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

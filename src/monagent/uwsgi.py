@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from monagent import guard
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

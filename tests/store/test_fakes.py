@@ -12,7 +12,8 @@ import pytest
 
 from monagent.store.reader import ShardFile, scan
 from monagent.store.shard import Shard
-from monagent.system import os as ours
+from tests.launch.oracle import ENV, run
+from tests.recorded import counted
 
 
 class Fake(ModuleType):
@@ -55,17 +56,35 @@ def test_a_shard_grows_and_stays_while_a_file_system_is_faked(
     shard.close()
 
 
-def test_another_pid_of_a_mock_is_no_fork(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+MOCKED_PID = """
+import logging, os, sqlite3, subprocess, sys
+from unittest import mock
+
+def work(number):
+    logging.getLogger(f"made{number}").error("here")
+    sqlite3.connect(":memory:").execute("select 1")
+
+work(0)
+with mock.patch("os.getpid", return_value=99):
+    work(1)
+    child = os.fork()
+    if not child:
+        work(2)
+        os._exit(0)
+    os.waitpid(child, 0)
+work(3)
+"""
+
+
+def test_another_pid_of_a_mock_is_no_fork_and_a_fork_under_it_is_one(tmp_path: Path) -> None:
     """`mock.patch("os.getpid")` is common."""
     state = tmp_path / "state"
-    state.mkdir(0o700)
-    shard = Shard(str(state))
-    before = shard.path
-    monkeypatch.setattr(os, "getpid", lambda: 99)
+    environ = {"MONAGENT_EXPORTER": "off", "MONAGENT_DIR": str(state)}
 
-    shard.check()
+    done = run(ENV, [sys.executable, "-W", "ignore", "-c", MOCKED_PID], environ=environ)
 
-    assert shard.path == before
-    assert shard.awake() is shard.mem[0]
-    assert ours.getpid() == shard.pid
-    shard.close()
+    assert (done.code, done.stderr) == (0, b"here\n" * 4)
+    assert len(scan(str(state))) == 2
+    found = counted(state)
+    assert found.total("db.client.operation.duration") == 4
+    assert found.total("log.messages") == 4

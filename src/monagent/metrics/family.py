@@ -8,14 +8,13 @@ moment later.
 
 from __future__ import annotations
 
-import os
-
 from monagent import guard
 from monagent.metrics.recorders import INFINITY, extremes_at, recorder
 from monagent.store import layout
 from monagent.store.attributes import all_to_json
 from monagent.store.encoding import encode
 from monagent.store.shard import Full
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

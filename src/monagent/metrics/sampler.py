@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import _thread
 import atexit
-import os
 
 from monagent import guard
 from monagent.clock import monotonic
 from monagent.metrics.pulse import checks
 from monagent.store import shard
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ where there is none, a pid that answers a signal is alive.
 
 from __future__ import annotations
 
-import os
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

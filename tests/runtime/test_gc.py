@@ -110,6 +110,21 @@ def test_many_collections_keep_their_counts(tmp_path: Path) -> None:
     assert 19_900 <= counted.total("cpython.gc.duration") < 20_100
 
 
+def test_a_destructor_that_works_at_the_very_end_is_not_in_its_way(tmp_path: Path) -> None:
+    """What it does is recorded, but nothing can be imported any more that would tell the rest."""
+    text = """
+        import sqlite3
+        class Last:
+            database = sqlite3.connect(":memory:")
+            def __del__(self): print(self.database.execute("SELECT 1").fetchall())
+        last = Last()
+    """
+    ended = program(text, tmp_path)
+
+    assert (ended.code, ended.output, ended.errors) == (0, b"[(1,)]\n", b"")
+    assert ended.counted.total("db.client.operation.duration") == 1
+
+
 def test_it_can_be_switched_off(tmp_path: Path) -> None:
     """MONAGENT_RUNTIME=off: no callback, no number."""
     text = "import gc, logging\nprint(len(gc.callbacks)); gc.collect()"

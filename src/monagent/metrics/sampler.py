@@ -36,6 +36,9 @@ FIRST = 1.0
 PATIENCE = 0.1
 """Seconds that a fork waits for a callback to come to its end."""
 
+_OF_A_THREAD = (4, 5, 6, 7, 8, 11, 31)
+"""SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: about what a thread did itself."""
+
 _BUILTIN = type(len)
 
 
@@ -118,7 +121,7 @@ def _run(thread: _Thread) -> None:
     global _thread_now, _due
     thread.ident = _thread.get_ident()
     try:
-        while not thread.end.acquire(True, max(0.0, _due - monotonic())):
+        while not _ends(thread, max(0.0, _due - monotonic())):
             if not thread.current:
                 break
             _due = monotonic() + SECONDS
@@ -131,6 +134,25 @@ def _run(thread: _Thread) -> None:
         if _thread_now is thread:
             _thread_now = None
         thread.life.release()
+
+
+def _ends(thread: _Thread, seconds: float) -> bool:
+    """Whether its end comes within that time.
+
+    Signals are not for a thread that waits: one that the system gave to it would wake nobody, and
+    a worker of uWSGI would not end. What callbacks start inherits no such mask.
+    """
+    if not thread.native:
+        return thread.end.acquire(True, seconds)
+    import _signal  # type: ignore[import-not-found] # typeshed lacks it
+
+    before = _signal.pthread_sigmask(
+        _signal.SIG_BLOCK, _signal.valid_signals().difference(_OF_A_THREAD)
+    )
+    try:
+        return thread.end.acquire(True, seconds)
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
 def _failed(error: BaseException) -> None:

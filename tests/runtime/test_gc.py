@@ -58,6 +58,21 @@ def test_a_child_tells_of_its_own_collections_only(tmp_path: Path) -> None:
     assert 50 <= counted.total("cpython.gc.collections") < 60
 
 
+def test_a_child_that_python_did_not_fork_tells_of_its_own_as_well(tmp_path: Path) -> None:
+    """uWSGI forks without Python's hooks."""
+    text = """
+        import ctypes, gc, logging, os
+        gc.disable()
+        for _ in range(50): gc.collect(1)
+        child = ctypes.CDLL(None).fork()
+        if child:
+            os.waitpid(child, 0)
+    """
+    counted = program(text, tmp_path).counted
+
+    assert 50 <= counted.total("cpython.gc.collections") < 70
+
+
 def test_numbers_come_while_the_program_runs(tmp_path: Path) -> None:
     """Whatever is recorded tells, every two seconds at most, of the collections until then."""
     text = """

@@ -9,6 +9,7 @@ C from end to end, and what it has put by is read later, where an exception reac
 from __future__ import annotations
 
 import gc
+import os
 from _collections import deque  # type: ignore[import-not-found] # typeshed lacks it
 from _functools import partial  # type: ignore[import-not-found] # typeshed lacks it
 from _operator import is_, itemgetter
@@ -47,6 +48,7 @@ _put_by: Any = deque(maxlen=3 * MOST)  # start, stop, generation; start, stop, g
 _seen: list[Counts] = []  # by generation, what was told
 _times = [0.0, 0.0]
 _turn = [allocate_lock()]
+_pid = [0]
 
 _clock = _Steps(_put_by.append, starmap(perf_counter, repeat(())))
 _generation = _Step(
@@ -74,6 +76,7 @@ def unwatch() -> None:
 
 def forget() -> None:
     """A forked child's begin: what happened before is the parent's to tell."""
+    _pid[0] = os.getpid()
     _turn[0] = allocate_lock()
     _put_by.clear()
     _seen[:] = _counts()
@@ -86,6 +89,8 @@ def waiting() -> bool:
 
 def tell(counts: Callable[[int, Counts], object], pause: Callable[[int, float], object]) -> None:
     """Tell once what was put by: `counts` of each generation, `pause` of each collection."""
+    if _pid[0] != os.getpid():  # Forked without Python's hooks, as uWSGI does.
+        forget()
     turn = _turn[0]
     if not turn.acquire(False):
         return  # Another thread does it.

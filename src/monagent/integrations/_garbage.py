@@ -9,7 +9,6 @@ C from end to end, and what it has put by is read later, where an exception reac
 from __future__ import annotations
 
 import gc
-import os
 from _collections import deque  # type: ignore[import-not-found] # typeshed lacks it
 from _functools import partial  # type: ignore[import-not-found] # typeshed lacks it
 from _operator import is_, itemgetter

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import random
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from monagent.store.attributes import identity
 from monagent.store.encoding import encode, text
 from monagent.store.reader import Instrument, Series, ShardFile, scan
 from monagent.store.shard import Shard
+from tests.store.programs import PREAMBLE
 
 SPECS = [
     Spec("requests", "counter", "{request}", "Requests."),
@@ -228,6 +231,29 @@ def test_records_that_lie_are_counted(tmp_path: Path) -> None:
     assert len(file.series) == len(SPECS)
     assert file.torn == 18
     assert file.info == {"python": "3.11", "labels": {"zone": "a"}}
+
+
+def test_a_lock_tells_readers_in_other_pid_namespaces_who_lives(tmp_path: Path) -> None:
+    """Containers that share a directory, or one that is begun again with its old one: a pid says
+    nothing there.  The lock bears that the program closes all it finds."""
+    code = "HITS.bind('x')(1); os.closerange(3, 64); print('there', flush=True); sys.stdin.read()"
+    program = subprocess.Popen(
+        [sys.executable, "-c", PREAMBLE + code, str(tmp_path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with program:
+        assert program.stdout
+        assert program.stdout.readline() == b"there\n"
+        files = [ShardFile.open(scan(str(tmp_path))[0], keep) for keep in (True, False)]
+        for file in files:
+            file.identity.namespace += 1
+        while_it_runs = [file.alive() for file in files]
+        program.kill()
+
+    assert while_it_runs == [True, True]
+    assert [file.alive() for file in files] == [False, False]
+    files[0].close()
 
 
 def test_letters_that_no_format_can_carry_are_one(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ numbers, so a descriptor is looked at before each use.
 
 from __future__ import annotations
 
+import fcntl
 import mmap
 import sys
 
+from monagent.store import layout
 from monagent.store.descriptors import above_stdio, close_all, create, fill_stdio, inode
 from monagent.system import os
 
@@ -21,20 +23,28 @@ _TRACKS = sys.version_info >= (3, 13)
 
 
 class File:
-    """A new file at `path`, mode 0600, or of that name in `inner`; raises OSError when it cannot be
-    made.
+    """A new file at `path`, mode 0600, or of that name in `inner`, locked; raises OSError when it
+    cannot be made.
+
+    The lock goes with the last mapping: when the process and those forked from it have ended or
+    run another program.  It is for readers in other pid namespaces, to whom a pid says nothing.
 
     Until 3.13 a mapping holds a descriptor number of its own and closes it at its end: see
     `shard._shards` for how long they are kept.
     """
 
-    __slots__ = ("_fd", "_inner", "_inode", "path")
+    __slots__ = ("_fd", "_inner", "_inode", "_locked", "path")
 
     def __init__(self, path: str, inner: Inner | None = None) -> None:
         self._inner = inner
         self.path = f"{inner.path}/{os.path.basename(path)}" if inner else path
         self._fd = self._open(os.O_CREAT | os.O_EXCL)
         self._inode = inode(os.fstat(self._fd))
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._locked = True
+        except OSError:  # Not every file system has locks.
+            self._locked = False
 
     def mapping(self, start: int, size: int) -> mmap.mmap:
         """The file's first `size` bytes, those from `start` on reserved now.  Raises OSError.
@@ -43,7 +53,10 @@ class File:
         """
         self._own()
         os.posix_fallocate(self._fd, start, size - start)
-        return _map(self._fd, size)
+        mapping = _map(self._fd, size)
+        if self._locked and not start:
+            mapping[layout.LOCKED] = 1
+        return mapping
 
     def present(self) -> bool:
         """Whether the file still stands at its path; true also where nobody may look any more."""

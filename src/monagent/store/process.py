@@ -83,16 +83,18 @@ def alive(
     identity: Identity,
     proc: str = "/proc",
     signal: Callable[[int, int], None] = os.kill,
+    held: Callable[[], bool] = lambda: True,
 ) -> bool:
     """Whether the program that `identity` names still runs.
 
-    A process of another pid namespace cannot be looked up from here and counts as alive.
+    A process of another pid namespace cannot be looked up from here: it lives if its lock is
+    `held`.
     """
     fields = _stat(identity.pid, proc)
     if identity.namespace:
         here = _namespace("self", proc)
         if here and here != identity.namespace:
-            return True
+            return held()
     if fields is None:
         # No /proc, or one that hides whom we may not look at (hidepid).
         try:

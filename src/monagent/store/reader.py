@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import array
 import binascii
+import fcntl
 import json
 import os
 import struct
@@ -228,7 +229,25 @@ class ShardFile:
 
     def alive(self) -> bool:
         """Whether the process that writes this shard still runs."""
-        return process.alive(self.identity)
+        return process.alive(self.identity, held=self._held)
+
+    def _held(self) -> bool:
+        """Whether the process still holds its file's lock; true where that cannot be told."""
+        if not self._buffer[layout.LOCKED]:
+            return True
+        try:
+            fd = self._fd if self._fd >= 0 else _opened(self.path)
+        except OSError as error:
+            return not isinstance(error, FileNotFoundError)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_UN)
+            return False
+        except OSError:
+            return True
+        finally:
+            if fd != self._fd:
+                os.close(fd)
 
     def close(self) -> None:
         """Gives the descriptor back."""

@@ -16,6 +16,7 @@ from _thread import allocate_lock
 from itertools import repeat, starmap
 
 from monagent.clock import perf_counter
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

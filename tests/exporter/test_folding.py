@@ -227,6 +227,26 @@ def test_a_shard_whose_id_is_in_the_total_is_deleted_and_not_added(tmp_path: Pat
     assert second.archive.ids == set()
 
 
+def test_a_file_longer_than_memory_ends_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that gave up root may put anything where workers write."""
+
+    def enormous(fd: int) -> bytes:
+        raise MemoryError
+
+    Forged(str(tmp_path), [(REQUESTS, {}, [5.0])])
+    one = Exporter(tmp_path, Deaths(), Disk())
+    one.look()
+    monkeypatch.setattr("monagent.store.reader._content", enormous)
+    Forged(str(tmp_path), [(REQUESTS, {}, [5.0])])
+    one.look()
+
+    assert one.roster.damage == 2
+    assert len(one.roster.unreadable) == 1
+    assert one.total() == {(REQUESTS.name, "{}"): [5.0]}
+
+
 def test_a_shard_that_cannot_be_deleted_is_added_once(tmp_path: Path) -> None:
     """Its id stays in the total for as long as its file lies there."""
 

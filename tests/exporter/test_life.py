@@ -265,6 +265,22 @@ def test_foreign_files_are_passed_over_and_counted(tmp_path: Path) -> None:
     assert found["monagent_shards_unreadable_total"] == 3.0
 
 
+def test_what_a_tree_left_goes_unless_somebody_records_there(tmp_path: Path) -> None:
+    """A killed container's state is memory; a daemon whose exporter was killed still counts."""
+    home = tmp_path / f"monagent-{os.geteuid()}"
+    own, left, daemons = home / "own", home / "left", home / "daemons"
+    with sleeper() as daemon, sleeper() as dead:
+        for place, child in ((own, daemon), (left, dead), (daemons, daemon)):
+            place.mkdir(parents=True, mode=0o700)
+            Forged(str(place), [(REQUESTS, {}, [1.0])], pid=child.pid)
+            os.utime(place, (0, 0))
+        dead.kill()
+        dead.wait()
+        with exporter(own) as running:
+            assert running.url
+            assert sorted(home.iterdir()) == [daemons, own]
+
+
 def test_a_taken_port_is_told_once_and_had_as_soon_as_it_is_free(tmp_path: Path) -> None:
     """The line goes to the stderr of the tree's root, which the exporter does not hold."""
     with socket.socket() as owner:

@@ -25,6 +25,7 @@ from monagent.exporter.limits import budget
 from monagent.exporter.listener import Listener
 from monagent.exporter.lock import Lock
 from monagent.exporter.outbox import Outbox
+from monagent.exporter.roster import somebody_records
 from monagent.exporter.voice import Voice
 from monagent.exporter.worker import Worker
 from monagent.settings import Settings
@@ -120,7 +121,8 @@ class Life:
         """Trees that were killed with their exporters leave directories in memory."""
         try:
             for path in tree.abandoned(self.path):
-                shutil.rmtree(path, ignore_errors=True)
+                if not somebody_records(path):
+                    shutil.rmtree(path, ignore_errors=True)
         except OSError:
             pass
 

@@ -23,6 +23,9 @@ from monagent.store.reader import ShardFile, scan
 STILLBORN = 10.0
 """Seconds after which an unfinished or damaged file of a process that is gone is deleted."""
 
+_TOO_MUCH = (ValueError, MemoryError, OverflowError)
+"""What a file may be, besides damaged: made longer than memory is."""
+
 
 class Member:
     """One shard: its file, its way into the table and its last good snapshot."""
@@ -103,7 +106,7 @@ class Roster:
         except layout.Nascent as reason:
             self._unreadable(path, str(reason), counts=False)
             return
-        except (layout.Foreign, OSError, ValueError) as reason:
+        except (layout.Foreign, OSError, *_TOO_MUCH) as reason:
             self._unreadable(path, str(reason), counts=True)
             return
         self.unreadable.pop(path, None)
@@ -158,7 +161,7 @@ class Roster:
         try:
             file.refresh()
             values = file.values()
-        except (layout.Foreign, OSError, ValueError):
+        except (layout.Foreign, OSError, *_TOO_MUCH):
             self.damage += 1
             return
         self.damage += file.torn - torn
@@ -195,6 +198,17 @@ class Roster:
             if self._delete(path):
                 self._archive.forget([member.file.nonce])
         return len(dead)
+
+
+def somebody_records(directory: str) -> bool:
+    """Whether a process lives whose shard lies there: a daemon, say, whose exporter was killed."""
+    for path in scan(directory):
+        try:
+            if ShardFile.open(path, keep=False).alive():
+                return True
+        except (layout.Foreign, OSError, *_TOO_MUCH):
+            continue
+    return False
 
 
 def _pid_of(path: str) -> int:

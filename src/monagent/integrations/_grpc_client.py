@@ -9,6 +9,7 @@ from monagent.metrics import cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
 _calls: dict[tuple[Any, Any], rpc.Calls] = cache()  # by target and method
@@ -99,15 +100,33 @@ def under_way(original: Any) -> Any:
 def follow(call: Any, calls: rpc.Calls, begun: float) -> None:
     """Count the call when it is over. Its state is held, not the call: dropping that cancels it."""
     state = call._state
+    over: list[bool] = []
 
     def ended() -> None:
         try:
-            calls[name_of(state.code)](begun)
+            if not over:
+                over.append(True)
+                calls[name_of(state.code)](begun)
         except BaseException as error:
             failed(error)
 
     if not call.add_callback(ended):
         ended()
+    elif type(call).__name__ == "_SingleThreadedRendezvous":
+        # It has no thread to tell its end: who reads it does, and not if it is dropped before.
+        call._monagent = Dropped(ended)
+
+
+class Dropped:
+    """Goes with a call, and ends it."""
+
+    __slots__ = ("_ended",)
+
+    def __init__(self, ended: Callable[[], None]) -> None:
+        self._ended = ended
+
+    def __del__(self) -> None:
+        self._ended()
 
 
 def broke(calls: rpc.Calls, begun: float, error: BaseException) -> None:

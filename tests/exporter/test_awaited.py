@@ -32,29 +32,31 @@ print("nobody left")
 """
 
 
-def put(proc: Path, pid: int, parent: int, blocked: str = "0") -> None:
-    """A process in a /proc of our own making."""
-    (proc / f"{pid}/task/{pid}").mkdir(parents=True)
-    (proc / f"{pid}/stat").write_text(f"{pid} (a) S {parent} " + "0 " * 50)
-    (proc / f"{pid}/task/{pid}/wchan").write_text(blocked)
+def put(proc: Path, pid: int, threads: dict[str, str]) -> None:
+    """A process in a /proc of our own making; threads by what blocks them, with their children."""
+    for number, (blocked, children) in enumerate(threads.items()):
+        place = proc / f"{pid}/task/{pid + number}"
+        place.mkdir(parents=True)
+        (place / "wchan").write_text(blocked)
+        (place / "children").write_text(children)
 
 
 @pytest.mark.parametrize(
-    ("blocked", "others", "parent", "expected"),
+    ("threads", "parent", "expected"),
     [
-        ("do_wait", [], 1, True),
-        ("do_wait", [7], 1, False),
-        ("ep_poll", [], 1, False),
-        ("do_wait", [], 2, False),
+        ({"do_wait": "9 "}, 1, True),
+        ({"ep_poll": "9 ", "do_wait": ""}, 1, True),
+        ({"do_wait": "7 9 "}, 1, False),
+        ({"do_wait": "9 ", "ep_poll": "7 "}, 1, False),
+        ({"ep_poll": "9 "}, 1, False),
+        ({"do_wait": "9 "}, 2, False),
     ],
 )
 def test_we_are_in_the_way_of_a_program_that_waits_for_us_alone(
-    tmp_path: Path, blocked: str, others: list[int], parent: int, expected: bool
+    tmp_path: Path, threads: dict[str, str], parent: int, expected: bool
 ) -> None:
     """Not while it has other children, does something else, or is none of the tree."""
-    put(tmp_path, parent, 0, blocked)
-    for pid in (9, *others):
-        put(tmp_path, pid, parent)
+    put(tmp_path, parent, threads)
     awaited = Awaited(str(tmp_path))
 
     assert not awaited.look({1}, 9, parent)

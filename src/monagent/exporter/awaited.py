@@ -10,8 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Container
 
-from monagent.store import process
-
 
 class Awaited:
     """Looks at our parent; `proc` is proc(5)."""
@@ -23,27 +21,21 @@ class Awaited:
     def look(self, programs: Container[int], own: int, parent: int) -> bool:
         """Whether `parent`, one of these programs, has nobody left to wait for but us (`own`), now
         as at the look before: whom it waits for may just have ended."""
-        waits = parent in programs and self._waits(parent) and self._children(parent) == {own}
+        waits = parent in programs and self._waits(parent, own)
         before, self._before = self._before, waits
         return before and waits
 
-    def _waits(self, pid: int) -> bool:
-        """Whether one of its threads is blocked in a call like wait(2)."""
+    def _waits(self, pid: int, child: int) -> bool:
+        """Whether a thread of `pid` is blocked in a call like wait(2), with this child alone."""
         place = f"{self._proc}/{pid}/task"
         try:
-            return any(
-                _text(f"{place}/{thread}/wchan") == "do_wait" for thread in os.listdir(place)
-            )
+            threads = [f"{place}/{thread}" for thread in os.listdir(place)]
         except OSError:
             return False
-
-    def _children(self, pid: int) -> set[int]:
-        """Its children, zombies too."""
-        try:
-            others = [int(name) for name in os.listdir(self._proc) if name.isdigit()]
-        except OSError:
-            return set()
-        return {other for other in others if process.parent(other, self._proc) == pid}
+        if not any(_text(f"{thread}/wchan") == "do_wait" for thread in threads):
+            return False
+        children = " ".join([_text(f"{thread}/children") for thread in threads])
+        return children.split() == [str(child)]
 
 
 def _text(path: str) -> str:

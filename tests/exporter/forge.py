@@ -31,6 +31,7 @@ class Forged:
     series: list[tuple[Instrument, dict[str, Any], list[float]]] = field(default_factory=list)
     info: dict[str, Any] = field(default_factory=dict)
     pid: int = 0
+    created: float = 1.0
     path: str = ""
     nonce: int = 0
 
@@ -64,7 +65,7 @@ class Forged:
             process.start_ticks(self.pid) or 1,
             0,
             0,
-            1.0,
+            self.created,
             self.nonce,
         )
         first = (layout.HEADER_SIZE + room + layout.CHUNK_HEAD) // 8

@@ -71,6 +71,22 @@ def test_series_of_the_living_alone_are_forgotten_with_their_processes(tmp_path:
     assert scrape(one)["monagent_series"] < 1100
 
 
+def test_a_successor_shows_the_same_series_beyond_the_limit(tmp_path: Path) -> None:
+    """Were others to take the places, the overflow series would fall."""
+    deaths = Deaths()
+    first = engine(tmp_path, deaths, MONAGENT_SERIES_LIMIT="3")
+    for number, pid in enumerate((9, 1, 5)):
+        series = [(REQUESTS, {"pid": pid, "n": n}, [1.0 + n]) for n in range(3)]
+        Forged(str(tmp_path), [*series], pid=pid, created=number)
+        before = scrape(first)
+    after = scrape(engine(tmp_path, deaths, MONAGENT_SERIES_LIMIT="3"))
+
+    assert before['http_requests_total{otel_metric_overflow="true"}'] == 11.0
+    for name, value in before.items():
+        if name.startswith("http_requests"):
+            assert after[name] == value
+
+
 def test_folds_wait_for_company_but_not_for_long(tmp_path: Path) -> None:
     """One write for many dead, at the latest after two seconds."""
     deaths, clock = Deaths(), Clock()

@@ -89,9 +89,14 @@ class Roster:
     def find(self) -> None:
         """Takes in new shards of the directory."""
         paths = scan(self.path)
+        known = len(self.members)
         for path in paths:
             if path not in self.members:
                 self._enter(path)
+        if len(self.members) > known + 1:
+            # As they came: beyond the series limit, those that a predecessor showed are shown on.
+            members = self.members.items()
+            self.members = dict(sorted(members, key=lambda one: one[1].file.created))
         for path in self.unreadable.keys() - set(paths):
             del self.unreadable[path]
         here = set(paths)

@@ -77,6 +77,17 @@ def test_a_fixed_window_tells_who_is_close_without_being_asked(
     assert near(numbers) == {None: 2}
 
 
+def test_a_client_may_be_told_by_anything_that_has_a_text(numbers: Numbers) -> None:
+    """As limits itself takes it, a list for instance."""
+    import limits
+
+    chosen = strategy("FixedWindowRateLimiter", False)
+    limit = limits.parse("1/hour")
+
+    assert [chosen.hit(limit, ["tenant", 7]) for _ in range(2)] == [True, False]
+    assert near(numbers) == {None: 1}
+
+
 def test_a_client_is_close_until_its_window_begins_anew(numbers: Numbers) -> None:
     """The next hit tells."""
     import limits

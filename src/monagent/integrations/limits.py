@@ -185,6 +185,10 @@ def used(
     seconds: float,
 ) -> None:
     route = None if decision is None else decision.route
+    try:
+        hash(client)
+    except TypeError:  # limits makes text of whatever it is given.
+        client = tuple(map(str, client))
     ratelimit.used(route, client, item, share, seconds)
 
 

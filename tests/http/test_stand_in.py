@@ -63,6 +63,8 @@ def test_any_other_application_is_used_through_its_stand_in(numbers: Numbers) ->
 
 
 def test_a_function_keeps_what_hangs_at_it(numbers: Numbers) -> None:
+    """Attributes are read and set on the function itself."""
+
     def app(environ: Any, start_response: Any) -> list[bytes]:
         start_response("200 OK", [])
         return [b"ok"]

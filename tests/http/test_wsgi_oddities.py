@@ -231,6 +231,7 @@ def test_an_environ_is_used_for_one_request_after_another(numbers: Numbers) -> N
 def test_an_excluded_environ_stays_excluded(
     numbers: Numbers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """However often an application reuses it."""
     monkeypatch.setattr(http, "excluder", lambda: lambda scheme, host, path: True)
     app = measured(hello)
     environ: dict[str, Any] = {"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http"}

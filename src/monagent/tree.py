@@ -34,7 +34,9 @@ def find(
     if settings.dir is not None:
         os.makedirs(os.path.dirname(settings.dir), exist_ok=True)
         path = directory.prepare(settings.dir)
-        if directory.read_root(path) is not None and exporter_runs(path):
+        there = directory.read_root(path)
+        lasts = there is not None and (exporter_pid(path) > 0 or process.runs(*there))
+        if lasts and exporter_runs(path):
             return path, False
         root = directory.tree_root(directory.adopted_by(bootstrap), own)
     else:
@@ -53,8 +55,19 @@ def _take(path: str, root: tuple[int, int]) -> bool:
             os.unlink(f"{path}/{directory.ROOT}")
         except FileNotFoundError:
             pass
+        _withdraw(path)
     directory.write_root(path, root)
     return True
+
+
+def _withdraw(path: str) -> None:
+    """An exporter that the tree before us announced, and that has ended with it, comes no more: a
+    service may be begun again within a moment."""
+    if not exporter_pid(path):
+        try:
+            os.utime(f"{path}/{directory.LOCK}", (0, 0))
+        except OSError:  # None was ever announced.
+            pass
 
 
 def exporter_runs(path: str) -> bool:

@@ -53,7 +53,31 @@ def test_a_root_that_has_ended_is_replaced(tmp_path: Path) -> None:
     _, begun = tree.find(found, {}, where.bootstrap())
 
     assert begun
-    assert directory.read_root(str(tmp_path / "state")) is not None
+    assert directory.read_root(str(tmp_path / "state")) == (
+        os.getpid(),
+        process.start_ticks(os.getpid()),
+    )
+
+
+@pytest.mark.parametrize("held_still", [False, True])
+def test_what_a_tree_that_was_killed_announced_comes_no_more(
+    tmp_path: Path, held_still: bool
+) -> None:
+    """A service that is begun again within seconds of its beginning gets an exporter at once."""
+    state = tmp_path / "state"
+    directory.prepare(str(state))
+    directory.write_root(str(state), (2**22 + 1, 5))
+    tree.announce_exporter(str(state))
+    child = held(state) if held_still else 0
+    try:
+        tree.find(settings.load({"MONAGENT_DIR": str(state)}), {}, where.bootstrap())
+        runs = tree.exporter_runs(str(state))
+    finally:
+        if child:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+
+    assert runs is held_still
 
 
 def test_an_exporter_is_there_if_it_holds_the_lock_or_was_just_announced(tmp_path: Path) -> None:

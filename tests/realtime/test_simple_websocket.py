@@ -149,5 +149,6 @@ def test_a_sabotaged_agent_changes_no_conversation(
         client.receive(10)
 
     assert client.close_reason == 4001
+    until(lambda: swallowed)
     assert swallowed
     http.broken = False

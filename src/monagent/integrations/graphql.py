@@ -17,7 +17,7 @@ LIBRARY = Library(
     "graphql",
     versions=">=3.2",
     records=("graphql",),
-    covers="operations and subscriptions of schemas, as Strawberry and Ariadne have them",
+    covers="operations and subscriptions of schemas, as Strawberry, Ariadne and Graphene have them",
     distribution="graphql-core",
 )
 

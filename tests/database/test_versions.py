@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.environment import made, passes
+
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
 EVERYWHERE = ["pytest", "hypothesis", "aiosqlite", "asyncpg", "psycopg2-binary"]
 ALL = [
     "test_pools.py",
@@ -42,23 +39,5 @@ def test_older_versions_are_recorded_alike(
     pins: list[str], files: list[str], tmp_path: Path
 ) -> None:
     """In an environment of their own, made for the test."""
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if uv is None:
-        pytest.skip("uv is not installed: pip install uv")
-    python = str(tmp_path / "env" / "bin" / "python")
-    for command in (
-        ["venv", "--python", sys.executable, str(tmp_path / "env")],
-        ["pip", "install", "--python", python, *EVERYWHERE, *pins],
-        ["pip", "install", "--python", python, "--no-deps", "--editable", str(ROOT)],
-    ):
-        subprocess.run([uv, "--quiet", *command], check=True, cwd=tmp_path)
-    tests = [str(HERE / file) for file in files]
-    done = subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stdout[-4000:]
+    python = made(tmp_path, *EVERYWHERE, *pins)
+    passes(python, *(str(HERE / file) for file in files))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.environment import made, passes
+
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
 BESIDE = ["pytest", "wrapt", "opentelemetry-api", "hypothesis", "prometheus-client", "trustme"]
 OF_THEIR_OWN = [
     "tornado==6.2",
@@ -64,37 +61,9 @@ def test_the_oldest_versions_are_recorded_alike(
     tmp_path: Path, oldest: list[str], files: list[str], only: str
 ) -> None:
     """In an environment of their own, made for the test."""
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if uv is None:
-        pytest.skip("uv is not installed: pip install uv")
-    python = str(tmp_path / "env" / "bin" / "python")
-    for command in (
-        ["venv", "--python", sys.executable, str(tmp_path / "env")],
-        ["pip", "install", "--python", python, *BESIDE, *oldest],
-        ["pip", "install", "--python", python, "--no-deps", "--editable", str(ROOT)],
-    ):
-        subprocess.run([uv, "--quiet", *command], check=True, cwd=tmp_path)
+    python = made(tmp_path, *BESIDE, *oldest)
     tests = [str(HERE / f"test_{file}.py") for file in files]
     # Old releases warn of old interpreters' ways.
-    done = subprocess.run(
-        [
-            python,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-W",
-            "default",
-            "-k",
-            only,
-            *tests,
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    said = passes(python, "-W", "default", "-k", only, *tests)
 
-    assert done.returncode == 0, done.stdout[-4000:]
-    assert " passed" in done.stdout
+    assert " passed" in said

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.environment import made
 from tests.matrix.held import adds_up, counts_once
 from tests.matrix.scenarios import apps
 from tests.matrix.servers import run, scenarios
 
-ROOT = Path(__file__).parents[2]
 SERVER = "gunicorn-eventlet"
 BESIDE = ["gunicorn<26", "eventlet", "flask", "wrapt", "opentelemetry-api"]
 
@@ -25,16 +21,7 @@ def test_requests_to_eventlet_workers_count_once_as_what_they_were(
     name: str, tmp_path: Path
 ) -> None:
     """In an environment of their own, made for the test."""
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if uv is None:
-        pytest.skip("uv is not installed: pip install uv")
-    python = str(tmp_path / "env" / "bin" / "python")
-    for command in (
-        ["venv", "--python", sys.executable, str(tmp_path / "env")],
-        ["pip", "install", "--python", python, *BESIDE],
-        ["pip", "install", "--python", python, "--no-deps", "--editable", str(ROOT)],
-    ):
-        subprocess.run([uv, "--quiet", *command], check=True, cwd=tmp_path)
+    python = made(tmp_path, *BESIDE)
     app = next(one for one in apps() if one.module == name)
 
     served = run(app, SERVER, tmp_path, python)

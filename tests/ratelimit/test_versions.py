@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.environment import made, passes
+
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
 OLDEST = [
     "limits==2.8.0",
     "slowapi==0.1.8",
@@ -25,27 +22,9 @@ OLDEST = [
 @pytest.mark.slow
 def test_the_oldest_versions_are_recorded_alike(tmp_path: Path) -> None:
     """In an environment of their own, made for the test."""
-    uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
-    if uv is None:
-        pytest.skip("uv is not installed: pip install uv")
-    python = str(tmp_path / "env" / "bin" / "python")
-    for command in (
-        ["venv", "--python", sys.executable, str(tmp_path / "env")],
-        # limits 2.8 imports pkg_resources.
-        ["pip", "install", "--python", python, "pytest", "httpx", "setuptools<80", *OLDEST],
-        ["pip", "install", "--python", python, "--no-deps", "--editable", str(ROOT)],
-    ):
-        subprocess.run([uv, "--quiet", *command], check=True, cwd=tmp_path)
+    # limits 2.8 imports pkg_resources.
+    python = made(tmp_path, "pytest", "httpx", "setuptools<80", *OLDEST)
     files = ["test_limits.py", "test_frameworks.py", "test_redis.py"]
     files.append("oldest_fastapi_limiter.py")
     # Old releases warn of old interpreters' ways.
-    done = subprocess.run(
-        [python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "default"]
-        + [str(HERE / file) for file in files],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-    assert done.returncode == 0, done.stdout[-4000:]
+    passes(python, "-W", "default", *(str(HERE / file) for file in files))

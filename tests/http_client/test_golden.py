@@ -102,7 +102,7 @@ attempt(lambda: client.get_object(Bucket="status", Key="200"))
 LAST = {
     "urllib": "http_client_request_resends_total{",
     "pycurl": "http_client_request_resends_total{",
-    "botocore": "rpc_client_call_retries_total{",
+    "botocore": "rpc_client_call_duration_seconds_count{peer_service=",
 }
 PREFIXES = {"botocore": "rpc_client_"}
 

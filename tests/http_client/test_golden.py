@@ -95,14 +95,14 @@ client = botocore.session.get_session().create_client(
     ),
 )
 attempt(lambda: client.get_object(Bucket="status", Key="404"))
-attempt(lambda: client.get_object(Bucket="reset", Key="x"))
 attempt(lambda: client.get_object(Bucket="status", Key="200"))
+attempt(lambda: client.get_object(Bucket="reset", Key="x"))
 """,
 }
 LAST = {
     "urllib": "http_client_request_resends_total{",
     "pycurl": "http_client_request_resends_total{",
-    "botocore": "rpc_client_call_duration_seconds_count{peer_service=",
+    "botocore": 'rpc_client_call_duration_seconds_count{error_type="connection_',
 }
 PREFIXES = {"botocore": "rpc_client_"}
 

@@ -13,7 +13,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
+from monagent import guard
+from monagent.conventions._exchange import KEY, Exchange
 from monagent.integrations import _asgi
+from monagent.integrations._bridge import handing_on
 from tests.http.asgi import body_of, run
 
 if TYPE_CHECKING:
@@ -124,3 +127,23 @@ def test_what_is_asked_again_is_below_its_mounts_once(second: str, numbers: Numb
     run(Starlette(routes=routes, middleware=[Middleware(Again)]), "/api/x")
 
     assert numbers.counts() == {f"GET {second.replace('/x', '/{name}')} 200": 1}
+
+
+@pytest.mark.swallows
+def test_what_a_bridge_builds_stays_the_applications_when_ours_fails() -> None:
+    """It is handed on as it was built, and the failure is counted."""
+    built = handing_on(lambda _scope: ("no", "environ"))({KEY: None})
+
+    assert built == ("no", "environ")
+    assert guard.counts["http"] == 1
+    with pytest.raises(ZeroDivisionError):  # The bridge's own failures are its own.
+        handing_on(lambda **_: 1 // 0)(scope={KEY: None})
+
+
+def test_the_outer_request_may_be_given_by_its_name() -> None:
+    """As bridges may call what they build with."""
+    exchange = Exchange()
+    build = handing_on(lambda _scope=None, body=b"", **_: {"body": body})
+
+    assert build(body=b"", scope={KEY: exchange}) == {"body": b"", KEY: exchange}
+    assert build({}, b"") == {"body": b""}

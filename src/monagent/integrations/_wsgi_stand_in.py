@@ -5,7 +5,6 @@ They use it as the one that they gave: `worker.wsgi.app_context()`, `worker.wsgi
 
 from __future__ import annotations
 
-from monagent import settings
 from monagent.conventions import http
 from monagent.integrations import _wsgi
 
@@ -13,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from monagent.integrations._wsgi import App, Environ
+    from monagent.integrations._wsgi import App
 
 APP = "_monagent_app"
 
@@ -23,19 +22,8 @@ def measured(app: App) -> App:
     own = getattr(type(app).__call__, "__globals__", None)
     if http.left_alone(app) or own is vars(_wsgi):
         return app
-    call = None
-    if settings.current().http_paths == "normalise":
-        from monagent.integrations import _by_path  # Only who asks for it pays for it.
-
-        call = _by_path.wsgi if _by_path.bare(app) else None
-
-    def served(_: Any, environ: Environ, start_response: Any) -> Any:
-        if call is not None:
-            return call(app, environ, start_response)
-        return app(environ, start_response)
-
     looks = {name: getattr(app, name, None) for name in ("__module__", "__doc__")}
-    called = {"__call__": _wsgi.measured_method(served)}
+    called = {"__call__": staticmethod(_wsgi.measured(app))}
     stand_in = type("StandIn", (StandIn,), {"__slots__": (), **looks, **called})()
     object.__setattr__(stand_in, APP, app)
     return stand_in  # type: ignore[no-any-return]

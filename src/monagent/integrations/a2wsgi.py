@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
+from monagent.integrations._bridge import handing_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,21 +19,9 @@ LIBRARY = Library(
 
 @replace("a2wsgi.wsgi", "build_environ")
 def environ(original: Any) -> Any:
-    def build_environ(scope: Any, body: Any) -> Any:
-        built = original(scope, body)
-        if KEY in scope:
-            built[KEY] = scope[KEY]
-        return built
-
-    return build_environ
+    return handing_on(original)
 
 
 @replace("a2wsgi.asgi", "build_scope")
 def scope(original: Any) -> Any:
-    def build_scope(environ: Any) -> Any:
-        built = original(environ)
-        if KEY in environ:
-            built[KEY] = environ[KEY]
-        return built
-
-    return build_scope
+    return handing_on(original, "environ")

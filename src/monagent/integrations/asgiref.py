@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
+from monagent.integrations._bridge import handing_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,10 +19,4 @@ LIBRARY = Library(
 
 @replace("asgiref.wsgi", "WsgiToAsgiInstance.build_environ")
 def environ(original: Any) -> Any:
-    def build_environ(self: Any, scope: Any, body: Any) -> Any:
-        built = original(self, scope, body)
-        if KEY in scope:
-            built[KEY] = scope[KEY]
-        return built
-
-    return build_environ
+    return handing_on(original, at=1)

@@ -8,6 +8,7 @@ from monagent.conventions import http, http_workers
 from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
 from monagent.integrations import _asgi, _asgi_request, _wsgi
+from monagent.integrations._bridge import handing_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,13 +60,7 @@ def wsgi(original: Any) -> Any:
 # A WSGI application may also stand behind hypercorn's middleware, in one of ASGI.
 @replace("hypercorn.app_wrappers", "_build_environ")
 def environ(original: Any) -> Any:
-    def _build_environ(scope: Any, body: bytes) -> Any:
-        built = original(scope, body)
-        if KEY in scope:
-            built[KEY] = scope[KEY]
-        return built
-
-    return _build_environ
+    return handing_on(original)
 
 
 @replace("hypercorn.middleware.dispatcher", "_DispatcherMiddleware.__call__")

@@ -10,6 +10,7 @@ from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
 from monagent.integrations._asgi import framework
+from monagent.integrations._bridge import handing_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,10 +74,4 @@ def mount(original: Any) -> Any:
 
 @replace("starlette.middleware.wsgi", "build_environ", optional=True)
 def environ(original: Any) -> Any:
-    def build_environ(scope: Scope, body: bytes) -> Any:
-        built = original(scope, body)
-        if KEY in scope:
-            built[KEY] = scope[KEY]  # A WSGI application inside adds its route.
-        return built
-
-    return build_environ
+    return handing_on(original)

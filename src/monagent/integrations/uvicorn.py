@@ -8,11 +8,11 @@ inside the middleware that corrects scheme and client address behind a proxy.
 from __future__ import annotations
 
 from monagent.conventions import http
-from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
 from monagent.integrations import _uvicorn_workers
 from monagent.integrations._asgi import measured
 from monagent.integrations._asgi_request import tells_who_left
+from monagent.integrations._bridge import handing_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,13 +57,7 @@ def turned_away(original: Any) -> Any:
 
 @replace("uvicorn.middleware.wsgi", "build_environ")
 def environ(original: Any) -> Any:
-    def build_environ(scope: Scope, message: Any, body: Any) -> Any:
-        built = original(scope, message, body)
-        if KEY in scope:
-            built[KEY] = scope[KEY]  # A WSGI application inside adds its route.
-        return built
-
-    return build_environ
+    return handing_on(original)
 
 
 def wrap(config: Any) -> None:

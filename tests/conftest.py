@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -70,7 +70,7 @@ def golden(request: pytest.FixtureRequest) -> goldens.Golden:
     """Holds an exposition against the one kept under a name; see `tests.golden`."""
     update = bool(request.config.getoption("--update-golden"))
 
-    def check(name: str, text: str, *prefixes: str) -> None:
-        goldens.check(name, text, prefixes, update)
+    def check(name: str, read: Callable[[], str], *prefixes: str) -> None:
+        goldens.check(name, read, prefixes, update, goldens.PATIENCE)
 
     return check

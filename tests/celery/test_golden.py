@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 
 from tests import golden as goldens
@@ -43,15 +42,8 @@ def test_names_and_labels_of_celery_change_on_purpose_only(
             check=True,
         )
 
-        def text() -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{run.metrics}/metrics") as answer:
-                found: bytes = answer.read()
-            return found.decode()
-
-        until(lambda: "worker_errors_total{" in text(), "the unknown task", 30)
-        until(lambda: "job_schedule_missed_total{" in text(), "the schedule", 30)
-        until(lambda: "job_wait_duration_seconds_count{" in text(), "a run of beat's", 30)
-        until(lambda: "job_queue_oldest_age_seconds{" in text(), "the queue's size", 30)
-        shown = text()
-
-    golden("celery", shown, "job_", "worker_")
+        until(lambda: "worker_errors_total{" in run.text(), "the unknown task", 30)
+        until(lambda: "job_schedule_missed_total{" in run.text(), "the schedule", 30)
+        until(lambda: "job_wait_duration_seconds_count{" in run.text(), "a run of beat's", 30)
+        until(lambda: "job_queue_oldest_age_seconds{" in run.text(), "the queue's size", 30)
+        golden("celery", run.text, "job_", "worker_")

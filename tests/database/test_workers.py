@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import running, until
-from tests.services._started import free_port
+from tests.ports import free_port
 from tests.services.postgres import Server
 
 PROGRAMS = Path(__file__).parent / "programs"

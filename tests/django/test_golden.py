@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -31,13 +30,6 @@ def test_names_and_labels_of_django_change_on_purpose_only(
             get(port, path)
         asyncio.run(_connect(f"ws://127.0.0.1:{port}/chat/blue/"))
 
-        def text() -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{run.metrics}/metrics") as answer:
-                found: bytes = answer.read()
-            return found.decode()
-
-        until(lambda: "websocket_connection_duration_seconds_count" in text(), "the end", 30)
+        until(lambda: "websocket_connection_duration_seconds_count" in run.text(), "the end", 30)
         run.settled(4)
-        shown = text()
-
-    golden("django", shown, "http_server_", "rate_limit_", "sse_", "websocket_")
+        golden("django", run.text, "http_server_", "rate_limit_", "sse_", "websocket_")

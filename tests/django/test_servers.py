@@ -20,7 +20,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 
 from tests.django.conftest import PROJECT
-from tests.e2e.command import Running, Scrape, free_port, running, until
+from tests.e2e.command import Running, Scrape, running, until
+from tests.ports import free_port
 
 pytest.importorskip("channels")
 

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import free_port, scrape, scrapes, until
+from tests.e2e.command import scrape, scrapes, until
+from tests.ports import free_port
 from tests.services.prometheus import answer, prometheus
 
 ROOT = Path(__file__).parents[2]

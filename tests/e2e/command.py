@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,19 +15,13 @@ from pathlib import Path
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from tests.ports import free_port, listening
+
 APPS = Path(__file__).parent / "apps"
 DEADLINE = 60.0
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 
 Labels = frozenset[tuple[str, str]]
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def until(happened: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
@@ -37,12 +30,6 @@ def until(happened: Callable[[], bool], what: str, seconds: float = DEADLINE) ->
     while not happened():
         assert time.monotonic() < end, f"{what} did not come"
         time.sleep(0.02)
-
-
-def listening(port: int) -> bool:
-    """Whether somebody accepts connections on this port of loopback."""
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @dataclass(frozen=True)
@@ -71,11 +58,7 @@ class Scrape:
 
 def scrape(port: int) -> Scrape:
     """Reads the endpoint; raises OSError when it does not answer."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{port}/metrics", headers={"Accept": OPENMETRICS}
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        text = answer.read().decode()
+    text = _read(port, OPENMETRICS)
     samples: dict[str, dict[Labels, float]] = {}
     cumulative = set()
     families = text_string_to_metric_families(text)  # type: ignore[no-untyped-call]  # untyped
@@ -88,6 +71,14 @@ def scrape(port: int) -> Scrape:
             assert key not in series, f"{sample.name}{dict(key)} stands twice"
             series[key] = sample.value
     return Scrape(samples, frozenset(cumulative))
+
+
+def _read(port: int, accept: str) -> str:
+    url = f"http://127.0.0.1:{port}/metrics"
+    request = urllib.request.Request(url, headers={"Accept": accept})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        found: bytes = answer.read()
+    return found.decode()
 
 
 def scrapes(port: int) -> bool:
@@ -110,6 +101,10 @@ class Running:
     def scrape(self) -> Scrape:
         """The endpoint's answer now."""
         return scrape(self.metrics)
+
+    def text(self) -> str:
+        """The endpoint's answer now, as Prometheus text."""
+        return _read(self.metrics, "text/plain")
 
     def children(self) -> list[int]:
         """The pids of the direct children."""

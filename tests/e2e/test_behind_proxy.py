@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.e2e.command import free_port, running
+from tests.e2e.command import running
 from tests.e2e.load import drive, gets
+from tests.ports import free_port
 
 
 def test_requests_are_answered_and_have_their_routes(tmp_path: Path) -> None:

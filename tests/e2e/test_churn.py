@@ -16,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import Labels, Scrape, free_port, running, until
+from tests.e2e.command import Labels, Scrape, running, until
 from tests.e2e.load import Outcome, drive, gets
+from tests.ports import free_port
 
 SECONDS = float(os.environ.get("MONAGENT_SOAK", "12"))
 CONNECTIONS = 8

@@ -10,8 +10,9 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from tests.e2e.command import DEADLINE, free_port, running, until
+from tests.e2e.command import DEADLINE, running, until
 from tests.e2e.load import drive, gets
+from tests.ports import free_port
 
 FASTAPI, FLASK = "asgi_fastapi:app", "wsgi_flask:app"
 UVICORN_WORKER = ("-k", "uvicorn_worker.UvicornWorker")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.e2e.command import free_port, running, until
+from tests.e2e.command import running, until
 from tests.e2e.load import drive, gets
+from tests.ports import free_port
 from tests.services.prometheus import answer, prometheus
 
 

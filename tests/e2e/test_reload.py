@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import signal
 import sys
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import free_port, listening, running, until
+from tests.e2e.command import running, until
 from tests.e2e.load import drive, gets
+from tests.ports import free_port, listening
 
 APP = """
 from {library} import {factory}
@@ -47,7 +49,7 @@ def test_numbers_go_on_after_every_reload(server: str, tmp_path: Path) -> None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/version", timeout=10) as answer:
                 found = json.load(answer)
-        except OSError:
+        except (OSError, http.client.IncompleteRead):
             return False
         answered += 1
         return bool(found == {"version": number})

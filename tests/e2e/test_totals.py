@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import free_port, running
+from tests.e2e.command import running
 from tests.e2e.load import drive, gets
+from tests.ports import free_port
 
 GUNICORN = ("-m", "gunicorn", "-w", "4", "--log-level", "warning")
 UVICORN_WORKER = ("-k", "uvicorn_worker.UvicornWorker")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import free_port, running
+from tests.e2e.command import running
 from tests.e2e.load import drive, gets
+from tests.ports import free_port
 
 UWSGI = Path(sys.executable).with_name("uwsgi")
 

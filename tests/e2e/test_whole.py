@@ -10,8 +10,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.e2e.command import Scrape, free_port, running, until
+from tests.e2e.command import Scrape, running, until
 from tests.e2e.load import drive, gets
+from tests.ports import free_port
 from tests.services import postgres, redis
 
 HTTP = "http_server_request_duration_seconds_count"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,7 @@ def test_names_and_labels_of_the_exporter_change_on_purpose_only(
     )
     with exporter(tmp_path) as running:
         running.get()
-        text = running.get().text
-
-    golden("exporter", text, *PREFIXES)
+        golden("exporter", lambda: running.get().text, *PREFIXES)
 
 
 def test_values_and_order_do_not_count_names_types_and_labels_do() -> None:
@@ -58,9 +57,15 @@ def test_a_missing_or_different_golden_fails_and_an_update_mends_it(
     """The message says what to do."""
     monkeypatch.setattr(goldens, "HOME", tmp_path / "golden")
 
+    answers = ["b 1\n", "a 2\n"]
+
+    def check(read: Callable[[], str], update: bool = False, seconds: float = 0) -> None:
+        goldens.check("a", read, (), update, seconds)
+
     with pytest.raises(AssertionError, match="write it with --update-golden"):
-        goldens.check("a", "a 1\n", (), update=False)
-    goldens.check("a", "a 1\n", (), update=True)
-    goldens.check("a", "a 2\n", (), update=False)
+        check(lambda: "a 1\n")
+    check(lambda: "a 1\n", update=True)
+    check(lambda: "a 2\n")
     with pytest.raises(AssertionError, match="differs"):
-        goldens.check("a", "b 1\n", (), update=False)
+        check(lambda: "b 1\n")
+    check(lambda: answers.pop(0), seconds=20)

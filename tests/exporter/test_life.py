@@ -29,6 +29,7 @@ from tests.exporter.running import (
     until,
     write_root,
 )
+from tests.ports import free_port
 
 TOTAL = 'http_requests_total{route="/"}'
 
@@ -150,7 +151,7 @@ def test_killed_at_random_moments_and_replaced_it_never_shows_a_smaller_total(
     worker = threading.Thread(target=churn)
     worker.start()
     before: dict[str, float] = {}
-    port = _free_port()
+    port = free_port()
     try:
         for _ in range(6):
             with exporter(tmp_path, MONAGENT_PORT=str(port)) as running:
@@ -183,12 +184,6 @@ def _scrape(port: int) -> bool:
         return fetch(port, "/metrics").status == 200
     except OSError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def test_it_says_what_it_died_of(

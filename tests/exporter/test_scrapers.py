@@ -14,7 +14,8 @@ import pytest
 
 from tests.exporter.forge import LATENCY, REQUESTS, Forged
 from tests.exporter.running import exporter, fetch, until, write_root
-from tests.services._started import free_port, program, stop
+from tests.ports import free_port
+from tests.services._started import program, stop
 from tests.services.prometheus import prometheus
 
 

@@ -6,14 +6,16 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 Golden = Callable[..., None]
-"""`golden(name, text, *prefixes)`: `text` must have the shape kept under this name, where only
-metrics whose names begin with one of the prefixes count (all, if there are none)."""
+"""`golden(name, read, *prefixes)`: what `read()` returns must come to have the shape that is kept
+under this name; only metrics whose names begin with one of the prefixes count (all, if none)."""
 
 HOME = Path(__file__).parent
+PATIENCE = 20.0
 
 _SAMPLE = re.compile(r"^(?P<name>[a-zA-Z_:][\w:]*)(?:\{(?P<labels>.*)\})? \S+$")
 _LABEL = re.compile(r'([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)"')
@@ -53,14 +55,22 @@ def _family(name: str, known: dict[str, set[str]]) -> str:
     return name
 
 
-def check(name: str, text: str, prefixes: tuple[str, ...], update: bool) -> None:
-    """Compares with the file of this name, or writes it."""
-    found = shape(text, prefixes)
+def check(
+    name: str, read: Callable[[], str], prefixes: tuple[str, ...], update: bool, seconds: float
+) -> None:
+    """Compares with the file of this name, or writes it.
+
+    A program writes its numbers one after the other, so a reader may come between two of them:
+    what is there is read again until it agrees, or the seconds are over.
+    """
     path = HOME / f"{name}.prom"
     if update:
         path.parent.mkdir(exist_ok=True)
-        path.write_text(found)
+        path.write_text(shape(read(), prefixes))
         return
     assert path.exists(), f"{path} is missing; write it with --update-golden"
     expected = path.read_text()
+    end = time.monotonic() + seconds
+    while (found := shape(read(), prefixes)) != expected and time.monotonic() < end:
+        time.sleep(0.1)
     assert found == expected, f"{path} differs; --update-golden if it is on purpose"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -24,15 +23,7 @@ def test_names_and_labels_of_tornado_and_graphql_change_on_purpose_only(
     with running(
         (sys.executable, str(APPS / "tornado_whole.py")), tmp_path, environ=environ
     ) as run:
-
-        def text() -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{run.metrics}/metrics") as answer:
-                found: bytes = answer.read()
-            return found.decode()
-
         closed = "\nwebsocket_connection_duration_seconds_count{"
-        until(lambda: text().count(closed) == 2, "the end at both sides", 30)
-        shown = text()
-
-    golden("tornado", shown, "http_client_", "http_server_", "sse_", "websocket_")
-    golden("graphql", shown, "graphql_")
+        until(lambda: run.text().count(closed) == 2, "the end at both sides", 30)
+        golden("tornado", run.text, "http_client_", "http_server_", "sse_", "websocket_")
+        golden("graphql", run.text, "graphql_")

@@ -17,8 +17,9 @@ import pytest
 
 from monagent import settings
 from monagent.instrument import hooks
-from tests.e2e.command import free_port, listening, until
+from tests.e2e.command import until
 from tests.http.numbers import Numbers
+from tests.ports import free_port, listening
 from tests.recorded import counted
 
 pytest.importorskip("sanic")

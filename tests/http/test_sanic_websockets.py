@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.e2e.command import free_port
 from tests.http.asgi import exchange
 from tests.http.numbers import Numbers
+from tests.ports import free_port
 
 pytest.importorskip("sanic")
 

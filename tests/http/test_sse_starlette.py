@@ -20,7 +20,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from tests.http.numbers import Numbers
-from tests.services._started import free_port
+from tests.ports import free_port
 
 ROUTE = "/ticks/{n:int}"
 

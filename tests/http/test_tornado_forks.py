@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import free_port, listening, until
+from tests.e2e.command import until
+from tests.ports import free_port, listening
 from tests.recorded import counted
 
 pytest.importorskip("tornado")

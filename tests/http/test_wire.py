@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import free_port, listening, running, until
+from tests.e2e.command import running, until
+from tests.ports import free_port, listening
 
 APPS = Path(__file__).parent / "apps"
 GUNICORN = ("-m", "gunicorn", "--log-level", "critical", "-b", "{at}")

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from tests.services._started import free_port, listening, stop, until
+from tests.ports import free_port, listening
+from tests.services._started import stop, until
 
 Call = Callable[..., Any]
 

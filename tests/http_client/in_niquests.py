@@ -19,7 +19,7 @@ import trustme
 
 from tests.http_client.numbers import ACTIVE, RECEIVED, SENT, Numbers
 from tests.http_client.server import Server
-from tests.services._started import free_port
+from tests.ports import free_port
 
 RESENDS = "http.client.request.resends"
 

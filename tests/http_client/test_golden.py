@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import urllib.request
 from pathlib import Path
 
 import pytest
@@ -116,14 +115,6 @@ def test_names_and_labels_of_clients_change_on_purpose_only(
     command = (sys.executable, "-c", program, server.url(""))
     environ = {"MONAGENT_PEER_SERVICES": "127.*=misbehaving"}
     with running(command, tmp_path, environ=environ) as run:
-
-        def text() -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{run.metrics}/metrics") as answer:
-                found: bytes = answer.read()
-            return found.decode()
-
         last = LAST.get(library, "http_client_connection_timeouts_total{")
-        until(lambda: last in text(), "the last thing counted", 30)
-        shown = text()
-
-    golden(library, shown, PREFIXES.get(library, "http_client_"))
+        until(lambda: last in run.text(), "the last thing counted", 30)
+        golden(library, run.text, PREFIXES.get(library, "http_client_"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monagent import where
+from tests.ports import free_port
 
 BARE = "bare"
 RUN = "monagent run"
@@ -31,14 +31,6 @@ class Outcome:
     code: int
     stdout: bytes
     stderr: bytes
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def environment(mode: str, extra: dict[str, str] | None = None) -> dict[str, str]:

@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from monagent import cli_scrape, tree
-from tests.launch.oracle import ADOPTED, DEADLINE, ENV, RUN, environment, free_port, words
+from tests.launch.oracle import ADOPTED, DEADLINE, ENV, RUN, environment, words
+from tests.ports import free_port
 
 LOOP = (
     "import sqlite3, time\n"

@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.e2e.command import free_port, listening, until
+from tests.e2e.command import until
 from tests.matrix.client import Answer, ask, talk
 from tests.matrix.scenarios import APPS, App, Scenario
+from tests.ports import free_port, listening
 from tests.recorded import Counted, counted
 
 UVICORN = ("-m", "uvicorn", "--log-level", "critical", "--port", "{port}")

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.command import free_port, listening, scrape, until
+from tests.e2e.command import scrape, until
 from tests.launch.oracle import python
+from tests.ports import free_port, listening
 
 ROOT = Path(__file__).resolve().parents[2]
 UV = (sys.executable, "-m", "uv")

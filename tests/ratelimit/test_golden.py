@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import urllib.request
 from pathlib import Path
 
 from tests import golden as goldens
@@ -28,13 +27,5 @@ def test_names_and_labels_of_rate_limits_change_on_purpose_only(
 ) -> None:
     """Every metric of the family, through the front door."""
     with running((sys.executable, "-c", PROGRAM), tmp_path) as run:
-
-        def text() -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{run.metrics}/metrics") as answer:
-                found: bytes = answer.read()
-            return found.decode()
-
-        until(lambda: 'decision="limited"' in text(), "a refusal", 30)
-        shown = text()
-
-    golden("rate_limit", shown, "rate_limit_")
+        until(lambda: 'decision="limited"' in run.text(), "a refusal", 30)
+        golden("rate_limit", run.text, "rate_limit_")

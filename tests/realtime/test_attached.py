@@ -11,7 +11,7 @@ import pytest
 
 from monagent.instrument import hooks
 from tests.http_client.numbers import Numbers
-from tests.services._started import free_port
+from tests.ports import free_port
 
 
 def test_a_server_attached_to_aiohttp_counts_its_clients(numbers: Numbers) -> None:

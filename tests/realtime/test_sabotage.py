@@ -11,8 +11,8 @@ import pytest
 from monagent.conventions import http, realtime, socketio
 from monagent.integrations import engineio
 from tests.http_client.numbers import Numbers
+from tests.ports import free_port
 from tests.realtime import test_socketio
-from tests.services._started import free_port
 
 
 @pytest.fixture(autouse=True)

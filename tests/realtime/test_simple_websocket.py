@@ -11,7 +11,7 @@ import pytest
 
 from monagent.conventions import http, realtime
 from tests.http_client.numbers import Numbers
-from tests.services._started import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.http_client.numbers import Numbers
-from tests.services._started import free_port
+from tests.ports import free_port
 
 # The library's own clients leave connections of aiohttp and requests to the garbage collector.
 pytestmark = pytest.mark.filterwarnings(

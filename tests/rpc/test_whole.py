@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -59,16 +58,8 @@ def test_names_and_labels_of_calls_change_on_purpose_only(
 ) -> None:
     """Every metric of the family, through the front door."""
     with running((sys.executable, "-c", ONE), tmp_path, cwd=ROOT) as run:
-
-        def text() -> str:
-            with urllib.request.urlopen(f"http://127.0.0.1:{run.metrics}/metrics") as answer:
-                found: bytes = answer.read()
-            return found.decode()
-
-        until(lambda: text().count('status_code="UNKNOWN"') > 10, "both outcomes", 30)
-        shown = text()
-
-    golden("grpc", shown, "rpc_")
+        until(lambda: run.text().count('status_code="UNKNOWN"') > 10, "both outcomes", 30)
+        golden("grpc", run.text, "rpc_")
 
 
 def test_servers_of_forked_workers_count_each_call_once(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.ports import free_port, listening
 from tests.services import _started
 
 PROGRAMS = "/usr/lib/postgresql/15/bin"
@@ -49,7 +50,7 @@ def server() -> Iterator[Server]:
     """A PostgreSQL server that runs until the block ends."""
     postgres = _started.program("postgres", "postgresql", PROGRAMS)
     initdb = _started.program("initdb", "postgresql", PROGRAMS)
-    port = _started.free_port()
+    port = free_port()
     # Not below the test's own directory, which the user postgres must not enter.
     directory = Path(tempfile.mkdtemp(prefix="monagent-postgres-"))
     prefix: list[str] = []
@@ -74,7 +75,7 @@ def server() -> Iterator[Server]:
             [*prefix, *command], stdout=output, stderr=output, cwd="/", start_new_session=True
         )
     try:
-        _started.until(lambda: _started.listening(port), process, 30)
+        _started.until(lambda: listening(port), process, 30)
         yield Server(port, log)
     finally:
         # The server itself, not runuser; at once, not when its last client has gone.

@@ -10,7 +10,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.services._started import free_port, listening, program, stop, until
+from tests.ports import free_port, listening
+from tests.services._started import program, stop, until
 
 
 @contextlib.contextmanager

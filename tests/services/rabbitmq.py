@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.ports import free_port, listening
 from tests.services import _started
 
 PROGRAMS = "/usr/lib/rabbitmq/bin"  # Debian's /usr/sbin/rabbitmq-server wants to become a user.
@@ -19,7 +20,7 @@ def server(directory: Path) -> Iterator[int]:
     path = _started.program("rabbitmq-server", "rabbitmq-server", PROGRAMS)
     if os.path.isdir(PROGRAMS):
         path = f"{PROGRAMS}/rabbitmq-server"
-    port, distribution, mapper = (_started.free_port() for _ in range(3))
+    port, distribution, mapper = (free_port() for _ in range(3))
     plugins = directory / "enabled_plugins"
     plugins.write_text("[].\n")
     environ = {
@@ -39,7 +40,7 @@ def server(directory: Path) -> Iterator[int]:
     with (directory / "output").open("wb") as output:
         process = subprocess.Popen([path], stdout=output, stderr=output, env=environ)
     try:
-        _started.until(lambda: _started.listening(port), process, 90)
+        _started.until(lambda: listening(port), process, 90)
         yield port
     finally:
         _started.stop(process)

@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 from collections.abc import Iterator
 
+from tests.ports import free_port, listening
 from tests.services import _started
 
 
@@ -13,13 +14,13 @@ from tests.services import _started
 def server() -> Iterator[int]:
     """Port of a Redis server that runs until the block ends."""
     path = _started.program("redis-server", "redis-server")
-    port = _started.free_port()
+    port = free_port()
     process = subprocess.Popen(
         [path, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
         stdout=subprocess.DEVNULL,
     )
     try:
-        _started.until(lambda: _started.listening(port), process, 10)
+        _started.until(lambda: listening(port), process, 10)
         yield port
     finally:
         _started.stop(process)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
 
-from tests.e2e.command import free_port, listening, until
+from tests.e2e.command import until
+from tests.ports import free_port, listening
 from tests.recorded import Counted, counted
 
 APPS = Path(__file__).with_name("apps")

@@ -6,6 +6,7 @@ They mean the same as the variables and are handed to the command's children as 
 from __future__ import annotations
 
 from monagent import settings
+from monagent.settings_kinds import expected
 
 
 class Wrong(Exception):
@@ -52,5 +53,6 @@ def _check(name: str, setting: settings.Setting, value: str) -> None:
     """A wrong option stops the start: whoever typed it is looking at the terminal."""
     try:
         setting.kind.parse(value)
-    except ValueError:
-        raise Wrong(f"{name}: found {value!r}, expected {setting.kind.expected}") from None
+    except ValueError as error:
+        wanted = expected(setting.kind, error)
+        raise Wrong(f"{name}: found {value!r}, expected {wanted}") from None

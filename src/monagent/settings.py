@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from monagent import settings_file
-from monagent.settings_kinds import EDGES, FILE, MODE, PATH, SWITCH, Kind, library_name
+from monagent.settings_kinds import EDGES, FILE, MODE, PATH, SWITCH, Kind, expected, library_name
 from monagent.settings_table import BUCKETS, PREFIX, TABLE, Setting
 
 TYPE_CHECKING = False
@@ -215,10 +215,10 @@ _WRONG = object()
 def _parsed(settings: Settings, name: str, kind: Kind, text: str, default: object) -> object:
     try:
         return kind.parse(text)
-    except ValueError:
+    except ValueError as error:
         using = _shown(default)
         place = f"{settings.places[name]}: " if name in settings.places else ""
-        found = f"found {text!r}, expected {kind.expected}"
+        found = f"found {text!r}, expected {expected(kind, error)}"
         settings.problems.append(f"{place}{name}: {found}; using {using}")
         return _WRONG
 

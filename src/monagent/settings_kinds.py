@@ -1,6 +1,7 @@
 """What a setting's text may look like: each kind says what it expects and turns text to a value.
 
 A kind's `parse` raises ValueError for a wrong text; who asked names the variable and the default.
+Where more can be said than what the kind expects it raises `Wrong`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,15 @@ class Kind:
     def __init__(self, expected: str, parse: Callable[[str], object]) -> None:
         self.expected = expected
         self.parse = parse
+
+
+class Wrong(ValueError):
+    """A text with a fault of its own: the message is the sentence part after "expected"."""
+
+
+def expected(kind: Kind, error: ValueError) -> str:
+    """What should stand where `kind` found that error."""
+    return str(error) if isinstance(error, Wrong) else kind.expected
 
 
 _ON = ("on", "1", "true", "yes")
@@ -76,7 +86,21 @@ def parse_labels(text: str) -> dict[str, str]:
             raise ValueError(key)
         if key[0].isdigit() or key.startswith("__"):
             raise ValueError(key)
+        if _belongs_to_metrics(key.replace(".", "_")):
+            raise Wrong(f"no label that metrics have themselves, as {key}")
     return labels
+
+
+_RESERVED = ("le", "quantile", "error_type", "peer_service", "server_address", "server_port")
+_NAMESPACES = (
+    *("cpython_", "db_", "graphql_", "http_", "otel_", "rpc_", "socketio_", "url_", "websocket_"),
+)
+
+
+def _belongs_to_metrics(label: str) -> bool:
+    """Whether it would speak where a metric leaves that label out, which means something: an
+    `error_type` on everything would make every call a failure."""
+    return label in _RESERVED or label.startswith(_NAMESPACES)
 
 
 def parse_attributes(text: str) -> dict[str, str]:

@@ -8,7 +8,8 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from monagent import options, settings
+from monagent import cli_metrics, options, settings
+from monagent.exporter import naming
 from monagent.settings import load
 from monagent.settings_kinds import alternatives
 
@@ -76,6 +77,22 @@ def test_metrics_are_at_a_path_that_can_be_asked_for(path: str) -> None:
     found = load({"MONAGENT_PATH": path, "MONAGENT_MOUNT": path})
 
     assert (found.path, found.mount, len(found.problems)) == ("/metrics", None, 2)
+
+
+def test_a_constant_label_is_none_that_metrics_have_themselves() -> None:
+    """Those of histograms, and all of the conventions: without an error no `error_type` stands."""
+    conventions = {label for _, metric in cli_metrics.declared() for label in metric.labels}
+    dotted = {label for label in conventions if "." in label}
+    for label in ("le", "quantile", *dotted, *map(naming.label, dotted)):
+        found = load({"MONAGENT_LABELS": f"team=core,{label}=x"})
+
+        assert found.labels == {}
+        assert " ".join(found.problems) == (
+            f"MONAGENT_LABELS: found 'team=core,{label}=x', expected no label that metrics have"
+            f" themselves, as {label}; using none"
+        )
+    with pytest.raises(options.Wrong, match=r"as le$"):
+        options.split(["--labels", "le=x"])
 
 
 def test_every_setting_of_the_table_is_an_attribute_and_nothing_else() -> None:

@@ -31,10 +31,13 @@ def main(arguments: list[str] | None = None) -> int:
         from monagent import launcher
 
         return launcher.main(rest)
-    import signal
+    from monagent import cli_output
 
-    # `monagent list | head` ends quietly, as other commands do.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    return cli_output.told(lambda: _explain(command, rest))
+
+
+def _explain(command: str, rest: list[str]) -> int:
+    """The other commands, which print what somebody wants to read."""
     if command in ("--version", "-V", "version"):
         from monagent import __version__
 

@@ -174,6 +174,41 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     assert run(BARE, ["sh", "-c", script]).stderr == b""
 
 
+EXPLAINING = [
+    *(["--help"], ["--version"], ["run", "--help"], ["env"], ["config"], ["list"], ["metrics"]),
+    ["doctor", "--", "true"],
+]
+
+
+@pytest.mark.parametrize("words", EXPLAINING, ids=" ".join)
+@pytest.mark.parametrize(
+    ("stdout", "reason"), [("/dev/full", "No space left on device"), ("&-", "Bad file descriptor")]
+)
+def test_output_that_cannot_be_written_is_told_in_one_line(
+    words: list[str], stdout: str, reason: str
+) -> None:
+    """And fails, as whoever goes on with that output has none."""
+    script = f'exec "$@" >{stdout}'
+    line = [sys.executable, "-I", "-m", "monagent", *words]
+
+    assert run(BARE, ["sh", "-c", script, "sh", *line]) == Outcome(
+        1, b"", f"monagent: cannot write to stdout: {reason}\n".encode()
+    )
+
+
+@pytest.mark.parametrize("words", EXPLAINING, ids=" ".join)
+def test_a_terminal_without_our_letters_gets_stand_ins_for_them(words: list[str]) -> None:
+    """Usage, settings and doctor's report hold … and whatever a program was called."""
+    found = run(
+        BARE,
+        [sys.executable, "-m", "monagent", *words],
+        environ={"PYTHONIOENCODING": "ascii", "MONAGENT_SERVICE_NAME": "Käse"},
+    )
+
+    assert (found.code, found.stderr) == (0, b"")
+    assert found.stdout.isascii()
+
+
 def test_doctor_runs_a_command_and_says_what_it_recorded() -> None:
     """A command of a moment, too: its last numbers are waited for."""
     found = command("doctor", "--json", "--expect", "sqlite3", "--", sys.executable, "-c", SQLITE)

@@ -257,40 +257,6 @@ def test_servers_that_are_gone_take_their_handlers_with_them(numbers: Numbers) -
     assert numbers.calls("server") == {("UnaryUnary", "OK", None): 1}
 
 
-def test_an_answer_that_cannot_be_serialized_is_the_servers_error(numbers: Numbers) -> None:
-    """As that of a handler that has forgotten to return one; beside an error it is thrown away."""
-
-    async def forgets(request: bytes, context: Any) -> None:
-        if request == b"code":
-            context.set_code(grpc.StatusCode.INVALID_ARGUMENT)
-
-    def serialize(answer: Any) -> bytes:
-        return bytes(memoryview(answer))
-
-    class Interceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # untyped
-        async def intercept_service(self, continuation: Any, details: Any) -> Any:
-            wanted = details.method.endswith("StreamUnary")
-            make = grpc.stream_unary_rpc_method_handler if wanted else None
-            make = make or grpc.unary_unary_rpc_method_handler
-            return make(forgets, response_serializer=serialize)
-
-    async def three(channel: Any) -> list[Any]:
-        return [
-            await call(channel, "UnaryUnary", b"ok"),
-            await call(channel, "StreamUnary", b"ok"),
-            await call(channel, "UnaryUnary", b"code"),
-        ]
-
-    got = with_channel(three, interceptors=[Interceptor()])
-
-    assert got == ["UNKNOWN", "UNKNOWN", "INVALID_ARGUMENT"]
-    assert numbers.calls("server") == {
-        ("UnaryUnary", "UNKNOWN", "UNKNOWN"): 1,
-        ("StreamUnary", "UNKNOWN", "UNKNOWN"): 1,
-        ("UnaryUnary", "INVALID_ARGUMENT", None): 1,
-    }
-
-
 def requests() -> Iterator[bytes]:
     """Three, at once."""
     yield from (b"ok", b"ok", b"ok")

@@ -79,18 +79,35 @@ def counted(handler: Any, method: str) -> Handler:
     inspect = sys.modules["inspect"]
     if inspect.isasyncgenfunction(behavior):
         made = around_async_generator(behavior, method)
-    elif inspect.iscoroutinefunction(behavior):
-        if not handler.response_streaming:
-            made = around_coroutine(behavior, method, handler.response_serializer)
-            found = Handler(handler, kind, made)
-            found.response_serializer = None
-            return found
+    elif inspect.iscoroutinefunction(behavior) and handler.response_streaming:
         made = around_coroutine(behavior, method)
-    elif handler.response_streaming:
-        made = around_generator(behavior, method)
     else:
-        made = around_function(behavior, method)
+        return serializing(handler, kind, method, inspect.iscoroutinefunction(behavior))
     return Handler(handler, kind, made)
+
+
+def serializing(handler: Any, kind: str, method: str, coroutine: bool) -> Handler:
+    """A handler that serializes its answers: it belongs to the call, which fails when it does.
+
+    Where the program can write messages by hand too, the server itself must.
+    """
+    behavior, serializer = getattr(handler, kind), handler.response_serializer
+    if coroutine:
+        made = around_coroutine(behavior, method, serializer)
+    elif handler.response_streaming:
+        made = around_generator(behavior, method, serializer)
+    else:
+        made = around_function(behavior, method, serializer)
+    found = Handler(handler, kind, made)
+    found.response_serializer = None
+    return found
+
+
+def serialized(answer: Any, serializer: Any, code: Any = None) -> Any:
+    """As `serialize` of cygrpc has it; beside an error the server throws the answer away."""
+    if serializer is None or name_of(code) != rpc.OK:
+        return answer
+    return serializer(answer.encode() if isinstance(answer, str) else answer)
 
 
 def begin(method: str) -> tuple[rpc.Calls, float] | None:
@@ -109,9 +126,11 @@ def end(call: tuple[rpc.Calls, float] | None, context: Any, error: BaseException
     if call is None:
         return
     try:
-        code = status_in_thread(context) if type(context) is Context else context.code()
-        if error is None or code:
-            status = name_of(code or None)
+        status = name_of(status_in_thread(context) if type(context) is Context else context.code())
+        if error is None or status != rpc.OK:
+            pass
+        elif type(error) is GeneratorExit and type(context) is not Context and context.done():
+            status = "UNKNOWN"  # An item could not be sent, and the server has said so.
         elif type(error).__name__ in ("CancelledError", "GeneratorExit"):
             left = context.time_remaining()
             late = left is not None and left < _CLOCKS
@@ -124,15 +143,11 @@ def end(call: tuple[rpc.Calls, float] | None, context: Any, error: BaseException
 
 
 def around_coroutine(behavior: Any, method: str, serializer: Any = None) -> Any:
-    """`serializer`, of an answer that is one: it belongs to the call, which fails when it does."""
-
     async def counted_behavior(request: Any, context: Any) -> Any:
         call = begin(method)
         try:
             answer = await behavior(request, context)
-            if serializer is not None and not context.code():  # else the answer is thrown away
-                text = isinstance(answer, str)  # as `serialize` of cygrpc has it
-                answer = serializer(answer.encode() if text else answer)
+            answer = serialized(answer, serializer, context.code())
         except BaseException as error:
             end(call, context, error)
             raise
@@ -159,11 +174,11 @@ def around_async_generator(behavior: Any, method: str) -> Any:
     return counted_behavior
 
 
-def around_function(behavior: Any, method: str) -> Any:
+def around_function(behavior: Any, method: str, serializer: Any) -> Any:
     def counted_behavior(request: Any, context: Any) -> Any:
         context = Context(context, begin(method))
         try:
-            answer = behavior(request, context)
+            answer = serialized(behavior(request, context), serializer, context._status)
         except BaseException as error:
             end(context.call, context, error)
             raise
@@ -173,11 +188,12 @@ def around_function(behavior: Any, method: str) -> Any:
     return counted_behavior
 
 
-def around_generator(behavior: Any, method: str) -> Any:
+def around_generator(behavior: Any, method: str, serializer: Any) -> Any:
     def counted_behavior(request: Any, context: Any) -> Any:
         context = Context(context, begin(method))
         try:
-            yield from behavior(request, context)
+            for answer in behavior(request, context):
+                yield serialized(answer, serializer)
         except BaseException as error:
             end(context.call, context, error)
             raise

@@ -8,7 +8,7 @@ from time import perf_counter, time
 import pytest
 
 from monagent.metrics import Counter, Gauge, Histogram, Recording, UpDownCounter, use
-from monagent.metrics.fused import attempt, brief, exchange, place, places, timer
+from monagent.metrics.fused import attempt, brief, cell, exchange, place, places, timer
 from monagent.store.reader import ShardFile
 from monagent.store.shard import Shard
 
@@ -64,11 +64,14 @@ def test_a_series_that_is_just_being_made_has_no_place_yet() -> None:
     assert [place(recorder) for recorder in bound] == [None] * 4
     finish, kept = exchange(bound[0], bound[1], bound[2], bound[3])
     finish(0.5, 1, 2)
+    mem, at = cell(ACTIVE.bind("added"))
+    mem[0][at] += 3.0
     shard.busy = False
     ACTIVE.bind("next")(0.0)  # what was put by is recorded now
 
     assert not kept
     assert cells(shard, "late")["test.fused.active"] == [-1.0]
+    assert cells(shard, "added")["test.fused.active"] == [3.0]
     assert cells(shard, "late")["test.fused.seconds"] == [0.5, 0.0, 1.0, 0.0]
     use(Recording())
     shard.close()

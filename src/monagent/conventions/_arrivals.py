@@ -16,7 +16,7 @@ from monagent.conventions.http import (
     REQUEST_SIZE,
     RESPONSE_SIZE,
 )
-from monagent.metrics.fused import place
+from monagent.metrics.fused import cell, place
 from monagent.metrics.pulse import due, pulse
 
 TYPE_CHECKING = False
@@ -37,17 +37,18 @@ class Arrival:
 
     Attributes:
         method, scheme: as labels.
-        add: adds to the active requests.
+        add: adds to the active requests; so does whoever adds to mem[0][at].
         enders: of plain answers, by status and route: see `ender`.
         others: of all others, by route, status and error.
     """
 
-    __slots__ = ("add", "enders", "method", "others", "scheme")
+    __slots__ = ("add", "at", "enders", "mem", "method", "others", "scheme")
 
     def __init__(self, method: str, scheme: str) -> None:
         self.method = method
         self.scheme = scheme
         self.add: Recorder = ACTIVE.bind(method, scheme)
+        self.mem, self.at = cell(self.add)
         self.enders: dict[int, dict[object, Ender]] = {}
         self.others: dict[object, Ender] = {}
 

@@ -18,7 +18,7 @@ from monagent.conventions._failures import failure
 from monagent.conventions._peers import Peer
 from monagent.conventions.http import EDGES, METHODS, OTHER, SIZES
 from monagent.metrics import Counter, Gauge, Histogram, UpDownCounter, cache
-from monagent.metrics.fused import exchange, place
+from monagent.metrics.fused import cell, exchange
 from monagent.metrics.pulse import due, pulse
 
 TYPE_CHECKING = False
@@ -114,9 +114,7 @@ class Calls(dict[int, "Finish"]):
         self.peer = peer
         self.method = method.upper() if method.upper() in METHODS else OTHER
         self.active = ACTIVE.bind(self.method, *peer.labels)
-        # Nowhere, for a call out of a signal handler while just this series is being made.
-        found: Any = place(self.active) or ([[0.0]], 0)
-        self.mem, self.at = found[:2]
+        self.mem, self.at = cell(self.active)
         self.look = 0.0
 
     def __missing__(self, status: int) -> Finish:

@@ -13,7 +13,7 @@ from monagent.clock import perf_counter
 from monagent.conventions._failures import failure
 from monagent.conventions._peers import Peer
 from monagent.metrics import Histogram, UpDownCounter, cache
-from monagent.metrics.fused import place
+from monagent.metrics.fused import cell, place
 from monagent.metrics.pulse import due, pulse
 
 TYPE_CHECKING = False
@@ -93,9 +93,7 @@ class Calls(dict[str, "Finish"]):
             self._duration, self._labels = CLIENT_DURATION, (system, method, *peer.labels)
             self._faults = None
             self.active = CLIENT_ACTIVE.bind(*self._labels)
-        # Nowhere, for a call out of a signal handler while just this series is being made.
-        found: Any = place(self.active) or ([[0.0]], 0)
-        self.mem, self.at = found[:2]
+        self.mem, self.at = cell(self.active)
         self.ok = self[OK]
 
     def __missing__(self, code: str) -> Finish:

@@ -109,8 +109,8 @@ def measured_method(original: Any) -> Any:
             request.recorded = False
             request.stage = request.status = request.received = request.sent = 0
             request.first = request.end = 0.0
-            add = request.active = arrival.add
-            add(1.0)
+            request.active = arrival.add
+            arrival.mem[0][arrival.at] += 1.0
             request.start = perf_counter()
         except BaseException as error:
             request = None
@@ -127,9 +127,8 @@ def measured_method(original: Any) -> Any:
                 http.failed(ours)
             raise
         try:
-            scope.pop(
-                KEY, None
-            )  # The server's object holds the scope, and the request that object.
+            # The server's object holds the scope, and the request that object.
+            scope.pop(KEY, None)
             if not request.recorded:
                 over(request, None)
         except BaseException as error:

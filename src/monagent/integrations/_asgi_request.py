@@ -11,7 +11,7 @@ from operator import attrgetter
 
 from monagent.clock import perf_counter
 from monagent.conventions import http
-from monagent.conventions._exchange import Exchange
+from monagent.conventions._exchange import Exchange, Rare
 from monagent.conventions.realtime import EventStream
 
 TYPE_CHECKING = False
@@ -55,7 +55,7 @@ class Request(Exchange):
     send: Send
     stage: int
     head: Message
-    trailers = False
+    trailers: bool = Rare(False)  # type: ignore[assignment]  # what it holds
     length = float("inf")
 
     async def receiving(self) -> Message:
@@ -90,7 +90,7 @@ class Request(Exchange):
                 kind == "http.response.body"
                 and not self.stage
                 and ("more_body" not in message or not message["more_body"])
-                and not self.trailers
+                and (self.plain or not self.trailers)
             ):
                 self.sent = len(message["body"])
                 self.stage = LAST
@@ -109,7 +109,8 @@ class Request(Exchange):
 
     def starting(self, message: Message) -> None:
         """A response begins that may be a stream of events, or have trailers."""
-        self.trailers = bool(message.get("trailers"))
+        if message.get("trailers"):
+            self.trailers = True
         headers = message.get("headers")
         if header(headers, b"content-type").startswith(b"text/event-stream"):
             compressed = header(headers, b"content-encoding") not in (b"", b"identity")

@@ -35,6 +35,12 @@ def place(recorder: Recorder) -> tuple[Any, int, tuple[float, ...]] | None:
     return found["mem"], found["index"], found.get("bounds", ())
 
 
+def cell(recorder: Recorder) -> tuple[Any, int]:
+    """Where a bound counter adds, `mem` and the index; beside the counter, if it puts values by."""
+    found = place(recorder)
+    return ([Apart([recorder])], 0) if found is None else found[:2]
+
+
 class Apart:
     """Stands in for a shard's view where a series is just being made: each recorder gets what is
     added to its first cell."""

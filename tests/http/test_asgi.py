@@ -90,7 +90,7 @@ def test_a_stream_lasts_to_its_last_byte(numbers: Numbers) -> None:
     first = numbers.sums("http.server.time_to_first_byte")["unmatched"]
     whole = numbers.sums("http.server.request.duration")["unmatched"]
 
-    assert first < 0.05 <= whole
+    assert whole - first > 0.045  # a loop may wake a millisecond early
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from flask.views import MethodView
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
+from tests.e2e.command import until
 from tests.http.numbers import Numbers
 
 pytestmark = pytest.mark.usefixtures("numbers")
@@ -140,6 +141,8 @@ def test_the_development_server_records_once(numbers: Numbers, tmp_path: Path) -
         url = f"http://127.0.0.1:{server.port}/slash/"
         with urllib.request.urlopen(url, data=b"abc") as answer:
             assert answer.read() == b"abc"
+        # It answers in a thread, which nobody waits for.
+        until(lambda: bool(numbers.counts()), "the request counted", 30)
     finally:
         server.shutdown()
         thread.join()

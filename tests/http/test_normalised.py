@@ -23,7 +23,7 @@ def routes(module: str, server: str, folder: Path, paths: list[str]) -> dict[str
     with serving(read(APPS / f"{module}.py"), server, folder) as port:
         for path in paths:
             ask(port, "GET", path)
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while found(folder) != len(paths) and time.monotonic() < deadline:
             time.sleep(0.02)
     return counted(folder / "state").by("http.server.request.duration", "http.route")

@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 
+from tests.e2e.command import until
 from tests.http.numbers import Numbers
 from tests.ports import free_port
 
@@ -52,7 +53,7 @@ def url(numbers: Numbers) -> Iterator[str]:
         thread.join(0.01)
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
-    thread.join(10)
+    thread.join(30)
 
 
 def facts(numbers: Numbers, name: str) -> dict[tuple[Any, ...], int]:
@@ -66,17 +67,13 @@ def facts(numbers: Numbers, name: str) -> dict[tuple[Any, ...], int]:
 
 def eventually(numbers: Numbers) -> None:
     """Wait until the server has seen the end of every stream."""
-    for _ in range(1000):
-        if facts(numbers, "sse.connection.duration") and not facts(
-            numbers, "sse.connections.active"
-        ):
-            return
-        threading.Event().wait(0.01)
+    until(lambda: bool(facts(numbers, "sse.connection.duration")), "the end of the stream", 30)
+    assert facts(numbers, "sse.connections.active") == {}
 
 
 def test_events_count_by_name_and_the_stream_is_no_request(url: str, numbers: Numbers) -> None:
     """Its lifetime stays out of the latencies."""
-    assert httpx.get(f"{url}/ticks/5").text.count("data:") == 5
+    assert httpx.get(f"{url}/ticks/5", timeout=30).text.count("data:") == 5
     eventually(numbers)
 
     assert facts(numbers, "sse.events.sent") == {("tick", ROUTE): 2, ("message", ROUTE): 3}
@@ -88,7 +85,7 @@ def test_events_count_by_name_and_the_stream_is_no_request(url: str, numbers: Nu
 
 def test_pings_are_no_events(url: str, numbers: Numbers) -> None:
     """They are comments. The client leaves in the middle, and that is told."""
-    with httpx.stream("GET", f"{url}/ticks/1?wait=1&ping=1") as answer:
+    with httpx.stream("GET", f"{url}/ticks/1?wait=1&ping=1", timeout=30) as answer:
         lines = answer.iter_lines()
         while not next(lines).startswith(": ping"):
             pass
@@ -103,7 +100,7 @@ def test_pings_are_no_events(url: str, numbers: Numbers) -> None:
 def test_a_stream_that_breaks_tells_why(url: str, numbers: Numbers) -> None:
     """The exception is the application's own, or the group of a library that runs tasks."""
     with pytest.raises(httpx.RemoteProtocolError):
-        httpx.get(f"{url}/ticks/1?raise=1")
+        httpx.get(f"{url}/ticks/1?raise=1", timeout=30)
     eventually(numbers)
 
     [(error, route)] = facts(numbers, "sse.connection.duration")

@@ -47,7 +47,7 @@ def serving(app: Any, **settings: Any) -> Iterator[int]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        assert started.wait(10)
+        assert started.wait(30)
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True

@@ -20,7 +20,7 @@ from tests.http.numbers import Numbers
 
 pytestmark = pytest.mark.usefixtures("numbers")
 
-DEADLINE = 5.0
+DEADLINE = 30.0
 
 
 def until(wanted: Callable[[], bool]) -> None:

@@ -77,7 +77,7 @@ def asked(port: int, request: str, frames: bytes | None = None) -> bytes:
     answered; with none of them it ends there.
     """
     answer = b""
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(request.encode())
         if frames is not None:
             while b"\r\n\r\n" not in answer:
@@ -162,8 +162,10 @@ def test_a_bare_asgi_application_answers_the_same_bytes(server: str, tmp_path: P
     with bare(ASGI[server]) as port:
         expected = answers_on(port)
     port = free_port()
+    ended = "websocket_connection_duration_seconds_count"
     with running(command(ASGI[server], port), tmp_path, ready=port, cwd=APPS) as run:
         answers = answers_on(port)
+        until(lambda: run.scrape().total(ended) >= 1, "the end of the connection")
         scrape = run.settled(len(ASGI_REQUESTS) + 1)
 
     name = "http_server_request_duration_seconds_count"
@@ -173,7 +175,7 @@ def test_a_bare_asgi_application_answers_the_same_bytes(server: str, tmp_path: P
     assert scrape.total(name, http_response_status_code="403") == 1
     assert scrape.total(name, error_type="RuntimeError", http_response_status_code="500") == 1
     assert scrape.total("websocket_messages_total", direction="received") == 2
-    assert scrape.total("websocket_connection_duration_seconds_count") == 1
+    assert scrape.total(ended) == 1
     assert scrape.total("http_server_active_requests") == 0
     assert scrape.total("websocket_connections_active") == 0
     assert scrape.total("monagent_errors_total") == 0
@@ -184,13 +186,15 @@ def test_a_client_that_hangs_up_is_told_from_an_error(server: str, tmp_path: Pat
     """While the application waits for it, and while it works without looking."""
     port = free_port()
     with running(command(ASGI[server], port), tmp_path, ready=port, cwd=APPS) as run:
-        for path in ("wait", "slow"):
+        for path in ("wait", "late"):
+            left = tmp_path / path
             with socket.create_connection(("127.0.0.1", port)) as connection:
-                connection.sendall(f"GET /{path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+                connection.sendall(f"GET /{path}?{left} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
                 until(
                     lambda: run.scrape().total("http_server_active_requests") == 1,
                     f"the request for {path}",
                 )
+            left.touch()
             until(
                 lambda: run.scrape().total("http_server_active_requests") == 0, f"its end: {path}"
             )

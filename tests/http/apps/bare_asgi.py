@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 
@@ -55,7 +56,10 @@ async def answer(scope: Any, receive: Any, send: Any) -> None:
     elif path == "/wait":
         while (await receive())["type"] != "http.disconnect":
             pass
-    elif path == "/slow":
+    elif path in ("/slow", "/late"):
+        # A client can stay away until a file is there.
+        while path == "/late" and not os.path.exists(scope["query_string"]):
+            await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)
         await send(start(200, (b"content-length", b"4")))
         await send(body(b"slow"))

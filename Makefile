@@ -19,32 +19,32 @@ help:
 	@echo 'make soak    a minute of load with a kill -9 each second, then 2,000 recycled workers'
 	@echo 'make clean   remove what the other targets made'
 
-# install(FOLDER, EXTRAS): a virtual environment with monagent from this tree, by uv, which pip fetches
-# into the environment where there is none (pip alone takes minutes, and before 25.3 may find no way).
+# install(FOLDER, WHAT): a virtual environment with what is named, by uv, which pip fetches into the
+# environment where there is none (pip alone takes minutes, and before 25.3 may find no way).
 define install
 	@if command -v uv >/dev/null 2>&1; then \
 		{ test -x $(1)/bin/python || uv venv -q --python "$$(command -v $(PYTHON))" $(1); } && \
-		uv pip install -q --python $(1)/bin/python -e '.$(2)'; \
+		uv pip install -q --python $(1)/bin/python $(2); \
 	else \
 		{ test -x $(1)/bin/python || $(PYTHON) -m venv $(1); } && \
 		{ test -x $(1)/bin/uv || $(1)/bin/python -m pip install -q --disable-pip-version-check uv; } && \
-		$(1)/bin/uv pip install -q --python $(1)/bin/python -e '.$(2)'; \
+		$(1)/bin/uv pip install -q --python $(1)/bin/python $(2); \
 	fi
 endef
 
 demo:
 	@echo 'demo: preparing .venv-demo'
-	$(call install,.venv-demo,[demo])
+	$(call install,.venv-demo,-e '.[demo]')
 	@.venv-demo/bin/python -m monagent.demo $(if $(filter-out 0 no false,$(STAY)),--stay)
 
 test:
 	@.ci/servers
-	$(call install,.venv,[test])
+	$(call install,.venv,-e '.[test]')
 	@$(MAKE) --no-print-directory check
 	.venv/bin/python -m pytest $(ARGS)
 
 lint:
-	$(call install,.venv,[test])
+	$(call install,.venv,-e '.[test]')
 	@$(MAKE) --no-print-directory check
 
 .PHONY: check
@@ -54,12 +54,13 @@ check:
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 
+# Installed as users have it: run from the tree, monagent needs one more variable in the environment.
 bench:
-	$(call install,.venv-bench,[bench])
+	$(call install,.venv-bench,--reinstall-package monagent '.[bench]')
 	@.venv-bench/bin/python -m benchmarks $(ONLY)
 
 soak:
-	$(call install,.venv,[test])
+	$(call install,.venv,-e '.[test]')
 	MONAGENT_SOAK=60 MONAGENT_SOAK_WORKERS=2000 .venv/bin/python -m pytest tests/e2e/test_churn.py tests/e2e/test_state.py
 
 clean:

@@ -5,124 +5,45 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
-import hypercorn.asyncio
-import hypercorn.config
 import niquests
 import pytest
-import trustme
 
-from tests.http_client.numbers import ACTIVE, RECEIVED, SENT, Numbers
+from tests.http_client.numbers import ACTIVE, SENT, Numbers
 from tests.http_client.server import Server
-from tests.ports import free_port
 
 RESENDS = "http.client.request.resends"
 
 
-async def application(scope: Any, receive: Any, send: Any) -> None:
-    """/hop leads to /ok, which has a body of five bytes."""
-    if scope["type"] != "http":
-        return
-    hop = scope["path"] == "/hop"
-    headers = [(b"location", b"/ok")] if hop else [(b"content-length", b"5")]
-    await send({"type": "http.response.start", "status": 302 if hop else 200, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if hop else b"hello"})
+def refusing(answer: Any, **_: Any) -> None:
+    """A hook that raises for a status."""
+    answer.raise_for_status()
 
 
-@pytest.fixture
-def http2(tmp_path: Path) -> Iterator[tuple[str, str]]:
-    """A server of HTTP/2: its URL, and the file of who vouches for it."""
-    authority = trustme.CA()
-    certificate = authority.issue_cert("localhost")
-    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    certificate.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "server.pem"))
-    config = hypercorn.config.Config()
-    port = free_port()
-    config.bind = [f"localhost:{port}"]
-    config.certfile = config.keyfile = str(tmp_path / "server.pem")
-    config.loglevel = "CRITICAL"
-    loop = asyncio.new_event_loop()
-    over = asyncio.Event()
-    up = threading.Event()
-
-    async def serve() -> None:
-        loop.call_later(0.3, up.set)
-        await hypercorn.asyncio.serve(application, config, shutdown_trigger=over.wait)
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
-    thread.start()
-    assert up.wait(10)
-    try:
-        yield f"https://localhost:{port}", str(tmp_path / "ca.pem")
-    finally:
-        loop.call_soon_threadsafe(over.set)
-        thread.join(10)
-        loop.close()
-
-
-def test_promises_count_when_they_are_kept(numbers: Numbers, http2: tuple[str, str]) -> None:
-    """Three at once over one connection, one of them by way of a redirect."""
-    url, authority = http2
-    with niquests.Session(multiplexed=True) as session:
-        session.verify = authority
-        session.trust_env = False
-        session.get(f"{url}/ok").content  # noqa: B018 - from here on it is known to be HTTP/2
-        answers = [session.get(url + path) for path in ("/ok", "/hop", "/ok")]
-        assert all(answer.lazy for answer in answers)
-        assert numbers.total(ACTIVE) == 3
-        session.gather()
-        assert [answer.content for answer in answers] == [b"hello"] * 3
-
-    assert numbers.outcomes() == {("GET", 200, None): 4}
-    assert numbers.sizes(RECEIVED) == {("GET", 200, None): (4, 20)}
-    assert numbers.values(RESENDS, "reason") == {("redirect",): 1.0}
-    assert numbers.total(ACTIVE) == 0
-
-
-def test_asynchronous_promises_count_when_they_are_kept(
-    numbers: Numbers, http2: tuple[str, str]
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("path", ["/limited", "/away/limited"])
+def test_a_hook_that_raises_for_the_status_leaves_the_call_its_answer(
+    numbers: Numbers, server: Server, asynchronous: bool, path: str
 ) -> None:
-    """The same in an event loop."""
-    url, authority = http2
+    """With redirects, too."""
+    hooks: Any = {"response": [refusing]}
 
     async def work() -> None:
-        async with niquests.AsyncSession(multiplexed=True) as session:
-            session.verify = authority
-            session.trust_env = False
-            await session.gather(await session.get(f"{url}/ok"))
-            answers = [await session.get(url + path) for path in ("/ok", "/hop", "/ok")]
-            await session.gather()
-            for answer in answers:
-                content: Any = answer.content  # of one that was redirected it is awaited
-                assert (await content if asyncio.iscoroutine(content) else content) == b"hello"
+        async with niquests.AsyncSession() as session:
+            await session.get(server.url(path), hooks=hooks)
 
-    asyncio.run(work())
+    def wait() -> None:
+        with niquests.Session() as session:
+            session.get(server.url(path), hooks=hooks)
 
-    assert numbers.outcomes() == {("GET", 200, None): 4}
-    assert numbers.values(RESENDS, "reason") == {("redirect",): 1.0}
-    assert numbers.total(ACTIVE) == 0
+    with pytest.raises(niquests.HTTPError):
+        asyncio.run(work()) if asynchronous else wait()
 
-
-def test_a_promise_that_nobody_waits_for_is_cancelled(
-    numbers: Numbers, http2: tuple[str, str]
-) -> None:
-    """When the answer to be is dropped."""
-    url, authority = http2
-    session = niquests.Session(multiplexed=True)
-    session.verify = authority
-    session.trust_env = False
-    session.get(f"{url}/ok").content  # noqa: B018 - from here on it is known to be HTTP/2
-    session.get(f"{url}/ok")
-    session.close()
-    del session
-    gc.collect()
-
-    assert numbers.outcomes() == {("GET", 200, None): 1, ("GET", None, "cancelled"): 1}
+    assert numbers.outcomes() == {("GET", 429, "429"): 1}
+    assert numbers.total("http.client.throttled") == 1
     assert numbers.total(ACTIVE) == 0
 
 

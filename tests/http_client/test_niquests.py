@@ -22,8 +22,8 @@ NEEDED = ["pytest", "trustme", "wrapt", "hypercorn", "requests"]
 def test_niquests_is_recorded_as_the_table_says(tmp_path: Path, version: str) -> None:
     """The newest and the oldest, with requests beside them over the same fork of urllib3."""
     python = made(tmp_path, *NEEDED, version)
-    tests = [str(HERE / file) for file in ("test_matrix.py", "test_nesting.py", "in_niquests.py")]
-    tests.append(str(ROOT / "tests" / "contract"))
+    files = ("test_matrix.py", "test_nesting.py", "in_niquests.py", "in_niquests_promises.py")
+    tests = [*(str(HERE / file) for file in files), str(ROOT / "tests" / "contract")]
     # Streams that nobody closes warn, as they do without us.
     said = passes(python, "-W", "default", "-k", "niquests", *tests)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 from monagent import guard
+from monagent.clock import perf_counter
+from monagent.conventions.http_client import Calls, number
 from monagent.instrument.targets import undo
 
 TYPE_CHECKING = False
@@ -82,6 +86,29 @@ def locals_of(codes: Container[CodeType], error: BaseException) -> dict[str, Any
             return dict(traceback.tb_frame.f_locals)
         traceback = traceback.tb_next
     return {}
+
+
+def judged(
+    library: str, calls: Calls, seconds: float, error: BaseException, request: Any, redirecting: Any
+) -> bool:
+    """Whether the call has an answer, for whose status a hook of the application has raised:
+    under requests and niquests, whose step to a redirect runs one of the codes `redirecting`."""
+    last = locals_of(redirecting, error).get("prepared_request", request)
+    answer = refused_answer(library, error)
+    # If it is another call's, the hook has made that.
+    if answer is None or getattr(answer, "request", None) is not last:
+        return False
+    status = number(answer.status_code)
+    if status >= 400:
+        calls.heard(status, answer.headers, perf_counter())
+        calls[status](seconds, -1, -1)
+    return status >= 400
+
+
+def refused_answer(library: str, error: BaseException) -> Any:
+    """The answer that the error of a `raise_for_status` is about, or None."""
+    kind = sys.modules[f"{library}.exceptions"].HTTPError
+    return vars(error).get("response") if isinstance(error, kind) else None
 
 
 def caller(codes: Container[object], frame: Any) -> Any:

@@ -148,10 +148,14 @@ def kept(promised: Promised | None, further: Any) -> None:
         promised.kept(response)
 
 
-def broken(promised: Promised | None, error: BaseException) -> None:
-    """A promise was not kept."""
-    if promised is not None:
-        promised.response = None
+def broken(promised: Promised | None, error: BaseException, response: Any) -> None:
+    """A promise was not kept, or its answer was not to the liking of a hook of the application."""
+    if promised is None:
+        return
+    promised.response = None
+    if response.status_code and _http_client.refused_answer("niquests", error) is response:
+        promised.kept(response)
+    else:
         promised.broken(error)
 
 

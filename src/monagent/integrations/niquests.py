@@ -19,6 +19,7 @@ from monagent.integrations._niquests_body import Promised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import CodeType
     from typing import Any
 
 LIBRARY = Library(
@@ -31,7 +32,8 @@ LIBRARY = Library(
 
 @replace("niquests.sessions", "Session.send")
 def sending(original: Any) -> Any:
-    following = prepare("niquests.sessions", "Session", "HTTPAdapter")
+    redirecting = prepare("niquests.sessions", "Session", "HTTPAdapter")
+    following = set(map(id, redirecting))
 
     def send(self: Any, request: Any, **kwargs: Any) -> Any:
         calls = None
@@ -48,7 +50,7 @@ def sending(original: Any) -> Any:
             response = original(self, request, **kwargs)
         except BaseException as error:
             try:
-                broke(calls, perf_counter() - begun, error)
+                broke(calls, perf_counter() - begun, error, request, redirecting)
             except BaseException as ours:
                 failed("niquests", ours)
             raise
@@ -63,7 +65,8 @@ def sending(original: Any) -> Any:
 
 @replace("niquests.async_session", "AsyncSession.send")
 def async_sending(original: Any) -> Any:
-    following = prepare("niquests.async_session", "AsyncSession", "AsyncHTTPAdapter")
+    redirecting = prepare("niquests.async_session", "AsyncSession", "AsyncHTTPAdapter")
+    following = set(map(id, redirecting))
 
     async def send(self: Any, request: Any, **kwargs: Any) -> Any:
         calls = None
@@ -80,7 +83,7 @@ def async_sending(original: Any) -> Any:
             response = await original(self, request, **kwargs)
         except BaseException as error:
             try:
-                broke(calls, perf_counter() - begun, error)
+                broke(calls, perf_counter() - begun, error, request, redirecting)
             except BaseException as ours:
                 failed("niquests", ours)
             raise
@@ -105,7 +108,7 @@ def keeping(original: Any) -> Any:
             further = original(self, response, low_resp)
         except BaseException as error:
             try:
-                _niquests_body.broken(promised, error)
+                _niquests_body.broken(promised, error, response)
             except BaseException as ours:
                 failed("niquests", ours)
             raise
@@ -130,7 +133,7 @@ def async_keeping(original: Any) -> Any:
             further = await original(self, response, low_resp)
         except BaseException as error:
             try:
-                _niquests_body.broken(promised, error)
+                _niquests_body.broken(promised, error, response)
             except BaseException as ours:
                 failed("niquests", ours)
             raise
@@ -155,11 +158,11 @@ def refusing(original: Any) -> Any:
     return __init__
 
 
-def prepare(module: str, session: str, adapter: str) -> set[object]:
+def prepare(module: str, session: str, adapter: str) -> set[CodeType]:
     """Tell urllib3 who counts; gives the code that sends the steps of a call under way."""
     inner(getattr(sys.modules["niquests.adapters"], adapter).send, "niquests")
     OUTER[sys.modules["niquests.structures"].CaseInsensitiveDict] = "niquests"
-    return {id(getattr(sys.modules[module], session).resolve_redirects.__code__)}
+    return {getattr(sys.modules[module], session).resolve_redirects.__code__}
 
 
 def begin(request: Any) -> Calls:
@@ -191,8 +194,12 @@ def answered(calls: Calls, begun: float, request: Any, response: Any, stream: An
         _niquests_body.finish(calls, begun, request, response, stream)
 
 
-def broke(calls: Calls, seconds: float, error: BaseException) -> None:
-    """The call has raised, perhaps while the body of an answer was read."""
+def broke(
+    calls: Calls, seconds: float, error: BaseException, request: Any, redirecting: Any
+) -> None:
+    """The call has raised, perhaps for its status or while the body of an answer was read."""
+    if _http_client.judged("niquests", calls, seconds, error, request, redirecting):
+        return
     models = sys.modules["niquests.models"]
     reading = {kind.content.fget.__code__ for kind in (models.Response, models.AsyncResponse)}
     response = _http_client.locals_of(reading, error).get("self")

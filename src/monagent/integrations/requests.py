@@ -60,7 +60,7 @@ def sending(original: Any) -> Any:
         except BaseException as error:
             try:
                 seconds = perf_counter() - begun
-                if not judged(calls, seconds, error, request, redirecting):
+                if not _http_client.judged("requests", calls, seconds, error, request, redirecting):
                     broke(calls, seconds, error, reading)
             except BaseException as ours:
                 failed("requests", ours)
@@ -112,23 +112,6 @@ def follows(following: Any, request: Any) -> bool:
         return False
     resent(of_url(request.url), "redirect")
     return True
-
-
-def judged(
-    calls: Calls, seconds: float, error: BaseException, request: Any, redirecting: Any
-) -> bool:
-    """Whether the call has an answer, for whose status a hook of the application has raised."""
-    answer = vars(error).get("response")
-    if answer is None or not isinstance(error, sys.modules["requests.exceptions"].HTTPError):
-        return False
-    last = _http_client.locals_of(redirecting, error).get("prepared_request", request)
-    if getattr(answer, "request", None) is not last:
-        return False  # another call's, which the hook has made
-    status = number(answer.status_code)
-    if status >= 400:
-        calls.heard(status, answer.headers, perf_counter())
-        calls[status](seconds, -1, -1)
-    return status >= 400
 
 
 def broke(calls: Calls, seconds: float, error: BaseException, reading: Any) -> None:

@@ -137,6 +137,26 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
         child.wait()
 
 
+class Speaker(subprocess.Popen[bytes]):
+    """A process that lives until it is killed, and whose stderr is heard."""
+
+    def said(self) -> bytes:
+        """Ends it, and returns what stood on its stderr."""
+        assert self.stderr is not None
+        self.kill()
+        return self.stderr.read()
+
+
+@contextmanager
+def speaker() -> Iterator[Speaker]:
+    """Such a process."""
+    with Speaker(["sleep", "1000"], stderr=subprocess.PIPE) as child:
+        try:
+            yield child
+        finally:
+            child.kill()
+
+
 @contextmanager
 def exporter(
     directory: Path,

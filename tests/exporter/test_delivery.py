@@ -21,24 +21,41 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 )
 from opentelemetry.sdk.metrics.export import Gauge
 
-from monagent.exporter.delivery import Failed, Pushgateway, Textfile, deliver, group_url
+from monagent.exporter.delivery import Failed, Outcome, Pushgateway, Textfile, deliver, group_url
 from monagent.exporter.disk import Disk
 from monagent.exporter.engine import Total
 from monagent.exporter.otel import metrics_data
 from monagent.exporter.table import Table
 from tests.exporter.forge import ACTIVE, LATENCY, REQUESTS, TEMPERATURE, Forged
-from tests.exporter.running import exporter, fetch, sleeper, text_samples, until, write_root
+from tests.exporter.running import (
+    exporter,
+    fetch,
+    sleeper,
+    speaker,
+    text_samples,
+    until,
+    write_root,
+)
 from tests.services._started import program
 
 NOTHING = Total(Table(), [], {}, 0.0)
 
 
 class Receiver:
-    """An OTLP receiver over HTTP, which refuses the first `refusals` requests."""
+    """An OTLP receiver over HTTP, which refuses the first `refusals` requests with a status and
+    headers, and answers the others with these rejected points and words."""
 
-    def __init__(self, refusals: int = 0) -> None:
+    def __init__(
+        self,
+        refusals: int = 0,
+        status: int = 503,
+        refusal: dict[str, str] | None = None,
+        rejected: int = 0,
+        words: str = "",
+    ) -> None:
         self.requests: list[ExportMetricsServiceRequest] = []
         self.headers: list[dict[str, str]] = []
+        self.refused = 0
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -48,11 +65,18 @@ class Receiver:
                 if self.headers.get("content-encoding") == "gzip":
                     body = gzip.decompress(body)
                 refusals -= 1
-                self.send_response(503 if refusals >= 0 else 200)
-                answer = ExportMetricsServiceResponse().SerializeToString()
+                self.send_response(status if refusals >= 0 else 200)
+                found = ExportMetricsServiceResponse()
+                if rejected or words:
+                    found.partial_success.rejected_data_points = rejected
+                    found.partial_success.error_message = words
+                answer = found.SerializeToString()
                 self.send_header("Content-Length", str(len(answer)))
+                for name, value in (refusal or {}).items() if refusals >= 0 else ():
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(answer)
+                receiver.refused += refusals >= 0
                 if refusals < 0:
                     receiver.headers.append(dict(self.headers.items()))
                     receiver.requests.append(ExportMetricsServiceRequest.FromString(body))
@@ -190,6 +214,78 @@ def test_a_receiver_that_refuses_at_first_gets_the_numbers_later(tmp_path: Path)
         receiver.close()
 
 
+@pytest.mark.parametrize(
+    ("status", "headers", "told"),
+    [
+        (400, {}, b"code: 400"),
+        (500, {}, b"code: 500"),
+        (503, {"Retry-After": "3600"}, b"retries"),
+        (302, {"Location": "https://there/v1/metrics"}, b"302, it points to https://there/"),
+    ],
+)
+def test_what_otlp_does_not_allow_to_repeat_is_sent_once_and_told(
+    tmp_path: Path, status: int, headers: dict[str, str], told: bytes
+) -> None:
+    """Nor what is to wait for longer than we may; a redirect is no success."""
+    receiver = Receiver(refusals=100, status=status, refusal=headers)
+    try:
+        with speaker() as root:
+            write_root(tmp_path, root.pid)
+            counted(tmp_path, root.pid)
+            with exporter(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
+                assert running.get().status == 200
+                assert running.end() == 0
+            said = root.said()
+    finally:
+        receiver.close()
+
+    assert receiver.refused == 1
+    assert said.count(b"the last numbers were not delivered to") == 1
+    assert told in said
+
+
+def test_points_that_a_receiver_leaves_out_are_counted_and_told_once(tmp_path: Path) -> None:
+    """It has taken the rest, so that nothing is sent again."""
+    receiver = Receiver(rejected=2, words="too\x1b old")
+    try:
+        with speaker() as root:
+            write_root(tmp_path, root.pid)
+            counted(tmp_path, root.pid)
+            with exporter(
+                tmp_path,
+                OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url,
+                OTEL_METRIC_EXPORT_INTERVAL="100",
+            ) as running:
+                until(lambda: len(receiver.requests) >= 3, "pushes")
+                counts = running.samples()
+            said = root.said()
+    finally:
+        receiver.close()
+
+    pushed = counts['monagent_deliveries_total{goal="otlp",outcome="success"}']
+    assert counts['monagent_deliveries_rejected_total{goal="otlp"}'] == 2 * pushed > 0
+    assert 'monagent_deliveries_total{goal="otlp",outcome="failure"}' not in counts
+    assert said.count(b"/v1/metrics leaves out data points: too  old\n") == 1
+
+
+def test_a_receiver_that_warns_of_what_it_took_is_heard(tmp_path: Path) -> None:
+    """The specification lets it say so with a full success."""
+    receiver = Receiver(words="use the new endpoint")
+    try:
+        with speaker() as root:
+            write_root(tmp_path, root.pid)
+            counted(tmp_path, root.pid)
+            with exporter(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
+                assert running.get().status == 200
+                assert running.end() == 0
+            said = root.said()
+    finally:
+        receiver.close()
+
+    assert said.count(b"/v1/metrics says: use the new endpoint\n") == 1
+    assert len(receiver.requests) == 1
+
+
 def test_a_goal_that_is_not_there_is_told_in_one_line_and_delays_the_end_by_little(
     tmp_path: Path,
 ) -> None:
@@ -300,12 +396,12 @@ def test_a_failure_is_repeated_a_few_times_unless_it_is_final() -> None:
         def __init__(self, final: bool) -> None:
             self.final = final
 
-        def send(self, total: Total, text: bytes) -> None:
+        def send(self, total: Total, text: bytes) -> Outcome:
             tries.append(self.final)
             raise Failed("no", self.final)
 
-    assert deliver(Goal(False), NOTHING, b"", waited.append) == "no"
-    assert deliver(Goal(True), NOTHING, b"", waited.append) == "no"
+    assert deliver(Goal(False), NOTHING, b"", waited.append) == Outcome("no")
+    assert deliver(Goal(True), NOTHING, b"", waited.append) == Outcome("no")
 
     assert tries == [False] * 3 + [True]
     assert waited == [0.5, 1.0]

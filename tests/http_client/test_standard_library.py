@@ -331,8 +331,13 @@ def test_a_delivery_from_within_a_program_is_no_call_of_the_program(
 ) -> None:
     """As an exporter that runs in a thread makes them."""
     from monagent.exporter.delivery import Pushgateway
+    from monagent.exporter.otlp import Unseen
 
     Pushgateway(server.url("/upload"), "job").send(Any, b"text")  # type: ignore[arg-type]  # unread
+    pushed = server.seen[-1]
+    with Unseen() as session:
+        session.post(server.url("/status/200"), data=b"numbers")
 
-    assert server.seen[-1].startswith("/upload/")
+    assert pushed.startswith("/upload/")
+    assert server.seen[-1] == "/status/200"
     assert numbers.outcomes() == {}

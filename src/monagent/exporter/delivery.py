@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from monagent.exporter.disk import Disk, replace
@@ -29,12 +30,30 @@ class Failed(Exception):
         self.final = final
 
 
+@dataclass(frozen=True)
+class Outcome:
+    """How a delivery ended.
+
+    Attributes:
+        failure: why it was not taken; None when it was.
+        rejected: data points that the goal left out of what it took.
+        remark: what the goal says about those, or about what it took.
+    """
+
+    failure: str | None = None
+    rejected: int = 0
+    remark: str = ""
+
+
+TAKEN = Outcome()
+
+
 class Delivery(Protocol):
     """A goal."""
 
     name: str
 
-    def send(self, total: Total, text: bytes) -> None:
+    def send(self, total: Total, text: bytes) -> Outcome:
         """Delivers the numbers, as data or as Prometheus text; raises Failed."""
 
 
@@ -47,7 +66,7 @@ class Textfile:
         self._path = path
         self._disk = disk or Disk()
 
-    def send(self, total: Total, text: bytes) -> None:  # noqa: ARG002 - the text alone
+    def send(self, total: Total, text: bytes) -> Outcome:  # noqa: ARG002 - the text alone
         """Puts the text in the file's place."""
         try:
             replace(self._disk, self._path, text, 0o644)
@@ -55,6 +74,7 @@ class Textfile:
             os.chmod(self._path, 0o644)
         except OSError as error:
             raise Failed(f"{self._path}: {error.strerror}") from None
+        return TAKEN
 
 
 class Pushgateway:
@@ -65,7 +85,7 @@ class Pushgateway:
     def __init__(self, url: str, job: str) -> None:
         self.url = group_url(url, job)
 
-    def send(self, total: Total, text: bytes) -> None:  # noqa: ARG002 - the text alone
+    def send(self, total: Total, text: bytes) -> Outcome:  # noqa: ARG002 - the text alone
         """Puts the group."""
         # Here and not above: it brings OpenSSL along, which few exporters need.
         import urllib.error
@@ -94,6 +114,7 @@ class Pushgateway:
             raise Failed(f"{request.full_url}: {error.code} {reason}", final) from None
         except OSError as error:
             raise Failed(f"{request.full_url}: {error}") from None
+        return TAKEN
 
 
 def group_url(url: str, job: str) -> str:
@@ -124,19 +145,18 @@ def deliver(
     text: bytes,
     wait: Callable[[float], object],
     attempts: int = ATTEMPTS,
-) -> str | None:
-    """Sends, a few times if need be; the reason of the last failure, or None after success."""
+) -> Outcome:
+    """Sends, a few times if need be; with the reason of the last failure, if none succeeds."""
     reason: str | None = None
     for attempt in range(attempts):
         if attempt:
             wait(PAUSE * 2 ** (attempt - 1))
         try:
-            goal.send(total, text)
-            return None
+            return goal.send(total, text)
         except Failed as failure:
             reason = str(failure)
             if failure.final:
                 break
         except Exception as error:
             reason = repr(error)
-    return reason
+    return Outcome(reason)

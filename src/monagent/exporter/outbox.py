@@ -25,6 +25,7 @@ class Outbox:
         self._worker = worker
         self._voice = voice
         self._otlp: asyncio.Future[delivery.Delivery | None] | None = None
+        self._remarked = False
 
     def begin(self) -> None:
         """Gets ready to push, beside the loop."""
@@ -49,7 +50,7 @@ class Outbox:
         failing = False
         while True:
             await asyncio.sleep(self._settings.otlp_interval / 1000)
-            reason = await self._deliver(goal, attempts=1)
+            reason = (await self._deliver(goal, attempts=1)).failure
             if reason and not failing:
                 self._voice.say(f"cannot push to {reason}; trying again at every interval")
             failing = bool(reason)
@@ -62,9 +63,10 @@ class Outbox:
         if self._otlp is not None and (pusher := await self._otlp) is not None:
             goals.append(pusher)
         try:
-            reasons = await asyncio.wait_for(
+            outcomes = await asyncio.wait_for(
                 asyncio.gather(*(self._deliver(goal) for goal in goals)), LAST
             )
+            reasons = [outcome.failure for outcome in outcomes]
         except asyncio.TimeoutError:
             reasons = [f"{', '.join(goal.name for goal in goals)}: no answer in {LAST:.0f} s"]
         for reason in filter(None, reasons):
@@ -72,13 +74,20 @@ class Outbox:
 
     async def _deliver(
         self, goal: delivery.Delivery, attempts: int = delivery.ATTEMPTS
-    ) -> str | None:
+    ) -> delivery.Outcome:
         # As Prometheus text and as data; making one in vain is cheap beside any delivery.
         text = await self._worker.do(lambda: self._engine.scrape(False))
         total = await self._worker.do(self._engine.total)
-        reason = await alone(lambda: delivery.deliver(goal, total, text, time.sleep, attempts))
-        outcome = "failure" if reason else "success"
-        await self._worker.do(
-            lambda: self._engine.own.add(selfmetrics.DELIVERIES, goal=goal.name, outcome=outcome)
-        )
-        return reason
+        outcome = await alone(lambda: delivery.deliver(goal, total, text, time.sleep, attempts))
+        await self._worker.do(lambda: self._count(goal.name, outcome))
+        if outcome.remark and not self._remarked:
+            self._voice.say(outcome.remark)
+        self._remarked = bool(outcome.remark)
+        return outcome
+
+    def _count(self, goal: str, outcome: delivery.Outcome) -> None:
+        own = self._engine.own
+        ended = "failure" if outcome.failure else "success"
+        own.add(selfmetrics.DELIVERIES, goal=goal, outcome=ended)
+        if outcome.rejected:
+            own.add(selfmetrics.REJECTED, outcome.rejected, goal=goal)

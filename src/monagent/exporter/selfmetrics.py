@@ -52,6 +52,12 @@ DELIVERIES = Instrument(
     "{delivery}",
     "Deliveries of all metrics, by goal and outcome.",
 )
+REJECTED = Instrument(
+    "monagent.deliveries.rejected",
+    "counter",
+    "{data_point}",
+    "Data points that a goal has left out of deliveries it took.",
+)
 BINDS = Instrument(
     "monagent.exporter.bind.failures",
     "counter",
@@ -71,7 +77,7 @@ BUILD = Instrument("monagent.build.info", "gauge", "", "Version of monagent that
 
 INSTRUMENTS = (
     *(SCRAPE, SHARDS, FOLDED, UNREADABLE, SERIES, PROCESSES, CONFLICTS, START, MEMORY, CPU),
-    *(DELIVERIES, BINDS, SHED, PYTHON, BUILD),
+    *(DELIVERIES, REJECTED, BINDS, SHED, PYTHON, BUILD),
 )
 
 

@@ -88,7 +88,7 @@ def running(
     run = Running(process, Path(environ["MONAGENT_DIR"]), output)
     try:
         until(
-            lambda: ready in output.read_text() or process.poll() is not None,
+            lambda: ready in output.read_text("utf-8", "replace") or process.poll() is not None,
             lambda: f"{command} did not become ready:\n{output.read_text()}",
         )
         assert process.poll() is None or not ready, output.read_text()

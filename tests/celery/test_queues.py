@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from monagent.conventions import jobs
-from tests.celery.running import adopted, environment, worker
+from tests.celery.running import Running, adopted, environment, worker
+from tests.recorded import Counted
 
 SEND = """
-import time
-from jobs_app import add, slow
-slow.delay(7)
-time.sleep(1)
+import os, sys, time
+from jobs_app import add, held
+held.delay(sys.argv[1])
+while not os.path.exists(sys.argv[1] + ".begun"):
+    time.sleep(0.05)
 for number in range(5):
     add.delay(number, number)
 """
+
+
+@contextlib.contextmanager
+def filled(environ: dict[str, str], tmp_path: Path) -> Iterator[tuple[Running, Counted]]:
+    """A worker whose only child works until the block ends, and what it told of five more tasks."""
+    gate = tmp_path / "gate"
+    with worker(environ, tmp_path, "-c", "1", "-O", "fair") as run:
+        subprocess.run(
+            adopted("-c", SEND, str(gate)), env=environ, cwd=tmp_path, timeout=90, check=True
+        )
+
+        def full(now: Counted) -> bool:
+            waiting = now.total("job.queue.size", queue="shop", state="waiting")
+            # One may be on its way to the child.
+            return waiting in (4, 5) and now.total("job.queue.oldest.age", queue="shop") > 0
+
+        try:
+            yield run, run.until(full)
+        finally:
+            gate.touch()
 
 
 def test_what_waits_at_the_broker_is_told_by_one_process(
@@ -25,14 +49,14 @@ def test_what_waits_at_the_broker_is_told_by_one_process(
 ) -> None:
     """One busy child that prefetches nothing: five tasks wait, and then none."""
     environ = environment(tmp_path / "numbers", broker, redis_url, PREFETCH="1")
-    with worker(environ, tmp_path, "-c", "1", "-O", "fair") as run:
-        subprocess.run(adopted("-c", SEND), env=environ, cwd=tmp_path, timeout=60, check=True)
-        full = run.until(lambda now: now.total("job.queue.size", queue="shop", state="waiting") > 0)
-        empty = run.until(lambda now: not now.total("job.queue.size", queue="shop"))
+    with filled(environ, tmp_path) as (run, full):
+        (tmp_path / "gate").touch()
+        empty = run.until(
+            lambda now: not now.total("job.queue.size") and not now.total("job.queue.oldest.age")
+        )
 
-    assert full.total("job.queue.size") in (4, 5)  # One may be on its way to the child.
-    assert 0 < full.total("job.queue.oldest.age", queue="shop") < 10
-    assert empty.total("job.queue.oldest.age") == 0
+    assert full.total("job.queue.size") in (4, 5)
+    assert full.total("job.queue.oldest.age", queue="shop") < 60
     readers = [key for key in empty.series if key[0] == "job.queue.size"]
     assert len(readers) == 1
 
@@ -44,9 +68,8 @@ def test_a_queue_that_may_not_be_read_hides_no_other(
     environ = environment(
         tmp_path / "numbers", rabbitmq_url, redis_url, PREFETCH="1", EXCLUSIVE="alone"
     )
-    with worker(environ, tmp_path, "-c", "1", "-O", "fair") as run:
-        subprocess.run(adopted("-c", SEND), env=environ, cwd=tmp_path, timeout=60, check=True)
-        full = run.until(lambda now: now.total("job.queue.size", queue="shop", state="waiting") > 0)
+    with filled(environ, tmp_path) as (_, full):
+        pass
 
     assert full.by("job.queue.size", "queue") == {"shop": full.total("job.queue.size")}
     assert full.total("monagent.errors") == 0
@@ -57,11 +80,10 @@ def test_keys_with_a_prefix_are_found(redis_url: str, tmp_path: Path) -> None:
     environ = environment(
         tmp_path / "numbers", redis_url, redis_url, PREFETCH="1", KEY_PREFIX="mine:"
     )
-    with worker(environ, tmp_path, "-c", "1", "-O", "fair") as run:
-        subprocess.run(adopted("-c", SEND), env=environ, cwd=tmp_path, timeout=60, check=True)
-        full = run.until(lambda now: now.total("job.queue.size", queue="shop", state="waiting") > 0)
+    with filled(environ, tmp_path) as (_, full):
+        pass
 
-    assert 0 < full.total("job.queue.oldest.age", queue="shop") < 10
+    assert full.total("job.queue.oldest.age", queue="shop") < 60
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])

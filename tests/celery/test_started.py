@@ -28,7 +28,8 @@ START = {
 def test_a_worker_in_the_background_counts(way: str, redis_url: str, tmp_path: Path) -> None:
     """`--detach` and `celery multi`: the command returns, its worker's tasks are counted."""
     command, files = START[way]
-    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    numbers = tmp_path / "numbers"
+    environ = environment(numbers, redis_url, redis_url)
     pidfile = tmp_path / "one.pid"
     send = "import jobs_app; print([jobs_app.add.delay(n, n).get(timeout=30) for n in range(5)])"
 
@@ -50,12 +51,17 @@ def test_a_worker_in_the_background_counts(way: str, redis_url: str, tmp_path: P
             check=True,
             capture_output=True,
         )
-        seen = counted(tmp_path / "numbers")
+        # The client has a result before the worker has counted.
+        until(
+            lambda: counted(numbers).total("job.execution", status="success") >= 5,
+            lambda: f"five tasks are not counted: {counted(numbers)}",
+        )
+        seen = counted(numbers)
     finally:
         if pidfile.exists():
             worker = int(pidfile.read_text())
             os.kill(worker, 15)
-            until(lambda: not os.path.exists(f"/proc/{worker}"), lambda: "the worker stays", 20)
+            until(lambda: not os.path.exists(f"/proc/{worker}"), lambda: "the worker stays")
 
     assert done.stdout == b"[0, 2, 4, 6, 8]\n"
     assert seen.total("job.execution", status="success") == 5

@@ -134,17 +134,20 @@ def test_what_another_thread_has_sent_passes(tmp_path: Path) -> None:
         log.addHandler(logging.NullHandler())
         log.propagate = False
         log.warning("once")
-        def work():
+        def work(inside):
             try:
-                end = time.monotonic() + 0.5
+                inside.set()
+                end = time.monotonic() + 20
                 while time.monotonic() < end:
                     log.warning("x")
                 print("lost")
             except Late:
                 pass
         for attempt in range(300):
-            thread = threading.Thread(target=work)
+            inside = threading.Event()
+            thread = threading.Thread(target=work, args=(inside,))
             thread.start()
+            inside.wait()
             time.sleep(0.001 + attempt / 1_000_000)
             ident = ctypes.c_ulong(thread.ident)
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ident, ctypes.py_object(Late))

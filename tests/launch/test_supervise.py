@@ -259,7 +259,7 @@ def test_processes_that_outlive_the_command_do_not_hold_it_for_ever(tmp_path: Pa
     alive = _state(pid)
     os.kill(pid, signal.SIGKILL)
 
-    assert alive == "S"
+    assert alive in "RSD"  # it may still be about to begin
     assert "monagent_build_info" in file.read_text()
 
 

@@ -18,7 +18,7 @@ FINAL = {"SUCCESS", "FAILURE", "REVOKED", "IGNORED", "REJECTED"}
 
 def outcome(name: str, result: AsyncResult) -> tuple[str, str, str, Any]:
     """The task, its final state, the type of its error, its value."""
-    end = time.monotonic() + 90
+    end = time.monotonic() + 150
     while result.state not in FINAL and time.monotonic() < end:
         time.sleep(0.05)
     value = result.result

@@ -13,6 +13,8 @@ from celery import Celery
 from celery.exceptions import Ignore, Reject
 from kombu.entity import Queue
 
+EVERY = float(os.environ.get("EVERY", "1"))  # seconds
+
 app = Celery("shop", broker=os.environ["BROKER"], backend=os.environ["BACKEND"])
 app.conf.update(
     broker_connection_retry_on_startup=True,
@@ -21,7 +23,7 @@ app.conf.update(
     worker_prefetch_multiplier=int(os.environ.get("PREFETCH", "4")),
     task_routes={"jobs_app.slow": {"queue": os.environ.get("SLOW_QUEUE", "shop")}},
     beat_schedule={
-        "every-second": {"task": "jobs_app.add", "schedule": 1.0, "args": (1, 1)},
+        "every-second": {"task": "jobs_app.add", "schedule": EVERY, "args": (1, 1)},
     },
 )
 
@@ -63,6 +65,15 @@ def reject(self: Any) -> None:
 def slow(seconds: float = 1.0) -> str:
     time.sleep(seconds)
     return "slept"
+
+
+@app.task
+def held(file: str) -> None:
+    """Tells that it has begun, and waits for a file."""
+    with open(file + ".begun", "w"):
+        pass
+    while not os.path.exists(file):
+        time.sleep(0.05)
 
 
 @app.task(soft_time_limit=1)

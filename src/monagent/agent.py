@@ -16,7 +16,8 @@ from monagent.store.shard import Shard
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Callable, MutableMapping
+    from types import ModuleType
     from typing import Any
 
     from monagent.instrument.status import Status
@@ -87,7 +88,10 @@ def _start(environ: MutableMapping[str, str]) -> None:
         collections=found.library("runtime") != "off",
         endings=found.library("errors") != "off",
     )
-    awaiting.wait(lambda: _watch(found, shard, environ))
+    if sys.orig_argv or not _serves_from_c():
+        awaiting.wait(lambda: _watch(found, shard, environ))
+    else:
+        _watch(found, shard, environ)
 
 
 def _start_guarded(environ: MutableMapping[str, str]) -> None:
@@ -201,6 +205,32 @@ def _count_failure(component: str, _error: BaseException) -> None:
     from monagent.conventions import agent as counted
 
     counted.failed(component)
+
+
+def _serves_from_c() -> bool:
+    """uWSGI calls an application from C: it is replaced as soon as its module has run."""
+    from monagent import uwsgi
+    from monagent.instrument import hooks
+
+    found = uwsgi.embeds()
+    if found:
+        hooks.others.append(_application_of_uwsgi)
+    return found
+
+
+def _application_of_uwsgi(name: str) -> Callable[[ModuleType], None] | None:
+    from monagent import uwsgi
+    from monagent.integrations import _uwsgi_application
+
+    wanted = _uwsgi_application.wanted(name)
+    if wanted is None:
+        return None
+
+    def ran(module: ModuleType) -> None:
+        wanted(module)
+        uwsgi.hook_forks(_worker_of_uwsgi)
+
+    return ran
 
 
 def _worker_of_uwsgi(module: Any) -> None:

@@ -284,3 +284,35 @@ def test_our_modules_last_whoever_empties_sys_modules(drop: str, tmp_path: Path)
     assert found.total("db.client.operation.duration") == 1
     assert found.total("log.messages") == 1
     assert found.total("http.client.request.duration") == 1
+
+
+@pytest.mark.swallows
+@pytest.mark.parametrize("fails", ["asked", "done"])
+def test_who_looks_at_modules_of_the_program_cannot_fail_their_import(
+    fails: str, library: Seen, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither when asked for a module nor when it has run."""
+    (tmp_path / "of_the_program.py").write_text("number = 3")
+    monkeypatch.syspath_prepend(tmp_path)
+    seen: list[str] = []
+
+    def other(name: str) -> Callable[[object], None] | None:
+        if name != "of_the_program":
+            return None
+        seen.append(name)
+        if fails == "asked":
+            raise ValueError
+        return done
+
+    def done(module: object) -> None:
+        seen.append(repr(vars(module)["number"]))
+        raise ValueError
+
+    monkeypatch.setattr(hooks, "others", [other])
+    hooks.install()
+    module = importlib.import_module("of_the_program")
+    del sys.modules["of_the_program"]
+
+    assert module.number == 3
+    assert type(vars(module)["__loader__"]).__name__ == "SourceFileLoader"
+    assert set(seen) == ({"of_the_program"} if fails == "asked" else {"of_the_program", "3"})

@@ -10,17 +10,67 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import until
-from tests.workers.serving import serving
+from tests.workers.serving import Server, serving
 
 UWSGI = Path(sys.executable).with_name("uwsgi")
-COMMAND = (
-    *("--http-socket", "127.0.0.1:{port}", "--module", "with_flask:app", "--need-app"),
+SERVES = (
+    *("--http-socket", "127.0.0.1:{port}", "--need-app"),
     *("--virtualenv", sys.prefix, "--die-on-term", "--disable-logging"),
 )
+COMMAND = (*SERVES, "--module", "with_flask:app")
 
 pytestmark = pytest.mark.skipif(
     not UWSGI.exists(), reason="uWSGI is not installed: pip install uwsgi"
 )
+
+
+BARE = {
+    "module": ("--module", "plain:wsgi"),
+    "callable": ("--wsgi", "plain", "--callable", "wsgi"),
+    "mount": ("--mount", "/x=plain:wsgi", "--manage-script-name"),
+    "lazy": ("--module", "plain:wsgi", "--lazy-apps"),
+    "many": ("--module", "mounted", "--manage-script-name"),
+}
+
+
+@pytest.mark.parametrize("how", BARE)
+def test_a_bare_application_of_a_module_is_recorded(how: str, tmp_path: Path) -> None:
+    """uWSGI calls it from C, where nobody can stand between."""
+    prefix = "/x" if how == "mount" else "/m" if how == "many" else ""
+    with serving("uwsgi", tmp_path, *SERVES, "--master", "--processes", "2", *BARE[how]) as server:
+        server.becomes(2, 2)
+        for _ in range(5):
+            server.ask(f"{prefix}/pid")
+        until(lambda: len(told(server)) > 0 and sum(told(server).values()) == 5, "5 requests", 30)
+
+        assert told(server) == {"200": 5}
+        assert server.counted().total("http.server.active_requests") == 0
+
+
+def told(server: Server) -> dict[str, float]:
+    """Requests by status."""
+    metric = "http.server.request.duration"
+    return server.counted().by(metric, "http.response.status_code")
+
+
+@pytest.mark.parametrize("body", ["bytes", "list", "generator", "file"])
+def test_bare_answers_of_uwsgi_are_as_without_monagent(body: str, tmp_path: Path) -> None:
+    """It takes bytes as a whole, which other servers refuse."""
+    with serving("uwsgi", tmp_path, *SERVES, "--module", "bodies") as server:
+        assert server.ask(f"/{body}") == 12345
+        until(lambda: bool(told(server)), "a request", 30)
+
+        counted = server.counted()
+        assert told(server) == {"200": 1}
+        assert counted.total("http.server.response.body.size.sum") == 5
+        assert counted.total("http.server.active_requests") == 0
+
+
+def test_hooks_of_uwsgidecorators_and_ours_run_both(tmp_path: Path) -> None:
+    """Whichever was there first: it puts its own hook where ours was."""
+    with serving("uwsgi", tmp_path, *SERVES, "--master", "--module", "decorated") as server:
+        server.becomes(1, 1)
+        assert server.ask("/pid") == server.ask("/forked")
 
 
 @pytest.mark.parametrize("more", [(), ("--lazy-apps",), ("--enable-threads", "--threads", "2")])

@@ -30,6 +30,9 @@ PACKAGE = "monagent.integrations"
 modes: list[Callable[[str], str]] = []
 """Whether a library is on, off or otel; the agent puts `settings.library` here. Empty: all on."""
 
+others: list[Callable[[str], Callable[[ModuleType], None] | None]] = []
+"""Each says of a module that is no library's what is to be done once it has run, if anything."""
+
 _integrations: dict[str, ModuleType | None] = {}  # None when it failed
 _needed: set[str] = set()
 _finder: list[Finder] = []
@@ -89,7 +92,9 @@ class Finder:
         library = name.partition(".")[0]
         if library == lasting.PACKAGE:
             return lasting.find(name, path)
-        if library not in self.libraries or ENTRANCES.get(library, name) != name:
+        if (library not in self.libraries or ENTRANCES.get(library, name) != name) and not (
+            others and _of_others(name)
+        ):
             return None
         for finder in sys.meta_path:
             if finder is self:
@@ -116,6 +121,8 @@ class _Exec:
         began(module.__name__)
         loader.exec_module(module)
         imported(module.__name__, module)
+        if others:
+            _ran(module)
 
     def __eq__(self, other: object) -> bool:
         return type(other) is _Exec
@@ -172,6 +179,22 @@ def imported(name: str, module: ModuleType) -> None:
             _apply(targets.adoptions[library], name, module, version, status.ADOPTED)
         else:
             _apply(targets.targets.get(library, ()), name, module, version, status.ACTIVE)
+    except BaseException as error:
+        guard.failed("imports", error)
+
+
+def _of_others(name: str) -> list[Callable[[ModuleType], None]]:
+    try:
+        return [do for do in [other(name) for other in others] if do is not None]
+    except BaseException as error:
+        guard.failed("imports", error)
+        return []
+
+
+def _ran(module: ModuleType) -> None:
+    try:
+        for do in _of_others(module.__name__):
+            do(module)
     except BaseException as error:
         guard.failed("imports", error)
 

@@ -36,6 +36,10 @@ def around(body: Any, request: Request, environ: dict[str, Any]) -> Any:
         if kind is object:  # gunicorn's ALREADY_HANDLED: the application has kept the socket.
             request.disown()
             return body
+        if kind is bytes and "uwsgi.version" in environ:  # which sends it as a whole
+            request.sent += len(body)
+            ended(request, True)
+            return body
         if hasattr(kind, "__len__"):
             return _sized(body, request)
         if len(_unsized) < 1000:

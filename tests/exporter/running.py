@@ -23,7 +23,7 @@ import monagent
 from monagent.store import process
 
 MAIN = Path(monagent.__file__).parent / "exporter" / "__main__.py"
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 # The package leaves it untyped.
 parse_strictly: Any = openmetrics_parser.text_string_to_metric_families

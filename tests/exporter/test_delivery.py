@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ from monagent.exporter.otel import metrics_data
 from monagent.exporter.table import Table
 from tests.exporter.forge import ACTIVE, LATENCY, REQUESTS, TEMPERATURE, Forged
 from tests.exporter.running import (
+    DEADLINE,
     exporter,
     fetch,
     sleeper,
@@ -36,6 +36,7 @@ from tests.exporter.running import (
     until,
     write_root,
 )
+from tests.ports import free_port
 from tests.services._started import program
 
 NOTHING = Total(Table(), [], {}, 0.0)
@@ -74,12 +75,13 @@ class Receiver:
                 self.send_header("Content-Length", str(len(answer)))
                 for name, value in (refusal or {}).items() if refusals >= 0 else ():
                     self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(answer)
+                # All is noted before the sender may go on.
                 receiver.refused += refusals >= 0
                 if refusals < 0:
                     receiver.headers.append(dict(self.headers.items()))
                     receiver.requests.append(ExportMetricsServiceRequest.FromString(body))
+                self.end_headers()
+                self.wfile.write(answer)
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -153,7 +155,7 @@ def test_otlp_is_pushed_at_the_interval_and_once_at_the_end(
             assert metrics["http.server.active_requests"].sum.data_points[0].as_double == 1
             root.kill()
             root.wait()
-            assert running.process.wait(20) == 0
+            assert running.process.wait(DEADLINE) == 0
 
     last = receiver.metrics()
     assert "http.server.active_requests" not in last
@@ -181,7 +183,7 @@ def test_a_program_shorter_than_the_interval_is_delivered_at_its_end(
         write_root(tmp_path, root.pid)
         counted(tmp_path, root.pid)
     with exporter(tmp_path, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=receiver.url + "/x") as running:
-        assert running.process.wait(20) == 0
+        assert running.process.wait(DEADLINE) == 0
 
     assert receiver.metrics()["http.requests"].sum.data_points[0].as_double == 3
 
@@ -208,7 +210,7 @@ def test_a_receiver_that_refuses_at_first_gets_the_numbers_later(tmp_path: Path)
             write_root(tmp_path, root.pid)
             counted(tmp_path, root.pid)
         with exporter(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
-            assert running.process.wait(20) == 0
+            assert running.process.wait(DEADLINE) == 0
         assert receiver.metrics()["http.requests"].sum.data_points[0].as_double == 3
     finally:
         receiver.close()
@@ -290,9 +292,7 @@ def test_a_goal_that_is_not_there_is_told_in_one_line_and_delays_the_end_by_litt
     tmp_path: Path,
 ) -> None:
     """Nobody listens; the line goes to the root's stderr while it lives."""
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        port = closed.getsockname()[1]
+    port = free_port()
     root = subprocess.Popen(["sleep", "1000"], stderr=subprocess.PIPE)
     assert root.stderr is not None
     try:
@@ -315,9 +315,7 @@ def test_a_goal_that_is_not_there_is_told_in_one_line_and_delays_the_end_by_litt
 def pushgateway() -> Iterator[int]:
     """A real Pushgateway on a free port."""
     binary = program("prometheus-pushgateway", "prometheus-pushgateway")
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = free_port()
     child = subprocess.Popen(
         [binary, f"--web.listen-address=127.0.0.1:{port}"],
         stdout=subprocess.DEVNULL,
@@ -354,7 +352,7 @@ def test_a_pushgateway_and_a_file_get_the_last_numbers(tmp_path: Path) -> None:
                 MONAGENT_TEXTFILE=str(tmp_path / "metrics.prom"),
                 MONAGENT_SERVICE_NAME=given,
             ) as running:
-                assert running.process.wait(20) == 0
+                assert running.process.wait(DEADLINE) == 0
             pushed = text_samples(fetch(port, "/metrics").text)
             found = [
                 value

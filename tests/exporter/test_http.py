@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from monagent.exporter.exposition import OPENMETRICS, TEXT
+from monagent.exporter.http import HEADER_TIME
 from monagent.exporter.negotiation import format_of, takes_gzip
 from tests.exporter.forge import REQUESTS, Forged
 from tests.exporter.running import Exporter, exporter, until, write_root
@@ -164,12 +165,12 @@ def test_scrapes_go_on_beside_200_half_open_connections(running: Exporter) -> No
         for _ in range(5):
             begun = time.monotonic()
             assert running.get().status == 200
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < HEADER_TIME
         assert len(os.listdir(f"/proc/{pid}/fd")) < 160
         assert len(os.listdir(f"/proc/{pid}/task")) < 8
         shed = "monagent_http_connections_shed_total"
         until(lambda: running.samples()[shed] >= 200, "the cut")
-        assert len(os.listdir(f"/proc/{pid}/fd")) < 30
+        until(lambda: len(os.listdir(f"/proc/{pid}/fd")) < 30, "closed descriptors")
     finally:
         for sock in silent:
             sock.close()
@@ -213,4 +214,4 @@ def test_accepting_goes_on_while_a_large_scrape_is_rendered(tmp_path: Path) -> N
                     continue
 
     assert len(waits) > 3
-    assert max(waits) < 1.0
+    assert max(waits) < sum(waits) / 2  # not for all of the rendering

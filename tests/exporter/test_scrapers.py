@@ -8,6 +8,7 @@ import subprocess
 import urllib.parse
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -49,7 +50,7 @@ def query(port: int, expression: str) -> list[tuple[dict[str, str], float]]:
     """The instant vector, or nothing while the scraper has nothing or is not up."""
     try:
         answer = fetch(port, f"/api/v1/query?query={urllib.parse.quote(expression)}")
-    except OSError:
+    except (OSError, HTTPException):
         return []
     if answer.status != 200:
         return []
@@ -75,9 +76,9 @@ def test_a_scraper_finds_every_kind_with_its_labels(
     with exporter(state) as running, scraper(running.port, tmp_path) as port:
         [(labels, value)] = until(lambda: query(port, "http_requests_total"), "the first scrape")
         quantile = "histogram_quantile(0.5, http_server_request_duration_seconds_bucket)"
-        [(_, median)] = query(port, quantile)
-        [(_, up)] = query(port, "up")
-        [(target, _)] = query(port, "target_info")
+        [(_, median)] = until(lambda: query(port, quantile), "the histogram")
+        [(_, up)] = until(lambda: query(port, "up"), "the target")
+        [(target, _)] = until(lambda: query(port, "target_info"), "the resource")
 
     assert (labels["route"], value) == ('/"a\\b\n', 42.0)
     assert median == pytest.approx(0.1)

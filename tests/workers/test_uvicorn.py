@@ -46,6 +46,19 @@ def test_a_worker_that_does_not_answer_is_a_timeout(tmp_path: Path) -> None:
         server.becomes(2, 3, timeout=1)
 
 
+def test_a_worker_that_has_served_its_requests_is_told_from_one_that_is_asked_to_end(
+    tmp_path: Path,
+) -> None:
+    """Both end in order."""
+    limit = ("--limit-max-requests", "1", "--workers", "2")
+    with serving("uvicorn", tmp_path, *limit, *PORT) as server:
+        server.becomes(2, 2)
+        server.ask()
+        server.becomes(2, 3, max_requests=1)
+        server.signal(signal.SIGHUP)
+        server.becomes(2, 5, max_requests=1, exit=2)
+
+
 def test_each_reload_ends_a_process_and_starts_another(tmp_path: Path) -> None:
     """Edited once."""
     shutil.copy(APPS / "plain.py", tmp_path / "plain.py")

@@ -83,6 +83,7 @@ PENDING = Gauge(
 _alive: dict[int, str] = {}
 _unwatched: dict[int, Any] = {}  # Whose end their supervisor may not notice.
 _doomed: dict[int, str] = {}
+_limited: set[int] = set()  # Who may serve so many requests, and then ends in order, unasked.
 _listeners: list[tuple[str, Listeners]] = []
 _pools: list[tuple[str, Threads]] = []
 _sampled: list[bool] = []
@@ -92,7 +93,7 @@ _TCP, _TCP_INFO, _TCP_LISTEN = 6, 11, 10
 
 
 def _forked() -> None:
-    for kept in (_alive, _unwatched, _doomed, _listeners, _pools):
+    for kept in (_alive, _unwatched, _doomed, _limited, _listeners, _pools):
         kept.clear()
     if _sampled:  # What the child will have to look at, it begins anew.
         _sampled.clear()
@@ -134,6 +135,18 @@ def doomed(pid: int, reason: str) -> None:
         _doomed[pid] = reason
 
 
+def limited(server: str, pid: int) -> None:
+    """A worker that was started ends by itself after as many requests as it is to serve."""
+    EXITS.bind(server, MAX_REQUESTS)(0.0)
+    if pid in _alive:
+        _limited.add(pid)
+
+
+def asked(pid: int) -> None:
+    """A worker is to end, for another reason than the number of its requests."""
+    _limited.discard(pid)
+
+
 def ended(pid: int, code: int | None, reason: str | None = None) -> bool:
     """A worker is gone, with this exit code (-9: by signal 9; None: not to be told).
 
@@ -143,7 +156,9 @@ def ended(pid: int, code: int | None, reason: str | None = None) -> bool:
     if server is None:
         return False
     _unwatched.pop(pid, None)
-    reason = _doomed.pop(pid, None) or reason or _reason(code)
+    by_limit = MAX_REQUESTS if code == 0 and pid in _limited else None
+    _limited.discard(pid)
+    reason = _doomed.pop(pid, None) or reason or by_limit or _reason(code)
     WORKERS.bind(server)(-1.0)
     EXITS.bind(server, reason)(1.0)
     return True

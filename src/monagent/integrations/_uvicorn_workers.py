@@ -21,10 +21,23 @@ def starting(original: Any) -> Any:
         original(self)
         try:
             http_workers.started(SERVER, self.process.pid)
+            if self.config.limit_max_requests is not None:
+                http_workers.limited(SERVER, self.process.pid)
         except BaseException as error:
             http_workers.failed(error)
 
     return start
+
+
+def terminating(original: Any) -> Any:
+    def terminate(self: Any) -> None:
+        try:
+            http_workers.asked(self.process.pid)
+        except BaseException as error:
+            http_workers.failed(error)
+        original(self)
+
+    return terminate
 
 
 def killing(original: Any) -> Any:

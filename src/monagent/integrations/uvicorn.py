@@ -80,6 +80,11 @@ def start(original: Any) -> Any:
     return _uvicorn_workers.starting(original)
 
 
+@replace("uvicorn.supervisors.multiprocess", "Process.terminate", optional=True)
+def terminate(original: Any) -> Any:
+    return _uvicorn_workers.terminating(original)
+
+
 @replace("uvicorn.supervisors.multiprocess", "Process.kill", optional=True)
 def kill(original: Any) -> Any:
     return _uvicorn_workers.killing(original)

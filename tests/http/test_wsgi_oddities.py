@@ -276,6 +276,23 @@ def test_a_body_without_a_length_is_used_like_a_file(numbers: Numbers) -> None:
     assert numbers.sums("http.server.request.body.size") == {"unmatched": len(text)}
 
 
+def test_a_with_statement_is_refused_where_the_servers_body_refuses_it(numbers: Numbers) -> None:
+    """gunicorn's has no `__enter__`."""
+
+    class Body:
+        read = readline = readlines = io.BytesIO(b"abc").read
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        with pytest.raises(TypeError), environ["wsgi.input"]:
+            pass
+        start_response("200 OK", [])
+        return [environ["wsgi.input"].read()]
+
+    environ = {"wsgi.input": Body(), "HTTP_TRANSFER_ENCODING": "chunked"}
+
+    assert call(measured(app), "POST", **environ) == ("200 OK", b"abc")
+
+
 class Answer:
     """The application of PEP 3333's example that is a class: holds its environ."""
 

@@ -166,7 +166,7 @@ def with_body(request: Request, environ: Environ) -> None:
     source = environ.get("wsgi.input")
     # A length that is incredible is no better than none.
     if source is not None and (length or environ.get("HTTP_TRANSFER_ENCODING")):
-        environ["wsgi.input"] = _wsgi_body.CountedInput(source, request)
+        environ["wsgi.input"] = _wsgi_body.counted_input(source, request)
 
 
 def used(environ: Environ) -> bool:

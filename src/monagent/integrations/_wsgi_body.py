@@ -188,13 +188,6 @@ class CountedInput:
     def __next__(self) -> bytes:
         return self._got(next(self._body))
 
-    def __enter__(self) -> CountedInput:
-        self._body.__enter__()
-        return self
-
-    def __exit__(self, *raised: Any) -> Any:
-        return self._body.__exit__(*raised)
-
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._body, name)
         if name == "read1":
@@ -210,6 +203,23 @@ class CountedInput:
     def _put(self, size: int) -> int:
         self._request.received += size
         return size
+
+
+class CountedFile(CountedInput):
+    """One that `with` may close, as only some servers' can."""
+
+    def __enter__(self) -> CountedInput:
+        self._body.__enter__()
+        return self
+
+    def __exit__(self, *raised: Any) -> Any:
+        return self._body.__exit__(*raised)
+
+
+def counted_input(source: Any, request: Request) -> CountedInput:
+    """What an application reads in place of the server's stream."""
+    kind = CountedFile if hasattr(type(source), "__enter__") else CountedInput
+    return kind(source, request)
 
 
 def _file(body: Any, request: Request) -> Any:

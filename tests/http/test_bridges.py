@@ -102,6 +102,28 @@ def test_applications_behind_hypercorns_dispatcher_have_their_mount_points(
     }
 
 
+@pytest.mark.swallows
+def test_hypercorns_dispatcher_dispatches_whatever_of_ours_fails(
+    numbers: Numbers, swallowed: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is that of the application at the mount."""
+    from hypercorn.middleware import DispatcherMiddleware
+
+    from monagent.integrations import hypercorn
+
+    app: Any = DispatcherMiddleware({"/a": Starlette(routes=[Route("/{item}", hello)])})  # type: ignore[dict-item]
+    app = _asgi.measured(app)
+    expected = [run(app, path) for path in ("/a/1", "/a/b/c", "/none")]
+
+    def fail(*args: Any) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(hypercorn, "dispatched", fail)
+
+    assert [run(app, path) for path in ("/a/1", "/a/b/c", "/none")] == expected
+    assert [component for component, _ in swallowed] == ["http"] * 3
+
+
 @pytest.mark.parametrize("second", ["/api/x", "/other"])
 def test_what_is_asked_again_is_below_its_mounts_once(second: str, numbers: Numbers) -> None:
     """A middleware retries, or falls back to another path, with copies of the scope."""

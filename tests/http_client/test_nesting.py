@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.http_client.clients import Ask, able
-from tests.http_client.numbers import Numbers
+from tests.http_client.numbers import ACTIVE, SENT, Numbers
 from tests.http_client.server import Server
 from tests.http_client.test_matrix import UNTOLD, old
 
@@ -133,6 +133,38 @@ def test_a_pool_used_directly_counts(numbers: Numbers, server: Server) -> None:
         pool.urlopen("POST", "/upload", b"body")
 
     assert numbers.outcomes() == {("GET", 200, None): 1, ("POST", 200, None): 1}
+
+
+def test_an_adapter_that_is_asked_without_a_session_counts(
+    numbers: Numbers, server: Server
+) -> None:
+    """By urllib3, on which it stands; one that is asked by another adapter is its session's."""
+    import requests
+    from requests.adapters import HTTPAdapter
+
+    class Deeper(HTTPAdapter):
+        def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
+            def ask(left: int) -> requests.Response:
+                return ask(left - 1) if left else HTTPAdapter.send(self, request, *args, **kwargs)
+
+            return ask(8)
+
+    with requests.Session() as session:
+        request = session.prepare_request(requests.Request("POST", server.url("/upload"), data="x"))
+        session.mount("http://", Deeper())
+        assert session.send(request).content == b"1"
+    assert numbers.outcomes() == {("POST", 200, None): 1}
+
+    adapter = HTTPAdapter()
+    plain = request.copy()
+    plain.headers = dict(plain.headers)  # type: ignore[assignment]  # it takes any mapping
+    for each in (request, plain):
+        assert adapter.send(each).content == b"1"
+    adapter.close()
+
+    assert numbers.outcomes() == {("POST", 200, None): 3}
+    assert numbers.sizes(SENT)["POST", 200, None] == (3, 3)
+    assert numbers.total(ACTIVE) == 0
 
 
 def test_a_hook_that_calls_another_server_is_another_call(numbers: Numbers, server: Server) -> None:

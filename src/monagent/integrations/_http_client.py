@@ -25,11 +25,30 @@ _held: list[CodeType] = []
 OUTER: dict[object, str] = {}
 """Classes of headers that only such a caller gives to urllib3; cheaper to look at than frames."""
 
+SENDERS: dict[str, int] = {}
+"""By library, the id of the code that must run above such a caller for the library to count the
+call: adapters of requests can be asked without a session."""
 
-def inner(function: Any, library: str) -> None:
-    """What this function calls is part of a call that the library counts."""
+
+def inner(function: Any, library: str, sender: Any = None) -> None:
+    """What this function calls is part of a call that the library counts; of `sender`'s if any."""
     _held.append(function.__code__)
     INNER[id(function.__code__)] = library
+    if sender is not None:
+        _held.append(sender.__code__)
+        SENDERS[library] = id(sender.__code__)
+
+
+def within(headers: Any, asking: Any, frame: Any) -> bool:
+    """Whether urllib3, with these headers called by `frame`, is part of a call that is counted;
+    frames are looked at if `asking`."""
+    library = OUTER.get(headers.__class__)
+    if library is None:
+        if not asking or not called_by(INNER, frame):
+            return False
+        library = INNER.get(id(frame.f_code))  # None: a wrapper's frame
+    sender = SENDERS.get(library) if library else None
+    return sender is None or called_by((sender,), frame, _DEEP)
 
 
 def failed(library: str, error: BaseException) -> None:
@@ -46,6 +65,7 @@ def forget(library: str) -> None:
         del INNER[code]
     for kind in [kind for kind, counts in OUTER.items() if counts == library]:
         del OUTER[kind]
+    SENDERS.pop(library, None)
 
 
 def length(body: object) -> int:
@@ -120,17 +140,17 @@ def caller(codes: Container[object], frame: Any) -> Any:
     return None
 
 
-def called_by(codes: Container[int], frame: Any) -> bool:
+_DEEP = 20
+_WRAPPERS = 4  # A tracer that wraps the same function puts a frame or two in between.
+
+
+def called_by(codes: Container[int], frame: Any, deep: int = _WRAPPERS) -> bool:
     """Whether `frame` runs a function with one of these ids of codes, or is a wrapper that one
     calls."""
-    for _ in range(_WRAPPERS):
+    for _ in range(deep):
         if frame is None:
             return False
         if id(frame.f_code) in codes:
             return True
         frame = frame.f_back
     return False
-
-
-_DEEP = 20
-_WRAPPERS = 4  # A tracer that wraps the same function puts a frame or two in between.

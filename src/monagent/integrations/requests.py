@@ -34,7 +34,7 @@ def sending(original: Any) -> Any:
     mixin = sys.modules["requests.sessions"].SessionRedirectMixin
     redirecting = {mixin.resolve_redirects.__code__}
     following = set(map(id, redirecting))
-    inner(sys.modules["requests.adapters"].HTTPAdapter.send, "requests")
+    inner(sys.modules["requests.adapters"].HTTPAdapter.send, "requests", original)
     OUTER[sys.modules["requests.structures"].CaseInsensitiveDict] = "requests"
 
     def send(self: Any, request: Any, **kwargs: Any) -> Any:

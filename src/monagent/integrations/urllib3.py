@@ -21,7 +21,7 @@ from monagent.conventions.http_client import (
 )
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_client, _urllib3_body, _urllib3_pool
-from monagent.integrations._http_client import INNER, OUTER, called_by, failed, inner
+from monagent.integrations._http_client import INNER, called_by, failed, inner, within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,10 +108,8 @@ def pool(original: Any) -> Any:
             if body is not None and type(body) is not bytes and _http_client.endless(body):
                 body = Upload(body)
             # It calls itself to try again; the other is what managers and requests say.
-            within = not assert_same_host or getattr(retries, "history", None)
-            if headers.__class__ not in OUTER and not (
-                within and called_by(INNER, sys._getframe().f_back)
-            ):
+            asking = not assert_same_host or getattr(retries, "history", None)
+            if not within(headers, asking, sys._getframe().f_back):
                 key = (self.scheme, self.host, self.port, method)
                 try:
                     found = CALLS[key]

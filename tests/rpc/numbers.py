@@ -43,7 +43,7 @@ class Numbers(numbers.Numbers):
 
 
 def eventually(true: Callable[[], bool]) -> None:
-    """Wait until it is, at most ten seconds."""
-    deadline = time.monotonic() + 10
+    """Wait until it is, at most half a minute."""
+    deadline = time.monotonic() + 30
     while not true() and time.monotonic() < deadline:
         time.sleep(0.01)

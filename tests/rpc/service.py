@@ -32,7 +32,7 @@ class Threads:
         if wish in (b"wait", b"lag"):
             over = threading.Event()
             context.add_callback(over.set)
-            over.wait(10)
+            over.wait(60)
         if wish in (b"raise", b"lag"):
             raise ValueError("of the application")
 
@@ -74,7 +74,7 @@ class Coroutines:
         if wish == b"raise":
             raise ValueError("of the application")
         if wish == b"wait":
-            await asyncio.sleep(10)
+            await asyncio.sleep(60)
 
     async def unary_unary(self, request: bytes, context: Any) -> bytes:
         """One for one."""
@@ -128,7 +128,7 @@ def threads(registered: bool = False, **options: Any) -> Iterator[int]:
     try:
         yield port
     finally:
-        server.stop(None).wait(10)
+        server.stop(None).wait(30)
 
 
 @contextlib.asynccontextmanager

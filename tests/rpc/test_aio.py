@@ -26,10 +26,12 @@ def with_channel(scenario: Scenario, of: Any = None, channel: Any = None, **opti
     async def run() -> Any:
         async with service.coroutines(of, **options) as port:
             async with grpc.aio.insecure_channel(f"127.0.0.1:{port}", **(channel or {})) as made:
+                await made.channel_ready()
+                idle = len(asyncio.all_tasks())
                 found = await scenario(made)
             # The core tells ends to tasks of its own.
-            await asyncio.sleep(0.05)
-            return found
+            await until(lambda: len(asyncio.all_tasks()) <= idle)
+        return found
 
     return asyncio.run(run())
 
@@ -47,8 +49,8 @@ async def call(channel: Any, method: str, wish: bytes, **options: Any) -> Any:
 
 
 async def until(true: Callable[[], bool]) -> None:
-    """Wait until it is, at most ten seconds."""
-    for _ in range(1000):
+    """Wait until it is, at most half a minute."""
+    for _ in range(3000):
         if true():
             return
         await asyncio.sleep(0.01)
@@ -96,13 +98,13 @@ def test_a_stream_that_breaks_ends_with_the_status_of_the_break(
 @pytest.mark.parametrize("method", KINDS)
 def test_a_deadline_ends_a_call_on_both_sides(method: str, numbers: Numbers) -> None:
     """With the same word, and the time until then."""
-    got = with_channel(lambda made: call(made, method, b"wait", timeout=0.3))
+    got = with_channel(lambda made: call(made, method, b"wait", timeout=1))
 
     assert got == "DEADLINE_EXCEEDED"
     numbers.settled("client", {(method, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"): 1})
     numbers.settled("server", {(method, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"): 1})
-    assert 0.25 < numbers.seconds("client") < 5
-    assert 0.2 < numbers.seconds("server") < 5
+    assert 0.9 < numbers.seconds("client") < 30
+    assert 0.5 < numbers.seconds("server") < 30
 
 
 @pytest.mark.parametrize("method", KINDS)
@@ -265,7 +267,7 @@ def requests() -> Iterator[bytes]:
 async def slowly() -> AsyncIterator[bytes]:
     """Three, one after the other."""
     for _ in range(3):
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.3)
         yield b"ok"
 
 
@@ -282,5 +284,5 @@ def test_a_stream_lasts_until_its_last_message(numbers: Numbers) -> None:
     assert with_channel(both) == [9, 9]
     numbers.settled("client", {("StreamStream", "OK", None): 2})
     numbers.settled("server", {("StreamStream", "OK", None): 2})
-    assert numbers.seconds("client") > 0.3
-    assert numbers.seconds("server") > 0.2
+    assert numbers.seconds("client") > 0.8  # a loop may wake a millisecond early
+    assert numbers.seconds("server") > 0.3

@@ -27,6 +27,7 @@ def port(request: pytest.FixtureRequest, numbers: Numbers) -> Iterator[int]:
 def channel(port: int) -> Iterator[grpc.Channel]:
     """To that server."""
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        grpc.channel_ready_future(channel).result(30)
         yield channel
 
 
@@ -75,11 +76,11 @@ def test_a_stream_that_breaks_ends_with_the_status_of_the_break(
 @pytest.mark.parametrize("method", KINDS)
 def test_a_deadline_ends_a_call_on_both_sides(method: str, channel: Any, numbers: Numbers) -> None:
     """With the same word, and the time until then."""
-    assert call(channel, method, b"wait", timeout=0.3) == "DEADLINE_EXCEEDED"
+    assert call(channel, method, b"wait", timeout=1) == "DEADLINE_EXCEEDED"
     numbers.settled("client", {(method, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"): 1})
     numbers.settled("server", {(method, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"): 1})
-    assert 0.25 < numbers.seconds("client") < 5
-    assert 0.2 < numbers.seconds("server") < 5
+    assert 0.9 < numbers.seconds("client") < 30
+    assert 0.5 < numbers.seconds("server") < 30
 
 
 @pytest.mark.parametrize("method", ["UnaryStream", "StreamStream"])
@@ -109,7 +110,7 @@ def test_what_a_handler_raises_when_all_is_over_is_no_other_calls_status(
         eventually(lambda: numbers.active("server") == 8)
         for future in lagging:
             future.cancel()
-        eventually(lambda: numbers.active("server") == 0)
+        eventually(lambda: not numbers.active("server") and numbers.calls("server") != before)
         assert numbers.calls("server") != before
 
     for _ in range(40):
@@ -180,14 +181,14 @@ def test_a_stream_lasts_until_its_last_message(channel: Any, numbers: Numbers) -
 
     def slowly() -> Iterator[bytes]:
         for _ in range(3):
-            time.sleep(0.1)
+            time.sleep(0.3)
             yield b"ok"
 
     assert len(list(stub(channel, "StreamStream")(slowly()))) == 9
     numbers.settled("client", {("StreamStream", "OK", None): 1})
     numbers.settled("server", {("StreamStream", "OK", None): 1})
-    assert numbers.seconds("client") > 0.3
-    assert numbers.seconds("server") > 0.2
+    assert numbers.seconds("client") > 0.9
+    assert numbers.seconds("server") > 0.3
 
 
 def test_unknown_methods_are_one_value_on_the_server(channel: Any, numbers: Numbers) -> None:

@@ -68,13 +68,18 @@ async def exchange(
         if given and gone_after != 0:
             return given.pop(0)
         await gone.wait()
-        return {"type": "http.disconnect"}
+        return {"type": f"{asked.get('kind', 'http')}.disconnect"}
 
     async def send(message: Message) -> None:
         sent.append(message)
         if len(sent) == gone_after:
             gone.set()
         await asyncio.sleep(0)
+        # Servers say so too once the answer is whole, and Quart waits for it since 0.23.
+        kind = message["type"].rpartition("http.")[2]
+        whole = kind == "response.body" and not message.get("more_body")
+        if whole or kind == "websocket.close":
+            gone.set()
 
     await app(scope(**asked), receive, send)
     return sent

@@ -25,12 +25,15 @@ def application(original: Any) -> Any:
     return framework(original)
 
 
-@replace("quart.ctx", "_BaseRequestWebsocketContext.match_request")
+# Since 0.23 there is one context for all; before, AppContext matched nothing.
+@replace("quart.ctx", "AppContext.match_request", optional=True)
+@replace("quart.ctx", "_BaseRequestWebsocketContext.match_request", optional=True)
 def match(original: Any) -> Any:
     def match_request(self: Any) -> None:
         original(self)
         try:
-            request = self.request_websocket
+            name = "request_websocket"  # 0.23: with an underscore.
+            request = getattr(self, name if hasattr(self, name) else "_" + name)
             exchange = request.scope[KEY]
             exchange.route = exchange.prefix + request.url_rule.rule
         except (KeyError, AttributeError, TypeError):
@@ -43,20 +46,21 @@ def match(original: Any) -> Any:
 
 @replace("quart.app", "Quart.handle_exception")
 def exception(original: Any) -> Any:
-    async def handle_exception(self: Any, error: Exception) -> Any:
+    async def handle_exception(self: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            raised(error)
-        except BaseException as ours:
-            http.failed(ours)
-        return await original(self, error)
+            raised((*args, *kwargs.values()))
+        except BaseException as error:
+            http.failed(error)
+        return await original(self, *args, **kwargs)
 
     return handle_exception
 
 
-def raised(error: Exception) -> None:
+def raised(arguments: tuple[Any, ...]) -> None:
     """A view has raised what no handler of the application takes; Quart makes a 500 of it."""
     import quart  # Imported already, it is running.
 
     exchange: Any = quart.request.scope.get(KEY)
-    if exchange is not None:
-        exchange.error = error_type(error)
+    for argument in arguments:  # Since 0.23 the context comes first.
+        if exchange is not None and isinstance(argument, BaseException):
+            exchange.error = error_type(argument)

@@ -29,7 +29,10 @@ usage: monagent doctor [--json] [--expect LIBRARY,…] [--seconds N] [--] COMMAN
 Runs COMMAND under monagent for N seconds (10), or to its end, or looks at a running program. Says
 per library whether it is recorded, why not, and how much has been. The exit code is 1 when
 something asked for is missing: a library of --expect, of MONAGENT_ENABLE_ONLY or of a variable of
-its own, or an answering endpoint. What the command prints goes to stderr."""
+its own, or an answering endpoint. What the command prints goes to stderr.
+
+Another machine's password is part of the URL, as in https://user:password@host:9464/metrics; for
+our own none is needed, since the numbers can be read from the directory."""
 
 
 class Wrong(Exception):
@@ -49,10 +52,12 @@ class Asked:
 
 @dataclass
 class Seen:
-    """What there was to see: the endpoint, whether it answered, and its samples."""
+    """What there was to see: the endpoint, whether it answered, what it asked us for (a password),
+    and its samples."""
 
     endpoint: str = ""
     answered: bool = False
+    asks: str = ""
     samples: list[Sample] = field(default_factory=list)
     exit_code: int | None = None
     problems: list[str] = field(default_factory=list)
@@ -69,7 +74,8 @@ def main(arguments: list[str]) -> int:
         print(f"monagent doctor: {error}\n{USAGE}", file=sys.stderr)
         return 2
     found = settings.load(os.environ)
-    verdict = judge(seen.samples, found, asked.expect)
+    blind = seen.asks and not seen.samples
+    verdict = Verdict() if blind else judge(seen.samples, found, asked.expect)
     problems = [*found.problems, *seen.problems, *verdict.problems]
     if not seen.answered and seen.exit_code is None:
         problems.insert(0, f"the endpoint {seen.endpoint or '(none)'} does not answer")
@@ -118,34 +124,48 @@ def _seconds(text: str) -> float:
 
 def attach(asked: Asked) -> Seen:
     """Look at a program that runs already."""
-    return look(Seen(), _running(asked.words))
+    url, home = _running(asked.words)
+    return look(Seen(), url, home)
 
 
-def _running(words: list[str]) -> str:
+def _running(words: list[str]) -> tuple[str, str]:
+    """URL and state directory, "" where one is not known."""
     if len(words) > 1:
         raise Wrong(f"--attach: found {len(words)} words, expected a directory or a URL")
     named = words[0] if words else os.environ.get("MONAGENT_DIR", "")
     if named.startswith(("http://", "https://")):
-        return named
+        return named, ""
     if named:
-        return tree.endpoint(named) or ""
+        return tree.endpoint(named) or "", named
     found = cli_scrape.running()
     if len(found) == 1:
-        return next(iter(found.values()))
+        home, url = next(iter(found.items()))
+        return url, home
     if not found:
         raise Wrong("--attach: found no program with monagent that runs as this user")
     raise Wrong("--attach: found several, expected the directory of one: " + ", ".join(found))
 
 
-def look(seen: Seen, url: str) -> Seen:
-    """Scrape once; the last scrape that answered is the one that counts."""
-    seen.endpoint = url or seen.endpoint
-    if url:
+def look(seen: Seen, url: str, home: str = "") -> Seen:
+    """Scrape once; the last scrape that answered is the one that counts. Where the endpoint asks
+    for what we have not, the numbers are those in the state directory `home`."""
+    shown = cli_scrape.without_password(url) if url else ""
+    seen.endpoint = shown or seen.endpoint
+    if not url:
+        return seen
+    try:
         try:
-            seen.samples = cli_scrape.parse(cli_scrape.fetch(url))
-            seen.answered = True
-        except (OSError, ValueError) as error:
-            seen.problems[:] = [f"{url}: {error}"]
+            seen.samples = cli_scrape.parse(cli_scrape.fetch(url, own=bool(home)))
+        except cli_scrape.Closed as closed:
+            seen.asks = str(closed)
+            if home:
+                seen.samples = cli_scrape.of_directory(home)
+        seen.answered = True
+    except (OSError, ValueError) as error:
+        seen.problems[:] = [f"{shown}: {error}"]
+    if seen.asks and not home:
+        hint = " as in https://user:password@host" if "password" in seen.asks else ""
+        seen.problems[:] = [f"{shown}: asks for {seen.asks}{hint}; nothing could be seen"]
     return seen
 
 
@@ -163,7 +183,7 @@ def observe(asked: Asked) -> Seen:
         try:
             _watch(process, asked.seconds, state, kept, seen)
             if process.poll() is None:
-                look(seen, tree.endpoint(state) or "")
+                look(seen, tree.endpoint(state) or "", state)
             else:
                 seen.exit_code = process.returncode
         finally:
@@ -182,7 +202,7 @@ def _watch(
     ends = time.monotonic() + seconds
     while time.monotonic() < ends and process.poll() is None:
         if not seen.answered and tree.endpoint(state):
-            look(seen, tree.endpoint(state) or "")
+            look(seen, tree.endpoint(state) or "", state)
         _keep(state, kept)
         time.sleep(0.001)  # A program of a moment lives for twenty of these.
     _keep(state, kept)
@@ -232,6 +252,7 @@ def show(asked: Asked, seen: Seen, verdict: Verdict, problems: list[str]) -> Non
         report = {
             "endpoint": seen.endpoint,
             "answers": seen.answered,
+            "asks_for": seen.asks,
             "series": len(seen.samples),
             "exit_code": seen.exit_code,
             "libraries": [vars(row) for row in verdict.rows],
@@ -244,8 +265,12 @@ def show(asked: Asked, seen: Seen, verdict: Verdict, problems: list[str]) -> Non
         print(f"exporter  delivered {len(seen.samples)} samples at the end")
     else:
         state = "answers" if seen.answered else "does not answer"
-        print(f"endpoint  {seen.endpoint or '(none)'}  {state}, {len(seen.samples)} samples")
-    if not verdict.rows:
+        if seen.asks:
+            state += f", but asks for {seen.asks}"
+        source = " in its directory" if seen.asks and seen.samples else ""
+        amount = f"{len(seen.samples)} samples{source}"
+        print(f"endpoint  {seen.endpoint or '(none)'}  {state}, {amount}")
+    if not verdict.rows and seen.samples:
         print("libraries none that monagent knows was imported")
     for row in verdict.rows:
         amount = f"{row.recorded:,.0f} recorded" if row.recorded else "nothing recorded yet"

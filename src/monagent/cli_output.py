@@ -19,8 +19,6 @@ CANNOT_WRITE = 1
 
 def told(command: Callable[[], int]) -> int:
     """What `command` returns, once all that it printed is out; CANNOT_WRITE when that cannot be."""
-    # `monagent list | head` ends quietly, as other commands do.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -40,6 +38,8 @@ def _write(text: str) -> str | None:
     """Why not, in the system's words."""
     if sys.stdout is None:  # Closed at our start: print() would say nothing, and all seem well.
         return os.strerror(errno.EBADF) if text else None
+    # `monagent list | head` ends quietly, as other commands do. Not before: doctor has connections.
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
@@ -49,4 +49,6 @@ def _write(text: str) -> str | None:
         os.dup2(null, sys.stdout.fileno())
         os.close(null)
         return error.strerror
+    finally:
+        signal.signal(signal.SIGPIPE, before)
     return None

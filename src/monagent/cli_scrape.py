@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from http.client import HTTPException
 
-from monagent import tree
+from monagent import settings, tree
 from monagent.exporter import naming
+from monagent.exporter.disk import Disk
+from monagent.exporter.engine import Engine
 from monagent.store import directory, process
 from monagent.store.layout import Foreign
 from monagent.store.reader import ShardFile
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import ssl
+
 TIMEOUT = 5.0
+UNKNOWN_CLIENT = ("CERTIFICATE_REQUIRED", "BAD_CERTIFICATE", "HANDSHAKE_FAILURE", "UNEXPECTED_EOF")
+"""What ends TLS where the server wants a client certificate; asyncio's hangs up without a word."""
+
+
+class Closed(Exception):
+    """The endpoint answers, but not to us; the message says what it asks for."""
 
 
 @dataclass(frozen=True)
@@ -26,17 +41,81 @@ class Sample:
     value: float
 
 
-def fetch(url: str) -> str:
-    """The text that an endpoint serves. Raises OSError when it does not answer, ValueError for what
-    is no URL or no text."""
+def fetch(url: str, own: bool = False) -> str:
+    """The text that an endpoint serves; `https://user:password@host/metrics` sends these. Raises
+    Closed, OSError when it does not answer, ValueError for what is no URL or no text.
+
+    The certificate of `own`, an endpoint found by its directory, is not looked at: it is for names
+    by which others know this machine.
+    """
+    request = urllib.request.Request(without_password(url))
+    user, at, _ = urllib.parse.urlsplit(url).netloc.rpartition("@")
+    if at:
+        given = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
+        request.add_header("Authorization", f"Basic {given}")
     # Past proxies of the environment, which do not know this machine's own addresses.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    handlers: list[urllib.request.BaseHandler] = [urllib.request.ProxyHandler({})]
+    if own and url.startswith("https:"):
+        handlers.append(urllib.request.HTTPSHandler(context=_trusting()))
     try:
-        with opener.open(url, timeout=TIMEOUT) as answer:
+        with urllib.request.build_opener(*handlers).open(request, timeout=TIMEOUT) as answer:
             text: str = answer.read().decode()
-    except HTTPException as error:
-        raise OSError(f"no HTTP: {error}") from None
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code != 401:
+                raise
+            raise Closed("a password" if not at else "another password") from None
+    except (HTTPException, OSError) as error:
+        if url.startswith("https:") and _hung_up(error):
+            raise Closed("a client certificate, as it seems") from None
+        if isinstance(error, HTTPException):
+            raise OSError(f"no HTTP: {error}") from None
+        raise
     return text
+
+
+def _hung_up(error: Exception) -> bool:
+    """Whether TLS was begun and ended by the other side."""
+    within = error.reason if isinstance(error, urllib.error.URLError) else error
+    told = str(getattr(within, "reason", ""))
+    cut = isinstance(within, ConnectionResetError | BrokenPipeError)
+    return cut or any(word in told for word in UNKNOWN_CLIENT)
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    scheme, colons, rest = url.partition("://")
+    netloc, slash, path = rest.partition("/")
+    return scheme + colons + netloc.rpartition("@")[2] + slash + path
+
+
+def _trusting() -> ssl.SSLContext:
+    import ssl  # Only who meets https pays for OpenSSL.
+
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+class _Untouched(Disk):
+    """Somebody else's files: what would be written goes nowhere."""
+
+    def create(self, path: str, mode: int) -> int:  # noqa: ARG002 - Disk's
+        return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+
+    def rename(self, source: str, goal: str) -> None: ...
+
+    def unlink(self, path: str) -> None: ...
+
+
+def of_directory(path: str) -> list[Sample]:
+    """What the endpoint of a state directory serves, put together from its files as its exporter
+    does: for who may read those, and has no password."""
+    if not os.path.isdir(path):
+        return []
+    engine = Engine(path, settings.load({}), lambda _: None, disk=_Untouched())
+    return parse(engine.scrape(False).decode())
 
 
 def parse(text: str) -> list[Sample]:

@@ -38,8 +38,18 @@ def listen(host: str, port: int) -> _socket.socket:
 def url(sock: _socket.socket, settings: Settings) -> str:
     """Where the metrics are to be had."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    scheme = "https" if settings.web_config else "http"
+    scheme = "https" if settings.web_config and _encrypts(settings.web_config) else "http"
     return f"{scheme}://{host}:{sock.getsockname()[1]}{settings.path}"
+
+
+def _encrypts(web_config: str) -> bool:
+    """Whether that file asks for TLS, and not for passwords alone: only TLS has a `cert_file`. The
+    launcher has no YAML parser at hand, and a file that is none opens no endpoint."""
+    try:
+        with open(web_config, encoding="utf-8") as file:
+            return any("cert_file" in line.partition("#")[0] for line in file)
+    except (OSError, ValueError):
+        return False
 
 
 def problem(settings: Settings, error: OSError) -> str:

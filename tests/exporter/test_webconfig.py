@@ -130,6 +130,7 @@ def test_a_password_closes_the_metrics_and_not_the_health_check(tmp_path: Path) 
         "http_server_config: {headers: {X-Content-Type-Options: nosniff}}\n",
     )
     with exporter(tmp_path, MONAGENT_WEB_CONFIG=config) as running:
+        assert running.url.startswith("http://")  # A password alone is no TLS.
         refused = running.get()
         admitted = running.get(authorization=basic("bob", "secret"))
 

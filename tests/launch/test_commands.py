@@ -339,8 +339,8 @@ def test_run_without_a_command_is_told_by_main(capfd: pytest.CaptureFixture[str]
     """`monagent` alone shows what there is."""
     before = signal.getsignal(signal.SIGPIPE)
     code = cli.main([])
-    signal.signal(signal.SIGPIPE, before)
 
     assert code == 2
     assert "usage: monagent run" in capfd.readouterr().out
+    assert signal.getsignal(signal.SIGPIPE) is before
     assert os.environ.get("MONAGENT_DIR") is None

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.swallows, pytest.mark.usefixtures("numbers")]
 # These stand in for the server's or the application's own objects, as closures do elsewhere: what
 # they call is sabotaged, they are not.
 STAND_INS = {"Counted", "CountedFile", "CountedInput", "CountedList", "CountedSized"}
-STAND_INS |= {"CountedTuple", "_InMemory"}
+STAND_INS |= {"CountedTuple", "Dropped", "_InMemory"}
 CALLED_BY_OTHERS = frozenset(
     [
         "__del__",

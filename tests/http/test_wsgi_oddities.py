@@ -8,6 +8,7 @@ import pickle
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 from weakref import ref
 
@@ -383,3 +384,39 @@ def test_a_body_that_has_failed_is_closed(numbers: Numbers) -> None:
         call(measured(app), PATH_INFO="/fail")
 
     assert made[0].closed == 1
+
+
+@pytest.mark.parametrize("read", [0, 1])
+def test_a_body_that_is_dropped_leaves_nothing_active(numbers: Numbers, read: int) -> None:
+    """Test clients and WebOb hand it over, and whoever asks may look at the status only.
+
+    Nor is it closed, as nobody closes it without monagent."""
+    bodies: list[Answer] = []
+
+    def app(environ: Any, start_response: Any) -> Any:
+        bodies.append(Answer(environ, start_response))
+        if not read:
+            start_response("200 OK", [])
+        return bodies[0]
+
+    body = measured(app)({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda *_: None)
+    assert list(islice(body, read)) == [b"a"] * read
+    assert numbers.total("http.server.active_requests") == 1
+    del body
+
+    assert numbers.total("http.server.active_requests") == 0
+    assert bodies[0].closed == 0
+    assert list(numbers.counts().values()) == [1]
+
+
+def test_flasks_test_client_may_ask_for_the_status_alone(numbers: Numbers) -> None:
+    """Its answers are neither read nor closed then."""
+    import flask
+
+    app = flask.Flask("dropped")
+    app.add_url_rule("/", view_func=lambda: "hello")
+
+    assert app.test_client().get("/").status_code == 200
+
+    assert numbers.counts() == {"GET / 200": 1}
+    assert numbers.total("http.server.active_requests") == 0

@@ -33,7 +33,8 @@ def test_a_server_attached_to_aiohttp_counts_its_clients(numbers: Numbers) -> No
         await runner.setup()
         port = free_port()
         await web.TCPSite(runner, "127.0.0.1", port).start()
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        url = f"http://127.0.0.1:{port}"
+        async with httpx.AsyncClient(base_url=url, timeout=30) as client:
             opened = await client.get("/socket.io/?EIO=4&transport=polling")
             session = (
                 f"/socket.io/?EIO=4&transport=polling&sid={json.loads(opened.text[1:])['sid']}"

@@ -175,7 +175,8 @@ def certificates(tmp_path: Path) -> Path:
     where = tmp_path / "pki"
     where.mkdir()
     _openssl(where, "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2"
-             " -subj /CN=ca -keyout ca.key -out ca.crt")  # fmt: skip
+             " -subj /CN=ca -addext keyUsage=critical,keyCertSign"
+             " -keyout ca.key -out ca.crt")  # fmt: skip
     for name in ("server", "client"):
         sign(where, name)
     return where

@@ -211,7 +211,6 @@ def test_a_watched_callable_passes_for_the_original(watching: Any, name: str) ->
             inspect.iscoroutinefunction(function),
             inspect.isasyncgenfunction(function),
             inspect.isgeneratorfunction(function),
-            asyncio.iscoroutinefunction(function),
             (function.__name__, function.__qualname__, function.__module__, function.__doc__),
             function.__annotations__,
             inspect.getsource(function),

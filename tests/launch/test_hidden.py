@@ -51,7 +51,7 @@ def test_usercustomize_runs_once(tmp_path: Path) -> None:
     """It comes after sitecustomize, with and without an error."""
     for text in ("print('user')\n", "print('user')\nraise ValueError('in user')\n"):
         (tmp_path / "usercustomize.py").write_text(text)
-        python = sys.base_prefix + "/bin/python3"  # virtual environments have no user site
+        python = sys._base_executable  # virtual environments have no user site
         found = same([python, "-c", "print('main')"], environ={"PYTHONPATH": str(tmp_path)})
         assert found.stdout.count(b"user") == 1
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -41,6 +42,12 @@ def prometheus(target: int, folder: Path) -> Iterator[int]:
 def answer(port: int, query: str) -> dict[frozenset[tuple[str, str]], float]:
     """The query's values now, by their labels; empty as long as there are none."""
     url = f"http://127.0.0.1:{port}/api/v1/query?query={urllib.parse.quote(query)}"
-    with urllib.request.urlopen(url, timeout=10) as reply:
-        result = json.load(reply)["data"]["result"]
+    try:
+        with urllib.request.urlopen(url, timeout=10) as reply:
+            result = json.load(reply)["data"]["result"]
+    except urllib.error.HTTPError as refusal:
+        with refusal:
+            if refusal.code != 503:  # It listens some time before it answers.
+                raise
+        return {}
     return {frozenset(one["metric"].items()): float(one["value"][1]) for one in result}

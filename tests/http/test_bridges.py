@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fastapi import FastAPI
 from flask import Flask
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -169,3 +170,83 @@ def test_the_outer_request_may_be_given_by_its_name() -> None:
 
     assert build(body=b"", scope={KEY: exchange}) == {"body": b"", KEY: exchange}
     assert build({}, b"") == {"body": b""}
+
+
+async def batch(request: Request) -> PlainTextResponse:
+    """Asks its own application for each path that it is given."""
+    bodies: list[bytes] = []
+
+    async def keep(message: Any) -> None:
+        bodies.append(message.get("body", b""))
+
+    for path in request.query_params["paths"].split():
+        scope = {**request.scope, "path": path, "raw_path": path.encode()}
+        await request.app(scope, request.receive, keep)
+    return PlainTextResponse(b"".join(bodies))
+
+
+def batching(framework: str) -> Any:
+    """An application with a batch endpoint, at the top and in a mount."""
+    if framework == "fastapi":
+        app = FastAPI()
+        app.get("/items/{item}")(lambda item: item)
+        app.get("/batch")(batch)
+        below = FastAPI()
+        below.get("/batch")(batch)
+        below.get("/things/{thing}")(lambda thing: thing)
+        app.mount("/api", below)
+        return app
+    routes: list[Any] = [Route("/items/{item}", hello), Route("/batch", batch)]
+    return Starlette(routes=[*routes, Mount("/api", routes=[*routes, Route("/things/{t}", hello)])])
+
+
+@pytest.mark.parametrize("framework", ["starlette", "fastapi"])
+@pytest.mark.parametrize("outer", ["/batch", "/api/batch"])
+def test_a_batch_of_requests_inside_an_endpoint_leaves_it_its_route(
+    framework: str, outer: str, numbers: Numbers
+) -> None:
+    """One request came, whatever others it makes of its scope, found or not."""
+    asked = b"paths=/items/1+/api/things/2+/none"
+    answered = run(batching(framework), outer, query_string=asked)
+
+    assert answered[0]["status"] == 200
+    assert b"Not Found" in body_of(answered)
+    assert numbers.counts() == {f"GET {outer} 200": 1}
+    assert numbers.total("http.server.active_requests") == 0
+
+
+@pytest.mark.swallows
+def test_a_batch_is_answered_whatever_of_ours_fails(
+    numbers: Numbers, swallowed: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its requests are routed as others."""
+    asked = b"paths=/items/1+/none"
+    expected = run(batching("starlette"), "/batch", query_string=asked)
+
+    def fail(*args: Any) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(_asgi, "Exchange", fail)
+
+    assert run(batching("starlette"), "/batch", query_string=asked) == expected
+    assert [component for component, _ in swallowed] == ["http"] * 2
+
+
+def test_an_application_that_an_endpoint_answers_with_brings_its_route(numbers: Numbers) -> None:
+    """The server gets its answer; so it does of one that an endpoint's class hands on to."""
+    inner = Starlette(routes=[Route("/v1/items/{item}", hello)])
+
+    async def choose(_request: Request) -> Any:
+        return inner
+
+    class Choose:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await self.app(dict(scope), receive, send)
+
+    for endpoint in (choose, Choose(inner)):
+        run(Starlette(routes=[Route("/v1/{rest:path}", endpoint)]), "/v1/items/1")
+
+    assert numbers.counts() == {"GET /v1/items/{item} 200": 2}

@@ -16,7 +16,7 @@ from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions.http import UNMATCHED
-from monagent.integrations import _mount, _websocket
+from monagent.integrations import _asgi_within, _mount, _websocket
 from monagent.integrations._asgi_request import Request, gone, has_left, marked
 
 TYPE_CHECKING = False
@@ -92,6 +92,8 @@ def measured_method(original: Any) -> Any:
             http.failed(error)
         if arrival is None:
             if socket is None:
+                if KEY in scope and (inner := within(scope)) is not None:
+                    return await _asgi_within.call(original, self, scope, receive, send, inner)
                 return await original(self, scope, receive, send)
             return await around_socket(original, self, socket, scope, receive, send)
         try:
@@ -189,6 +191,15 @@ def not_met(scope: Scope) -> tuple[Arrival | None, _websocket.Socket | None]:
     if kind == "websocket" and not http.broken:
         return None, _websocket.Socket(scope)
     return None, None
+
+
+def within(scope: Scope) -> Exchange | None:
+    """What stands for another request that an endpoint asks for inside of its own, if it is one."""
+    try:
+        return Exchange() if _asgi_within.an_endpoint(scope) else None
+    except BaseException as error:
+        http.failed(error)
+        return None
 
 
 def over(request: Request, error: BaseException | None) -> None:

@@ -348,3 +348,28 @@ def test_an_application_answers_as_without_us(numbers: Numbers, tmp_path: Path) 
         "GET unmatched 404": 1,
         "OPTIONS /one 204": 1,
     }
+
+
+@pytest.mark.parametrize("method", ["DELETE", "HEAD"])
+def test_a_method_that_a_route_has_no_handler_for_is_its_405(numbers: Numbers, method: str) -> None:
+    """With parameters, without, and below a router."""
+
+    @get("/items/{item:int}")
+    async def item(item: int) -> int:
+        return item
+
+    @get("/plain")
+    async def plain() -> str:
+        return ""
+
+    app = application([item, plain, Router("/api", route_handlers=[item])])
+    for path in ("/items/3", "/plain", "/api/items/3"):
+        assert status(run(app, path, method)) == 405
+    assert status(run(app, "/none", method)) == 404
+
+    assert numbers.counts() == {
+        f"{method} /items/{{item}} 405": 1,
+        f"{method} /plain 405": 1,
+        f"{method} /api/items/{{item}} 405": 1,
+        f"{method} unmatched 404": 1,
+    }

@@ -25,6 +25,9 @@ LIBRARY = Library(
     covers="requests, event streams and WebSockets of applications, by composed route template",
 )
 
+ROUTE = "_monagent_route"
+"""On an exception: the template of the route that has raised it before it took the request."""
+
 
 @replace("litestar.app", "Litestar.__call__")
 def application(original: Any) -> Any:
@@ -59,6 +62,21 @@ def stack(original: Any) -> Any:
     return build_route_middleware_stack
 
 
+@replace("litestar._asgi.routing_trie.traversal", "parse_node_handlers", optional=True)
+def handlers(original: Any) -> Any:
+    def parse_node_handlers(node: Any, method: Any) -> Any:
+        try:
+            return original(node=node, method=method)
+        except Exception as error:
+            try:
+                vars(error)[ROUTE] = node.path_template  # It has no handler for the method.
+            except BaseException as ours:
+                http.failed(ours)
+            raise
+
+    return parse_node_handlers
+
+
 @replace(
     "litestar.middleware._internal.exceptions.middleware",
     "ExceptionHandlerMiddleware.handle_request_exception",
@@ -69,7 +87,10 @@ def exception(original: Any) -> Any:
     ) -> Any:
         try:
             if KEY in scope:
-                send = telling(scope[KEY], exc, send)
+                exchange = scope[KEY]
+                if ROUTE in vars(exc):
+                    exchange.routed(vars(exc)[ROUTE])
+                send = telling(exchange, exc, send)
         except BaseException as error:
             http.failed(error)
         return await original(

@@ -16,7 +16,6 @@ SERVERS = ("uvicorn", "uvicorn-h11", "hypercorn", "granian", "gunicorn-uvicorn")
 APP = "app"
 ROUTES = {
     "item": "/items/{item}",
-    "method": "unmatched",
     "sub": "/sub/items/{item}",
     "static": "/static/{file_path}",
     "events": "/events",

@@ -96,6 +96,34 @@ def test_a_websocket_is_no_request_and_no_call(numbers: Numbers) -> None:
     assert numbers.counts("http.client.request.duration") == {}
 
 
+@pytest.mark.skipif(not hasattr(web.WebSocketResponse, "send_frame"), reason="from 3.11 on")
+def test_messages_that_are_sent_as_frames_count_alike(numbers: Numbers) -> None:
+    """From both ends; the protocol's own frames are no messages."""
+    kinds = (aiohttp.WSMsgType.BINARY, aiohttp.WSMsgType.PING, aiohttp.WSMsgType.TEXT)
+
+    async def reply(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        async for message in socket:
+            text = message.data if isinstance(message.data, bytes) else message.data.encode()
+            await socket.send_frame(text, opcode=message.type)
+        return socket
+
+    async def work() -> None:
+        app = web.Application()
+        app.add_routes([web.get("/echo/{name}", reply)])
+        async with serving(app) as site, aiohttp.ClientSession() as session:
+            async with session.ws_connect(f"http://127.0.0.1:{site.port}/echo/x") as socket:
+                for kind in kinds:
+                    await socket.send_frame(b"hello", kind)
+                assert [(await socket.receive()).data for _ in range(2)] == [b"hello", "hello"]
+            await until(lambda: sum(closed(numbers).values()) == 2)
+
+    asyncio.run(work())
+
+    assert facts(numbers, MESSAGES, "direction") == {("received",): 4, ("sent",): 4}
+
+
 def test_the_code_is_that_of_whoever_closes(numbers: Numbers) -> None:
     """The client's, then the server's."""
     talk(numbers, code=3003)

@@ -50,6 +50,22 @@ def sending(original: Any) -> Any:
     return send
 
 
+def sending_frame(original: Any) -> Any:
+    """Wrapper of `send_frame`, which may send the protocol's own as well."""
+
+    async def send_frame(self: Any, message: Any, opcode: Any, *args: Any, **kwargs: Any) -> Any:
+        result = await original(self, message, opcode, *args, **kwargs)
+        try:
+            counted = getattr(self, "_monagent", None)
+            if opcode in DATA and counted.__class__ is Connection:
+                counted.sent()
+        except BaseException as error:
+            guard.failed("aiohttp", error)
+        return result
+
+    return send_frame
+
+
 def closing(original: Any) -> Any:
     """Wrapper of `close`, which the library calls as well."""
 

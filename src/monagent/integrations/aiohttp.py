@@ -119,6 +119,12 @@ def sending(original: Any) -> Any:
     return _aiohttp_socket.sending(original)
 
 
+@replace("aiohttp.web_ws", "WebSocketResponse.send_frame", optional=True)  # from 3.11 on
+@replace("aiohttp.client_ws", "ClientWebSocketResponse.send_frame", optional=True)
+def sending_frame(original: Any) -> Any:
+    return _aiohttp_socket.sending_frame(original)
+
+
 @replace("aiohttp.web_ws", "WebSocketResponse.close")
 @replace("aiohttp.client_ws", "ClientWebSocketResponse.close")
 def closing_socket(original: Any) -> Any:

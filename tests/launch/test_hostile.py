@@ -62,6 +62,24 @@ def test_without_a_place_for_state_the_program_runs(mode: str, gone: str) -> Non
     assert (b"nothing is recorded" in done.stderr) == (gone == "everything")
 
 
+@unshare
+def test_a_full_dev_shm_is_no_place_for_state(tmp_path: Path) -> None:
+    """Somebody else may have filled it, and containers may have one of a megabyte."""
+    full = "mount -t tmpfs -o size=1m none /dev/shm; cat /dev/zero >/dev/shm/full 2>/dev/null"
+    last = tmp_path / "last.prom"
+    options = ["--supervise", "--textfile", str(last), "--log-level", "warning"]
+
+    done = subprocess.run(
+        [*hidden(full), *words(RUN, PROGRAM, options)],
+        env=environment(RUN),
+        capture_output=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"ran\n", b"")
+    assert 'db_operation_name="SELECT"' in last.read_text()
+
+
 @pytest.mark.parametrize("mode", ADOPTED)
 @pytest.mark.parametrize("limit", [12, 64])
 def test_few_descriptors_are_enough(mode: str, limit: int) -> None:

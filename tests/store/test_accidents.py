@@ -139,6 +139,69 @@ def test_room_that_comes_back_is_used(tiny: Path) -> None:
     assert totals(tiny)["new"] == 1
 
 
+@root
+def test_room_that_comes_later_takes_what_was_recorded_meanwhile(tiny: Path) -> None:
+    """By four threads that go on, in series old and new, and by a child that is forked then."""
+    filler = tiny / "filler"
+    filler.write_bytes(bytes(128 * 1024))
+    result = run(
+        f"""
+        sys.setswitchinterval(0.000001)
+        add = [HITS.bind(str(number)) for number in range(4)]
+        going = threading.Barrier(5)
+
+        def work(number):
+            going.wait()
+            for _ in range(20_000):
+                add[number](1)
+            LATENCY.bind(str(number))(1.5)
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        going.wait()
+        os.unlink({str(filler)!r})
+        shard._full_until = 0
+        shard.check()
+        print(shard.stored, repr(shard.reason))
+        for thread in threads:
+            thread.join()
+        if os.fork() == 0:
+            HITS.bind("child")(1)
+            os._exit(0)
+        os.wait()
+        """,
+        tiny,
+    )
+
+    assert result.stdout == "True ''\n"
+    assert result.stderr.count("\n") == 2
+    assert f"monagent: there is room in {tiny}: metrics of process" in result.stderr
+    assert totals(tiny) == {**{str(number): 20_000 for number in range(4)}, "child": 1}
+    assert totals(tiny, "latency") == {str(number): 1 for number in range(4)}
+
+
+@root
+def test_room_is_looked_for_again_at_growing_distances(tiny: Path) -> None:
+    """Where there is none for long, looking costs nothing."""
+    (tiny / "filler").write_bytes(bytes(128 * 1024))
+    result = run(
+        """
+        waits = []
+        for _ in range(12):
+            shard._full_until = 0
+            shard.check()
+            waits.append(shard._full_until - time.monotonic())
+        shard.check()
+        print([round(wait) for wait in waits], os.listdir(DIRECTORY))
+        """,
+        tiny,
+    )
+
+    assert result.stdout == ("[2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024, 1024] ['filler']\n")
+    assert result.stderr.count("\n") == 1
+
+
 def test_a_limit_on_file_sizes_is_a_full_disk(tmp_path: Path) -> None:
     """No SIGXFSZ ends the application."""
     result = run(

@@ -89,6 +89,31 @@ def test_trees_do_not_meet(tmp_path: Path) -> None:
     assert all(path.startswith(f"{place}/monagent-{os.geteuid()}/7-10") for path in found)
 
 
+def test_a_tree_begins_where_there_is_room_and_stays_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its later processes may find the room gone, or come back, and belong to it all the same."""
+    small, large = str(tmp_path / "small"), str(tmp_path / "large")
+    rooms = {small: directory.ROOM - 1, large: directory.ROOM}
+    monkeypatch.setattr(directory, "places", lambda _: [small, large])
+    monkeypatch.setattr(directory, "_room", rooms.get)
+    for place in rooms:
+        Path(place).mkdir()
+
+    begun = directory.for_tree((7, 100), {})
+    rooms.update({small: directory.ROOM, large: 0})
+    later, another = (directory.for_tree((7, ticks), {}) for ticks in (100, 101))
+    rooms.update({small: 0})
+    nowhere = directory.for_tree((7, 102), {})
+
+    assert begun == later
+    assert [Path(path).parts[-3] for path in (begun, another, nowhere)] == [
+        "large",
+        "small",
+        "small",
+    ]
+
+
 def test_without_any_place_there_is_a_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without /dev/shm and temporary directories."""
     monkeypatch.setattr(directory, "places", lambda environ: [])

@@ -235,6 +235,7 @@ class Life:
     def _hold(self) -> None:
         """Takes the lock anew where somebody wiped the directory."""
         if self.lock.lies_there():
+            self.listener.catch_up()
             return
         try:
             os.makedirs(self.path, 0o700, exist_ok=True)

@@ -28,6 +28,7 @@ class Listener:
     voice: Voice
     fd: int | None = None
     told: bool = False
+    unannounced: socket.socket | None = None
 
     async def listen(self, failed: Callable[[], None]) -> socket.socket:
         """A listening socket, however long it takes; `failed` is called at every failure."""
@@ -70,12 +71,20 @@ class Listener:
                 await asyncio.sleep(5 * AGAIN)
 
     def announce(self, sock: socket.socket) -> None:
-        """Leaves the endpoint's URL in the directory."""
+        """Leaves the endpoint's URL in the directory; where that is full, at a later `catch_up`."""
+        before, self.unannounced = self.unannounced, None
         try:
             url = listening.url(sock, self.settings)
             replace(Disk(), f"{self.path}/{directory.ENDPOINT}", f"{url}\n".encode())
         except OSError as error:
-            self.voice.log(f"cannot write {directory.ENDPOINT}: {error}")
+            self.unannounced = sock
+            if before is None:
+                self.voice.log(f"cannot write {directory.ENDPOINT}: {error}")
+
+    def catch_up(self) -> None:
+        """Announces what could not be before."""
+        if self.unannounced is not None:
+            self.announce(self.unannounced)
 
     def _tell(self, line: str) -> None:
         """The first trouble is said, every further kind goes to the log."""

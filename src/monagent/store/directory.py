@@ -25,6 +25,9 @@ LOG = "exporter.log"
 RETAINED = "retained"
 INNER = "workers"
 
+ROOM = 4 * 1024 * 1024
+"""Bytes that a place should have for a tree: some fifty processes with few series each."""
+
 
 class Refused(Exception):
     """The directory cannot be used; the message names it, what was found and what was expected."""
@@ -73,16 +76,31 @@ def adopted_by(marker: str, proc: str = "/proc") -> Callable[[int], bool]:
 
 def for_tree(root: tuple[int, int], environ: Mapping[str, str]) -> str:
     """The directory of the tree with this root, made if need be; raises Refused when no place will
-    have it."""
+    have it.
+
+    The tree's first process takes the first place that has room, and all others what it made.
+    """
+    homes = [f"{place}/monagent-{os.geteuid()}" for place in places(environ)]
+    name = f"{root[0]}-{root[1]}"
+    made = [home for home in homes if os.path.isdir(f"{home}/{name}")]
+    roomy = [home for home in homes if _room(os.path.dirname(home)) >= ROOM]
     reasons = []
-    for place in places(environ):
-        home = f"{place}/monagent-{os.geteuid()}"
+    for home in [*made, *roomy, *homes]:
         try:
             prepare(home)
-            return prepare(f"{home}/{root[0]}-{root[1]}")
+            return prepare(f"{home}/{name}")
         except (OSError, Refused) as error:
             reasons.append(str(error))
-    raise Refused("; ".join(reasons) or "no /dev/shm, TMPDIR, /tmp or /var/tmp")
+    raise Refused("; ".join(dict.fromkeys(reasons)) or "no /dev/shm, TMPDIR, /tmp or /var/tmp")
+
+
+def _room(place: str) -> int:
+    """Bytes that may still be written there."""
+    try:
+        found = os.statvfs(place)
+    except OSError:
+        return 0
+    return found.f_bavail * found.f_frsize
 
 
 def prepare(path: str) -> str:
@@ -148,13 +166,15 @@ class Inner:
 
 def write_root(path: str, root: tuple[int, int], name: str = ROOT) -> None:
     """Leaves the root's identity (or another's, as `name`) in the directory `path`, unless one
-    stands there."""
+    stands there; on a full disk nothing, which who looks for it can do without."""
     try:
         fd = create(f"{path}/{name}", os.O_EXCL | os.O_WRONLY)
     except FileExistsError:
         return
     try:
         os.write(fd, f"{root[0]} {root[1]}\n".encode())
+    except OSError:
+        os.unlink(f"{path}/{name}")
     finally:
         os.close(fd)
 

@@ -73,6 +73,14 @@ class File:
             os.close(self._fd)
         self._fd = -1
 
+    def discard(self) -> None:
+        """Gives it up: nothing is to read it."""
+        self.close()
+        try:
+            os.unlink(self.path)
+        except OSError:
+            pass
+
     def _open(self, flags: int) -> int:
         flags |= os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
         opening = create if flags & os.O_CREAT else os.open

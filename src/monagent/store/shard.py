@@ -14,7 +14,7 @@ import mmap
 
 from monagent import guard
 from monagent.clock import monotonic, time
-from monagent.store import directory, layout, process
+from monagent.store import accidents, layout, process
 from monagent.store.asleep import Asleep
 from monagent.store.directory import Inner
 from monagent.store.file import File
@@ -53,6 +53,7 @@ class Shard:
         self.reason = ""
         self.mem: list[View] = []
         self.pid = os.getpid()
+        self.nonce = 0
         self.lock = _thread.RLock()
         self.busy = False
         self.instruments = 0
@@ -127,7 +128,7 @@ class Shard:
         """Makes the shard with these regions; `descriptors` go into the rooms for such, in
         order."""
         identity = process.own()
-        nonce = int.from_bytes(os.urandom(8), "big")
+        self.nonce = nonce = int.from_bytes(os.urandom(8), "big")
         size = regions[-1].end
         mapping = self._mapping(identity.pid, nonce, size)
         rooms = [region for region in regions if region.kind == layout.DESCRIPTORS]
@@ -156,21 +157,17 @@ class Shard:
                     self._file = self._new_file(pid, nonce)
                 return self._file.mapping(0, size)
             except (OSError, ValueError) as error:
-                # The application runs on, its numbers do not leave the process.
+                # The application runs on, its numbers do not leave the process until there is room.
                 self._drop_file()
+                self._later()
                 self.reason = f"cannot keep state in {self.directory}: {error}"
                 guard.say(f"{self.reason}; metrics of process {pid} are not served")
         return mmap.mmap(-1, size)
 
     def _drop_file(self) -> None:
         file, self._file = self._file, None
-        if file is None:
-            return
-        file.close()
-        try:
-            os.unlink(file.path)
-        except OSError:
-            pass
+        if file is not None:
+            file.discard()
 
     def _new_file(self, pid: int, nonce: int) -> File:
         path = f"{self.directory}/{pid}-{nonce:016x}{layout.SUFFIX}"
@@ -223,8 +220,7 @@ class Shard:
         try:
             mapping = self._file.mapping(start, size)
         except (OSError, ValueError) as error:
-            self._full_until = now + self._wait
-            self._wait = min(self._wait * 2, LONGEST_WAIT)
+            self._later()
             self.reason = f"cannot grow {self._file.path}: {error}"
             full = Full(f"{self.reason}; new series of process {self.pid} are not recorded")
             guard.failed("store", full)
@@ -232,6 +228,11 @@ class Shard:
         self._wait = 1.0
         self.reason = ""
         return mapping
+
+    def _later(self) -> None:
+        """The next attempt to get room waits, longer each time."""
+        self._full_until = monotonic() + self._wait
+        self._wait = min(self._wait * 2, LONGEST_WAIT)
 
     # -- forks and accidents ---------------------------------------------------------------------
 
@@ -262,29 +263,8 @@ class Shard:
         self._open(regions, *[like[room.start : room.taken] for room in rooms])
 
     def check(self) -> None:
-        """Makes the file anew if somebody removed it (a cleaner of temporary files): numbers go on
-        from zero in it.
-
-        The exporter keeps what it last read of the removed one.
-        """
-        if os.getpid() != self.pid:  # Forked without Python's hooks.
-            self.forked()
-        file = self._file
-        if file is None or isinstance(self.mem[0], Asleep) or file.present():
-            return
-        with self.lock:
-            # Busy: a signal handler came in the midst of making a series.
-            if self.busy or self._file is not file or self.directory is None:
-                return
-            try:
-                directory.restore(self.directory)
-            except (OSError, directory.Refused) as error:
-                self.reason = f"{self.directory} was removed and cannot be made again: {error}"
-                guard.say(f"{self.reason}; metrics of process {self.pid} are not served")
-                self.directory = None
-            self._file = None
-            self._wake()
-        file.close()
+        """Makes the file that there was no room for, or that somebody removed; see `accidents`."""
+        accidents.check(self)
 
     def close(self) -> None:
         """Gives up the shard: for tests and embedding; a program's own shard ends with its

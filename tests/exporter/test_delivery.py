@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
-import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
-    ExportMetricsServiceRequest,
-    ExportMetricsServiceResponse,
-)
 from opentelemetry.sdk.metrics.export import Gauge
 
 from monagent.exporter.delivery import Failed, Outcome, Pushgateway, Textfile, deliver, group_url
@@ -31,7 +22,6 @@ from tests.exporter.running import (
     exporter,
     fetch,
     sleeper,
-    speaker,
     text_samples,
     until,
     write_root,
@@ -40,80 +30,6 @@ from tests.ports import free_port
 from tests.services._started import program
 
 NOTHING = Total(Table(), [], {}, 0.0)
-
-
-class Receiver:
-    """An OTLP receiver over HTTP, which refuses the first `refusals` requests with a status and
-    headers, and answers the others with these rejected points and words."""
-
-    def __init__(
-        self,
-        refusals: int = 0,
-        status: int = 503,
-        refusal: dict[str, str] | None = None,
-        rejected: int = 0,
-        words: str = "",
-    ) -> None:
-        self.requests: list[ExportMetricsServiceRequest] = []
-        self.headers: list[dict[str, str]] = []
-        self.refused = 0
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                nonlocal refusals
-                body = self.rfile.read(int(self.headers["content-length"]))
-                if self.headers.get("content-encoding") == "gzip":
-                    body = gzip.decompress(body)
-                refusals -= 1
-                self.send_response(status if refusals >= 0 else 200)
-                found = ExportMetricsServiceResponse()
-                if rejected or words:
-                    found.partial_success.rejected_data_points = rejected
-                    found.partial_success.error_message = words
-                answer = found.SerializeToString()
-                self.send_header("Content-Length", str(len(answer)))
-                for name, value in (refusal or {}).items() if refusals >= 0 else ():
-                    self.send_header(name, value)
-                # All is noted before the sender may go on.
-                receiver.refused += refusals >= 0
-                if refusals < 0:
-                    receiver.headers.append(dict(self.headers.items()))
-                    receiver.requests.append(ExportMetricsServiceRequest.FromString(body))
-                self.end_headers()
-                self.wfile.write(answer)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
-        self._thread.start()
-
-    def close(self) -> None:
-        """Stops it."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def metrics(self) -> dict[str, Any]:
-        """The metrics of the last request, by name."""
-        [resource] = self.requests[-1].resource_metrics
-        return {m.name: m for scope in resource.scope_metrics for m in scope.metrics}
-
-    def resource(self) -> dict[str, str]:
-        """The resource of the last request."""
-        [found] = self.requests[-1].resource_metrics
-        return {one.key: one.value.string_value for one in found.resource.attributes}
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    """An OTLP receiver."""
-    found = Receiver()
-    yield found
-    found.close()
 
 
 def counted(path: Path, pid: int) -> None:
@@ -130,162 +46,6 @@ def counted(path: Path, pid: int) -> None:
         pid=pid,
         info={"argv0": "job.py", "resource": {"team": "blue"}},
     )
-
-
-def test_otlp_is_pushed_at_the_interval_and_once_at_the_end(
-    tmp_path: Path, receiver: Receiver
-) -> None:
-    """With all kinds, attribute types, the resource, and headers from the environment."""
-    with sleeper() as root:
-        write_root(tmp_path, root.pid)
-        counted(tmp_path, root.pid)
-        with exporter(
-            tmp_path,
-            OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url,
-            OTEL_EXPORTER_OTLP_HEADERS="x-token=secret",
-            OTEL_METRIC_EXPORT_INTERVAL="300",
-            OTEL_SERVICE_NAME="billing",
-        ) as running:
-            until(lambda: receiver.requests, "a push")
-            metrics = receiver.metrics()
-            assert receiver.headers[0]["x-token"] == "secret"
-            assert (
-                receiver.resource().items() >= {"service.name": "billing", "team": "blue"}.items()
-            )
-            assert metrics["http.server.active_requests"].sum.data_points[0].as_double == 1
-            root.kill()
-            root.wait()
-            assert running.process.wait(DEADLINE) == 0
-
-    last = receiver.metrics()
-    assert "http.server.active_requests" not in last
-    [point] = last["http.requests"].sum.data_points
-    assert last["http.requests"].sum.is_monotonic
-    assert (point.as_double, point.start_time_unix_nano) == (3, 1_000_000_000)
-    kinds = {one.key: one.value.WhichOneof("value") for one in point.attributes}
-    assert kinds == {
-        "route": "string_value",
-        "ok": "bool_value",
-        "n": "int_value",
-        "tags": "array_value",
-    }
-    [point] = last["http.server.request.duration"].histogram.data_points
-    assert (point.count, point.sum, list(point.bucket_counts)) == (3, 0.75, [1, 0, 2])
-    assert (point.min, point.max, list(point.explicit_bounds)) == (0.01, 7.5, [0.1, 1.0])
-    assert [p.as_double for p in metrics["room.temperature"].gauge.data_points] == [21.5]
-
-
-def test_a_program_shorter_than_the_interval_is_delivered_at_its_end(
-    tmp_path: Path, receiver: Receiver
-) -> None:
-    """It has ended before the exporter has even started."""
-    with sleeper() as root:
-        write_root(tmp_path, root.pid)
-        counted(tmp_path, root.pid)
-    with exporter(tmp_path, OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=receiver.url + "/x") as running:
-        assert running.process.wait(DEADLINE) == 0
-
-    assert receiver.metrics()["http.requests"].sum.data_points[0].as_double == 3
-
-
-def test_sigterm_delivers_and_leaves_the_state_to_a_successor(
-    tmp_path: Path, receiver: Receiver
-) -> None:
-    """The program lives on; its numbers are delivered as they are now."""
-    write_root(tmp_path, os.getpid())
-    counted(tmp_path, os.getpid())
-    with exporter(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
-        assert running.get().status == 200
-        assert running.end() == 0
-
-    assert receiver.metrics()["http.server.active_requests"].sum.data_points[0].as_double == 1
-    assert len(list(tmp_path.glob("*.shard"))) == 1
-
-
-def test_a_receiver_that_refuses_at_first_gets_the_numbers_later(tmp_path: Path) -> None:
-    """The SDK's exporter repeats 503."""
-    receiver = Receiver(refusals=1)
-    try:
-        with sleeper() as root:
-            write_root(tmp_path, root.pid)
-            counted(tmp_path, root.pid)
-        with exporter(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
-            assert running.process.wait(DEADLINE) == 0
-        assert receiver.metrics()["http.requests"].sum.data_points[0].as_double == 3
-    finally:
-        receiver.close()
-
-
-@pytest.mark.parametrize(
-    ("status", "headers", "told"),
-    [
-        (400, {}, b"code: 400"),
-        (500, {}, b"code: 500"),
-        (503, {"Retry-After": "3600"}, b"retries"),
-        (302, {"Location": "https://there/v1/metrics"}, b"302, it points to https://there/"),
-    ],
-)
-def test_what_otlp_does_not_allow_to_repeat_is_sent_once_and_told(
-    tmp_path: Path, status: int, headers: dict[str, str], told: bytes
-) -> None:
-    """Nor what is to wait for longer than we may; a redirect is no success."""
-    receiver = Receiver(refusals=100, status=status, refusal=headers)
-    try:
-        with speaker() as root:
-            write_root(tmp_path, root.pid)
-            counted(tmp_path, root.pid)
-            with exporter(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
-                assert running.get().status == 200
-                assert running.end() == 0
-            said = root.said()
-    finally:
-        receiver.close()
-
-    assert receiver.refused == 1
-    assert said.count(b"the last numbers were not delivered to") == 1
-    assert told in said
-
-
-def test_points_that_a_receiver_leaves_out_are_counted_and_told_once(tmp_path: Path) -> None:
-    """It has taken the rest, so that nothing is sent again."""
-    receiver = Receiver(rejected=2, words="too\x1b old")
-    try:
-        with speaker() as root:
-            write_root(tmp_path, root.pid)
-            counted(tmp_path, root.pid)
-            with exporter(
-                tmp_path,
-                OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url,
-                OTEL_METRIC_EXPORT_INTERVAL="100",
-            ) as running:
-                until(lambda: len(receiver.requests) >= 3, "pushes")
-                counts = running.samples()
-            said = root.said()
-    finally:
-        receiver.close()
-
-    pushed = counts['monagent_deliveries_total{goal="otlp",outcome="success"}']
-    assert counts['monagent_deliveries_rejected_total{goal="otlp"}'] == 2 * pushed > 0
-    assert 'monagent_deliveries_total{goal="otlp",outcome="failure"}' not in counts
-    assert said.count(b"/v1/metrics leaves out data points: too  old\n") == 1
-
-
-def test_a_receiver_that_warns_of_what_it_took_is_heard(tmp_path: Path) -> None:
-    """The specification lets it say so with a full success."""
-    receiver = Receiver(words="use the new endpoint")
-    try:
-        with speaker() as root:
-            write_root(tmp_path, root.pid)
-            counted(tmp_path, root.pid)
-            with exporter(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
-                assert running.get().status == 200
-                assert running.end() == 0
-            said = root.said()
-    finally:
-        receiver.close()
-
-    assert said.count(b"/v1/metrics says: use the new endpoint\n") == 1
-    assert len(receiver.requests) == 1
 
 
 def test_a_goal_that_is_not_there_is_told_in_one_line_and_delays_the_end_by_little(

@@ -62,6 +62,22 @@ def installed(name: str) -> bool:
     return importlib.util.find_spec(name) is not None
 
 
+def applied(name: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """What came of importing the library's modules under the hooks, as JSON."""
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", APPLY, name],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(["src", *sys.path]),
+            "DJANGO_SETTINGS_MODULE": "django.conf.global_settings",  # Its libraries ask for some.
+            **environ,
+        },
+    )
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_no_integration_imports_a_watched_library_at_module_level(path: Path) -> None:
     """Statically: loading an integration must not import what the application has not."""
@@ -105,18 +121,7 @@ def test_targets_exist_and_undoing_restores_them(name: str) -> None:
     """In the installed version: everything applies, nothing is swallowed, nothing stays."""
     if not installed(name):
         pytest.skip(f"{name} is not installed")
-    environ = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(["src", *sys.path]),
-        "DJANGO_SETTINGS_MODULE": "django.conf.global_settings",  # Its libraries ask for some.
-    }
-    answer = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", APPLY, name],
-        check=False,
-        capture_output=True,
-        text=True,
-        env=environ,
-    )
+    answer = applied(name)
     assert answer.returncode == 0, answer.stderr
     found = json.loads(answer.stdout)
 
@@ -125,3 +130,19 @@ def test_targets_exist_and_undoing_restores_them(name: str) -> None:
     assert (found["state"], found["reason"]) == ("active", "")
     assert found["version"]
     assert library(name).supports(found["version"])
+
+
+@pytest.mark.skipif(not hasattr(sys, "get_lazy_imports"), reason="imports are lazy since 3.15")
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_targets_are_wrapped_where_all_imports_are_lazy(name: str) -> None:
+    """A module's neighbours may not have run then, and its names be promises."""
+    if not installed(name):
+        pytest.skip(f"{name} is not installed")
+    answer = applied(name, PYTHON_LAZY_IMPORTS="all")
+    if "object has no attribute" in answer.stderr:
+        pytest.skip(f"{name} cannot be imported so: {answer.stderr[-200:]}")
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+
+    assert (found["missing"], found["left"], found["swallowed"]) == ([], [], {})
+    assert found["state"] == "active"

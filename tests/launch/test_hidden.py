@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,7 @@ def test_usercustomize_runs_once(tmp_path: Path) -> None:
     """It comes after sitecustomize, with and without an error."""
     for text in ("print('user')\n", "print('user')\nraise ValueError('in user')\n"):
         (tmp_path / "usercustomize.py").write_text(text)
-        python = sys._base_executable  # virtual environments have no user site
+        python = os.path.realpath(sys.executable)  # virtual environments have no user site
         found = same([python, "-c", "print('main')"], environ={"PYTHONPATH": str(tmp_path)})
         assert found.stdout.count(b"user") == 1
 
@@ -100,6 +101,8 @@ def test_a_sitecustomize_in_front_passes_on_to_ours_and_goes_on(
     way: str, hides: str, tmp_path: Path
 ) -> None:
     """New Relic's and Datadog's stand before ours and look for the one that they hide."""
+    if "load_module" in FRONT[way] and not hasattr(SourceFileLoader, "load_module"):
+        pytest.skip("loaders load no modules by hand since 3.15")
     front, behind = tmp_path / "front", tmp_path / "behind"
     front.mkdir()
     behind.mkdir()

@@ -13,7 +13,7 @@ from _thread import RLock
 
 from monagent import guard
 from monagent.awaiting import ENTRANCES
-from monagent.instrument import lasting, status, targets
+from monagent.instrument import lasting, lazy, status, targets
 from monagent.instrument.library import version_of
 
 TYPE_CHECKING = False
@@ -227,9 +227,10 @@ def _apply(
     wanted: Sequence[targets.Target], name: str, module: ModuleType, version: str, state: str
 ) -> None:
     library = name.partition(".")[0]
-    for target in wanted:
-        if target.module != name:
-            continue
+    here = [target for target in wanted if target.module == name]
+    if here:
+        lazy.settle(module, library)
+    for target in here:
         try:
             if not target.apply(module) and not target.optional:
                 status.put(library, version, status.MISSING, f"{target!r} is not there")

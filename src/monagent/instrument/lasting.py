@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from importlib.machinery import ModuleSpec, PathFinder
 
+from monagent.instrument import lazy
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,11 +24,10 @@ _modules: dict[str, ModuleType] = {}
 
 def remember() -> None:
     """From here on: what is there now, and whatever `find` finds."""
-    _modules.update(
-        (name, module)
-        for name, module in sys.modules.copy().items()
-        if name.partition(".")[0] == PACKAGE
-    )
+    for name, module in sys.modules.copy().items():
+        if name.partition(".")[0] == PACKAGE:
+            _modules[name] = module
+            lazy.settle(module)
 
 
 def forget() -> None:
@@ -78,3 +79,4 @@ class _Noting:
         vars(self.loader).pop("exec_module", None)
         self.loader.exec_module(module)
         _modules[module.__name__] = module
+        lazy.settle(module)  # What we need is not to be imported in the middle of a request.

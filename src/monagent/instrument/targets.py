@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from monagent.instrument.identity import pass_for
+from monagent.instrument.lazy import promised
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -195,7 +196,8 @@ def library_of(function: Any) -> str:
 
 
 def _own(owner: Any, name: str) -> Any:
-    return _ABSENT if owner is _ABSENT else vars(owner).get(name, _ABSENT)
+    found = _ABSENT if owner is _ABSENT else vars(owner).get(name, _ABSENT)
+    return getattr(owner, name) if promised(found) else found
 
 
 def _inherited(owner: Any, name: str) -> Any:

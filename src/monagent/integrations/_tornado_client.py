@@ -6,7 +6,6 @@ within. Errors of either have a text or a number where others have classes.
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 
 from monagent.clock import perf_counter
@@ -228,7 +227,7 @@ def answering(original: Any) -> Any:
 
 def finishing_curl(original: Any) -> Any:
     """Wrapper of `CurlAsyncHTTPClient._finish`."""
-    curl_of = sys.modules["pycurl"]
+    curl_of = __import__("pycurl")
 
     def _finish(self: Any, curl: Any, curl_error: Any = None, curl_message: Any = None) -> None:
         try:

@@ -7,8 +7,6 @@ connection is part of getting one, no operation.
 
 from __future__ import annotations
 
-import sys
-
 from monagent.clock import perf_counter
 from monagent.conventions import _pools, database
 from monagent.conventions.database import cover, covered
@@ -132,7 +130,8 @@ def dispose(original: Any) -> Any:
 def checkout(original: Any) -> Any:
     pools = _pools.POOLS
     # Their truth value costs two calls.
-    nobody = getattr(sys.modules["sqlalchemy.event.attr"], "_EmptyListener", None)
+    attributes: Any = __import__("sqlalchemy.event.attr", fromlist=("attr",))
+    nobody = getattr(attributes, "_EmptyListener", None)
 
     def _checkout(cls: Any, pool: Any, threadconns: Any = None, fairy: Any = None) -> Any:
         if fairy is not None:  # a thread's connection, checked out once more

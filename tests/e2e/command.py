@@ -115,7 +115,7 @@ class Running:
 
     def settled(self, wanted: float, what: str = "the requests counted") -> Scrape:
         """The first scrape with this many requests: a server may answer before it has counted."""
-        until(lambda: self.scrape().requests >= wanted, f"{wanted} of {what}", 15)
+        until(lambda: self.scrape().requests >= wanted, f"{wanted} of {what}")
         return self.scrape()
 
 
@@ -169,4 +169,4 @@ def running(
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        until(lambda: not listening(metrics), "the end of the exporter", 30)
+        until(lambda: not listening(metrics), "the end of the exporter")

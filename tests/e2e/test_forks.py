@@ -16,7 +16,7 @@ def test_forks_inherit_nothing_and_lose_nothing(tmp_path: Path) -> None:
     command = ["sh", "-c", f"sleep 1000 | {sys.executable} forks.py"]
     with running(command, tmp_path) as run:
         until(lambda: b"forked" in run.output.read_bytes(), "the forks")
-        until(lambda: run.scrape().total(LOGS, logger="forks") >= 9, "nine records", 15)
+        until(lambda: run.scrape().total(LOGS, logger="forks") >= 9, "nine records")
         totals = {run.scrape().total(LOGS, logger="forks", level="warning") for _ in range(5)}
 
     assert totals == {9}
@@ -26,7 +26,7 @@ def test_process_pools_count_every_task_once(tmp_path: Path) -> None:
     """multiprocessing and ProcessPoolExecutor, forked and spawned, one task a child."""
     with running([sys.executable, "pools.py"], tmp_path) as run:
         until(lambda: b"done" in run.output.read_bytes(), "the pools' tasks")
-        until(lambda: run.scrape().total(LOGS, logger="pools") >= 80, "80 records", 15)
+        until(lambda: run.scrape().total(LOGS, logger="pools") >= 80, "80 records")
         total = run.scrape().total(LOGS, logger="pools")
         run.process.send_signal(signal.SIGINT)
 

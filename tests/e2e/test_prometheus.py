@@ -25,7 +25,7 @@ def test_prometheus_answers_the_rate_of_requests(tmp_path: Path) -> None:
             drive(port, gets(20, "/hello/a", "/missing"))
             return len(answer(server, query)) == 2
 
-        until(answered, "a rate of both routes", 30)
+        until(answered, "a rate of both routes", 90)
         up = answer(server, "up")
 
     assert list(up.values()) == [1]

@@ -27,6 +27,9 @@ FASTAPI = {"library": "fastapi", "factory": "FastAPI", "argument": ""}
 FLASK = {"library": "flask", "factory": "Flask", "argument": "__name__"}
 AT = ("--host", "127.0.0.1", "--port", "{port}")
 
+ABRUPT = frozenset(("flask",))
+"""Servers that end in whatever they do at an edit: the last answer may have gone uncounted."""
+
 SERVERS = {
     "uvicorn": (FASTAPI, ("-m", "uvicorn", "--reload", *AT, "edited:app")),
     "flask": (FLASK, ("-m", "flask", "--app", "edited", "run", "--debug", *AT)),
@@ -42,14 +45,14 @@ def test_numbers_go_on_after_every_reload(server: str, tmp_path: Path) -> None:
     file = tmp_path / "edited.py"
     file.write_text(APP.format(number=0, **words))
     line = [sys.executable, *(part.format(port=port) for part in command)]
-    answered = 0
+    answered = lost = 0
 
     def version(number: int) -> bool:
         nonlocal answered
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/version", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/version", timeout=30) as answer:
                 found = json.load(answer)
-        except (OSError, http.client.IncompleteRead):
+        except (OSError, http.client.HTTPException):
             return False
         answered += 1
         return bool(found == {"version": number})
@@ -58,13 +61,14 @@ def test_numbers_go_on_after_every_reload(server: str, tmp_path: Path) -> None:
         for number in range(6):
             # Of another size each time: bytecode of the same second counts as fresh otherwise.
             file.write_text(APP.format(number=number, **words) + "#" * number)
-            until(partial(version, number), f"version {number}", 30)
+            until(partial(version, number), f"version {number}")
             answered += drive(port, gets(3, "/version"), 1).answered
-            run.settled(answered)
+            lost += server in ABRUPT
+            run.settled(answered - lost)
         last = run.scrape().requests
         run.process.send_signal(signal.SIGINT)
-        run.process.wait(20)
-        until(lambda: not listening(port), "the end of the server", 10)
+        run.process.wait(60)
+        until(lambda: not listening(port), "the end of the server")
 
     # A worker that is stopped by an edit may have served a request whose answer never arrived.
-    assert answered <= last <= answered + 6
+    assert answered - lost <= last <= answered + 6

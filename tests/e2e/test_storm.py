@@ -20,11 +20,11 @@ def test_a_fork_storm_under_scrape_hangs_nobody(tmp_path: Path) -> None:
             seen.append(run.scrape())
             return b"end" in run.output.read_bytes()
 
-        until(over, "the end of the storm", 120)
+        until(over, "the end of the storm", 240)
         found = re.search(rb"told (\d+) slowest ([\d.]+) end", run.output.read_bytes())
         assert found is not None
         told = int(found[1])
-        until(lambda: run.scrape().total(LOGS, level="error") >= 500, "500 children", 20)
+        until(lambda: run.scrape().total(LOGS, level="error") >= 500, "500 children")
         last = run.scrape()
     children = [scrape.total(LOGS, level="error") for scrape in [*seen, last]]
 
@@ -32,4 +32,4 @@ def test_a_fork_storm_under_scrape_hangs_nobody(tmp_path: Path) -> None:
     assert children[-1] == 500
     assert last.total(LOGS, level="warning") == told
     # A child that waits for a lock nobody can release waits for ever, not for seconds.
-    assert float(found[2]) < 10
+    assert float(found[2]) < 60

@@ -50,9 +50,10 @@ def test_every_operation_of_one_application_counts_once(tmp_path: Path) -> None:
             ]
             seen = drive(port, requests, 4)
             # 20 of each kind, and one more attempt of each that was retried.
-            until(lambda: done(run.scrape()) >= 80, f"80 jobs: {run.output.read_text()}", 60)
+            until(lambda: done(run.scrape()) >= 80, f"80 jobs: {run.output.read_text()}", 180)
             # The peers of the calls that timed out answer after a second.
-            until(lambda: run.scrape().requests >= len(requests) + 64, "every request", 20)
+            until(lambda: run.scrape().requests >= len(requests) + 64, "every request")
+            until(lambda: run.scrape().total("job_active") == 0, "the end of the last job")
             last = run.scrape()
             waiting = int(
                 subprocess.run(

@@ -37,7 +37,7 @@ def aws_server() -> Iterator[str]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        until(lambda: listening(port), process, 30)
+        until(lambda: listening(port), process, 90)
         yield f"http://127.0.0.1:{port}"
     finally:
         stop(process)

@@ -21,7 +21,7 @@ class Ask:
     url: str
     method: str = "GET"
     stream: bool = False
-    timeout: float = 5.0
+    timeout: float = 30.0
     body: Body = None
 
     @property

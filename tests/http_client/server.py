@@ -44,7 +44,7 @@ class Server:
 
     def __enter__(self) -> Server:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(30)
         return self
 
     def __exit__(
@@ -54,7 +54,7 @@ class Server:
         traceback: TracebackType | None,
     ) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(30)
         self._loop.close()
 
     def url(self, path: str) -> str:
@@ -146,6 +146,22 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
+async def taken(writer: asyncio.StreamWriter) -> None:
+    """Wait until the client has read all that was written: nothing is left in its socket."""
+    here, there = (writer.get_extra_info(f"{of}name")[1] for of in ("sock", "peer"))
+    for _ in range(2000):
+        with open("/proc/net/tcp") as file:  # local and remote address, state, queues
+            sockets = [line.split()[1:5] for line in file]
+        left = [
+            queues.partition(":")[2]
+            for local, remote, _, queues in sockets
+            if local.endswith(f":{there:04X}") and remote.endswith(f":{here:04X}")
+        ]
+        if not any(int(size, 16) for size in left):
+            return
+        await asyncio.sleep(0.005)
+
+
 @path("ok")
 async def ok(writer: asyncio.StreamWriter, request: Request, rest: str) -> None:
     writer.write(head(200, length=5) + (b"" if request.method == "HEAD" else b"hello"))
@@ -202,7 +218,7 @@ async def broken(writer: asyncio.StreamWriter, request: Request, rest: str) -> b
     """A reset in the middle of the body."""
     writer.write(head(200, length=10) + b"hello")
     await writer.drain()
-    await asyncio.sleep(0.05)  # or the reset overtakes the bytes
+    await taken(writer)  # or the reset overtakes the bytes
     reset(writer)
     return True
 

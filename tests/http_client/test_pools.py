@@ -28,7 +28,7 @@ def count(numbers: Numbers, name: str) -> int:
 
 def until(true: Callable[[], bool]) -> None:
     """Wait for something to become true."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.005)

@@ -23,7 +23,7 @@ def ask(
     """Sends one request on a connection of its own and reads what comes back."""
     length = f"Content-Length: {upload}\r\n" if method == "POST" else ""
     head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{length}\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=patience) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
         connection.sendall(head.encode() + b"u" * upload)
         answer = HTTPResponse(connection, method=method)
         try:
@@ -31,6 +31,7 @@ def ask(
         except (HTTPException, OSError):
             return Answer(0, b"")
         body = b""
+        connection.settimeout(patience)
         try:
             body = answer.read1(1) if leaves else answer.read()
         except IncompleteRead as broken:

@@ -58,12 +58,19 @@ OPENED = {
     "websocket.messages": ("http.route", "direction"),
     "websocket.connection.duration": ("http.route", "websocket.close.code", "error.type"),
 }
+LAST = (
+    "http.server.response.body.size",
+    "sse.connection.duration",
+    "websocket.connection.duration",
+)
+"""What is recorded last of a request or a connection, behind all else that is known of it."""
+
 ACTIVE = (
     "http.server.active_requests",
     "sse.connections.active",
     "websocket.connections.active",
 )
-DEADLINE = 5.0
+DEADLINE = 30.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,7 @@ class Recorded:
     Attributes:
         requests: counts by "METHOD route status error"; `seconds` are theirs together.
         active: how many more requests are in work, and connections open, than before.
+        ended: requests and connections of which everything has been recorded.
         opened: of connections that stay open: events, messages, ends, by route and what it was.
     """
 
@@ -81,6 +89,7 @@ class Recorded:
     received: float
     sent: float
     active: float
+    ended: float
     opened: dict[str, float]
 
 
@@ -168,8 +177,7 @@ def _after(before: Counted, state: Path) -> tuple[Counted, Recorded]:
     while True:
         now = counted(state)
         recorded = _difference(before, now)
-        ended = (recorded.requests or recorded.opened) and not recorded.active
-        if ended or time.monotonic() > end:
+        if (recorded.ended and not recorded.active) or time.monotonic() > end:
             # Once more: a reader that comes while series are made may know of some only.
             now = counted(state)
             return now, _difference(before, now)
@@ -197,5 +205,6 @@ def _difference(before: Counted, now: Counted) -> Recorded:
         added_to("http.server.request.body.size.sum"),
         added_to("http.server.response.body.size.sum"),
         sum(added_to(name) for name in ACTIVE),
+        sum(added_to(name) for name in LAST),
         opened,
     )

@@ -75,7 +75,7 @@ def server() -> Iterator[Server]:
             [*prefix, *command], stdout=output, stderr=output, cwd="/", start_new_session=True
         )
     try:
-        _started.until(lambda: listening(port), process, 30)
+        _started.until(lambda: listening(port), process, 90)
         yield Server(port, log)
     finally:
         # The server itself, not runuser; at once, not when its last client has gone.

@@ -33,7 +33,7 @@ def prometheus(target: int, folder: Path) -> Iterator[int]:
         stderr=subprocess.DEVNULL,
     )
     try:
-        until(lambda: listening(port), process, 30)
+        until(lambda: listening(port), process, 90)
         yield port
     finally:
         stop(process)
@@ -43,7 +43,7 @@ def answer(port: int, query: str) -> dict[frozenset[tuple[str, str]], float]:
     """The query's values now, by their labels; empty as long as there are none."""
     url = f"http://127.0.0.1:{port}/api/v1/query?query={urllib.parse.quote(query)}"
     try:
-        with urllib.request.urlopen(url, timeout=10) as reply:
+        with urllib.request.urlopen(url, timeout=30) as reply:
             result = json.load(reply)["data"]["result"]
     except urllib.error.HTTPError as refusal:
         with refusal:

@@ -40,7 +40,7 @@ def server(directory: Path) -> Iterator[int]:
     with (directory / "output").open("wb") as output:
         process = subprocess.Popen([path], stdout=output, stderr=output, env=environ)
     try:
-        _started.until(lambda: listening(port), process, 90)
+        _started.until(lambda: listening(port), process, 180)
         yield port
     finally:
         _started.stop(process)

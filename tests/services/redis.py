@@ -20,7 +20,7 @@ def server() -> Iterator[int]:
         stdout=subprocess.DEVNULL,
     )
     try:
-        _started.until(lambda: listening(port), process, 10)
+        _started.until(lambda: listening(port), process, 60)
         yield port
     finally:
         _started.stop(process)

@@ -18,7 +18,7 @@ from tests.ports import free_port, listening
 from tests.recorded import Counted, counted
 
 APPS = Path(__file__).with_name("apps")
-SECONDS = 20.0
+SECONDS = 60.0
 MODULES = {"gunicorn": "gunicorn.app.wsgiapp"}  # 20 has no __main__.
 PROGRAMS = frozenset(("uwsgi",))  # not of Python
 

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from tests.e2e.command import until
-from tests.workers.serving import serving
+from tests.workers.serving import SECONDS, serving
 
 
 def test_hypercorns_workers_are_counted_through_a_reload_and_a_kill(tmp_path: Path) -> None:
@@ -20,7 +20,7 @@ def test_hypercorns_workers_are_counted_through_a_reload_and_a_kill(tmp_path: Pa
         server.becomes(2, 4, exit=2)
         until(lambda: server.ask() != victim, "another worker")
         os.kill(server.ask(), signal.SIGKILL)
-        server.process.wait(20)
+        server.process.wait(SECONDS)
 
         # The parent does not wait for the other worker when it gives up.
         assert server.exits() in [{"exit": 2.0, "killed": 1.0}, {"exit": 3.0, "killed": 1.0}]
@@ -33,10 +33,10 @@ def test_hypercorns_backlog_and_connections_are_told(tmp_path: Path) -> None:
         until(lambda: server.total("connections.accepted") == 1, "the connection of the start")
         first = server.busy()
         waiting = [server.begin("/pid") for _ in range(4)]
-        until(lambda: server.total("backlog") == 4, "a backlog of 4", 10)
+        until(lambda: server.total("backlog") == 4, "a backlog of 4")
         server.gate.touch()
-        until(lambda: server.total("connections.accepted") == 6, "all connections", 10)
-        until(lambda: server.total("backlog") == 0, "an empty backlog", 10)
+        until(lambda: server.total("connections.accepted") == 6, "all connections")
+        until(lambda: server.total("backlog") == 0, "an empty backlog")
         for connection in (first, *waiting):
             connection.close()
 
@@ -52,7 +52,7 @@ def test_granians_workers_are_counted_through_a_kill_and_a_reload(tmp_path: Path
         server.signal(signal.SIGHUP)
         server.becomes(2, 5, killed=1, exit=2)
         server.signal(signal.SIGTERM)
-        server.process.wait(20)
+        server.process.wait(SECONDS)
 
         server.becomes(0, 5, killed=1, exit=4)
 
@@ -68,9 +68,9 @@ def test_waitress_tells_its_threads_and_what_waits_for_one(tmp_path: Path) -> No
             names = ("threads", "threads.busy", "threads.pending_requests")
             return [server.total(name) for name in names]
 
-        until(lambda: told() == [3, 3, 2], "3 busy threads, 2 requests waiting", 10)
+        until(lambda: told() == [3, 3, 2], "3 busy threads, 2 requests waiting")
         assert server.total("connections.accepted") == 6
         server.gate.touch()
-        until(lambda: told() == [3, 0, 0], "idle threads", 10)
+        until(lambda: told() == [3, 0, 0], "idle threads")
         for connection in waiting:
             connection.close()

@@ -7,11 +7,12 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.e2e.command import until
-from tests.workers.serving import APPS, serving
+from tests.workers.serving import APPS, SECONDS, serving
 
 PORT = ("--port", "{port}", "--log-level", "warning", "plain:asgi")
 
@@ -31,14 +32,15 @@ def test_workers_are_counted_through_everything_a_parent_is_told(tmp_path: Path)
         server.signal(signal.SIGHUP)
         server.becomes(2, 7, killed=1, exit=3, error=1)
         server.signal(signal.SIGTERM)
-        server.process.wait(20)
+        server.process.wait(SECONDS)
 
         server.becomes(0, 7, killed=1, exit=5, error=1)
 
 
 def test_a_worker_that_does_not_answer_is_a_timeout(tmp_path: Path) -> None:
-    """The parent kills it: a stopped process cannot answer."""
-    check = ("--timeout-worker-healthcheck", "1", "--workers", "2")
+    """The parent kills it: a stopped process cannot answer. One that begins can neither, for a
+    while, and gets the time that it takes."""
+    check = ("--timeout-worker-healthcheck", "5", "--workers", "2")
     with serving("uvicorn", tmp_path, *check, *PORT) as server:
         server.becomes(2, 2)
         os.kill(server.ask(), signal.SIGSTOP)
@@ -64,16 +66,20 @@ def test_each_reload_ends_a_process_and_starts_another(tmp_path: Path) -> None:
     shutil.copy(APPS / "plain.py", tmp_path / "plain.py")
     with serving("uvicorn", tmp_path, "--reload", *PORT, cwd=tmp_path) as server:
         server.becomes(1, 1)
-        for number in range(10):  # It begins to look for edits at some time.
+        for number in range(30):  # It begins to look for edits at some time.
             (tmp_path / "plain.py").write_text(f"{(APPS / 'plain.py').read_text()}# {number}\n")
             with contextlib.suppress(AssertionError):
                 until(lambda: server.total("worker.starts") >= 2, "a reload", 2)
                 break
-        until(lambda: server.total("workers") == 1, "one process")
-        started = server.total("worker.starts")
+        found: dict[str, Any] = {}
 
-        assert started >= 2
-        assert server.exits() == {"exit": started - 1}
+        def at_rest() -> bool:  # A second edit may have been seen as well.
+            found.update(server.facts())
+            return bool(found == {**found, "alive": 1, "ended": {"exit": found["started"] - 1}})
+
+        until(at_rest, f"one process, and the end of all before it: {found}")
+
+        assert found["started"] >= 2
 
 
 @pytest.mark.parametrize("http", ["h11", "httptools"])
@@ -96,8 +102,8 @@ def test_connections_that_wait_for_a_blocked_loop_are_the_backlog(
     with serving("uvicorn", tmp_path, "--loop", loop, *PORT) as server:
         first = server.busy()
         waiting = [server.begin("/pid") for _ in range(4)]
-        until(lambda: server.total("backlog") == 4, "a backlog of 4", 10)
+        until(lambda: server.total("backlog") == 4, "a backlog of 4")
         server.gate.touch()
         for connection in (first, *waiting):
             connection.close()
-        until(lambda: server.total("backlog") == 0, "an empty backlog", 10)
+        until(lambda: server.total("backlog") == 0, "an empty backlog")

@@ -107,8 +107,8 @@ def test_what_waits_in_its_socket_is_told(tmp_path: Path) -> None:
         server.ask()
         first = server.busy()
         waiting = [server.begin("/pid") for _ in range(3)]
-        until(lambda: server.total("backlog") == 3, "a backlog of 3", 10)
+        until(lambda: server.total("backlog") == 3, "a backlog of 3")
         server.gate.touch()
-        until(lambda: server.total("backlog") == 0, "an empty backlog", 10)
+        until(lambda: server.total("backlog") == 0, "an empty backlog")
         for connection in (first, *waiting):
             connection.close()

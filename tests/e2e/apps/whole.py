@@ -55,15 +55,15 @@ def wrong() -> str:
 
 @app.get("/call/{status}")
 async def call(status: int) -> int:
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=30) as client:
         return (await client.get(f"{here}/peer/{status}")).status_code
 
 
 @app.get("/slow")
 async def slow() -> str:
-    async with httpx.AsyncClient(timeout=0.2) as client:
+    async with httpx.AsyncClient(timeout=httpx.Timeout(30, read=0.2)) as client:
         try:
-            await client.get(f"{here}/peer/200?wait=1")
+            await client.get(f"{here}/peer/200?wait=2")
         except httpx.ReadTimeout:
             return "timed out"
     return "answered"

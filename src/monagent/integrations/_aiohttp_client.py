@@ -14,7 +14,7 @@ from monagent.conventions._http_pools import TIMEOUTS
 from monagent.conventions._peers import of, of_url
 from monagent.conventions.http_client import CALLS, Calls, Streamed, calls_to, resent
 from monagent.integrations import _http_client
-from monagent.integrations._http_client import declared, failed
+from monagent.integrations._http_client import SENDERS, carries, declared, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,20 +70,21 @@ def requesting(original: Any) -> Any:
     async def _request(self: Any, method: Any, str_or_url: Any, **kwargs: Any) -> Any:
         calls = upload = token = None
         try:
-            if str_or_url.__class__ is str and self._base_url is None:
-                end = str_or_url.find("/", 8)  # 8: behind https://
-                key: Any = (str_or_url if end < 0 else str_or_url[:end], method)
-            else:
-                key = key_of(self, str_or_url, method)
-            try:
-                found = CALLS[key]
-            except KeyError:
-                found = met(key)
-            if "data" in kwargs:
-                upload = Upload(kwargs["data"])
-                token = UPLOAD.set(upload)
-            found.mem[0][found.at] += 1.0
-            calls, begun = found, perf_counter()
+            if not SENDERS or not carries(sys._getframe().f_back):
+                if str_or_url.__class__ is str and self._base_url is None:
+                    end = str_or_url.find("/", 8)  # 8: behind https://
+                    key: Any = (str_or_url if end < 0 else str_or_url[:end], method)
+                else:
+                    key = key_of(self, str_or_url, method)
+                try:
+                    found = CALLS[key]
+                except KeyError:
+                    found = met(key)
+                if "data" in kwargs:
+                    upload = Upload(kwargs["data"])
+                    token = UPLOAD.set(upload)
+                found.mem[0][found.at] += 1.0
+                calls, begun = found, perf_counter()
         except BaseException as error:
             failed("aiohttp", error)
         if calls is None:

@@ -26,8 +26,8 @@ OUTER: dict[object, str] = {}
 """Classes of headers that only such a caller gives to urllib3; cheaper to look at than frames."""
 
 SENDERS: dict[str, int] = {}
-"""By library, the id of the code that must run above such a caller for the library to count the
-call: adapters of requests can be asked without a session."""
+"""By library, the id of the code that must run above what carries its calls for the library to
+count them: adapters of requests and transports of httpx can be asked by anybody."""
 
 
 def inner(function: Any, library: str, sender: Any = None) -> None:
@@ -35,8 +35,29 @@ def inner(function: Any, library: str, sender: Any = None) -> None:
     _held.append(function.__code__)
     INNER[id(function.__code__)] = library
     if sender is not None:
-        _held.append(sender.__code__)
-        SENDERS[library] = id(sender.__code__)
+        sends(sender, library)
+
+
+def sends(function: Any, library: str) -> None:
+    """The library counts the calls of what this function calls."""
+    _held.append(function.__code__)
+    SENDERS[library] = id(function.__code__)
+
+
+def carries(frame: Any) -> bool:
+    """Whether `frame` belongs to a transport of httpx that somebody has made of another client,
+    as httpx-aiohttp and litellm do: its calls are httpx's."""
+    for _ in range(_WRAPPERS):
+        if frame is None:
+            return False
+        if frame.f_code.co_name == _TRANSPORT:
+            break
+        frame = frame.f_back
+    else:
+        return False
+    # Of httpx's own, one that runs an application comes here: that makes calls of its own.
+    package = str(frame.f_globals.get("__name__")).partition(".")[0]
+    return package not in SENDERS and called_by(set(SENDERS.values()), frame, _DEEP)
 
 
 def within(headers: Any, asking: Any, frame: Any) -> bool:
@@ -140,6 +161,7 @@ def caller(codes: Container[object], frame: Any) -> Any:
     return None
 
 
+_TRANSPORT = "handle_async_request"
 _DEEP = 20
 _WRAPPERS = 4  # A tracer that wraps the same function puts a frame or two in between.
 

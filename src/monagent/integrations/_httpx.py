@@ -8,7 +8,7 @@ from monagent.clock import perf_counter
 from monagent.conventions._peers import UNKNOWN, of, peer
 from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.integrations import _http_client, _httpx_body
-from monagent.integrations._http_client import failed
+from monagent.integrations._http_client import failed, sends
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def sending_async(library: str, original: Any) -> Any:
     """Wrapper of `AsyncClient.send`."""
     client, models = sys.modules[f"{library}._client"], sys.modules[f"{library}._models"]
     codes = codes_of(client.AsyncClient, models.Response.aread)
+    sends(original, library)
 
     async def send(self: Any, request: Any, **kwargs: Any) -> Any:
         calls = None

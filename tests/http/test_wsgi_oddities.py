@@ -6,6 +6,7 @@ import gc
 import io
 import pickle
 import sys
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -420,3 +421,21 @@ def test_flasks_test_client_may_ask_for_the_status_alone(numbers: Numbers) -> No
 
     assert numbers.counts() == {"GET / 200": 1}
     assert numbers.total("http.server.active_requests") == 0
+
+
+def test_what_a_body_warns_of_is_told_of_whoever_reads_it(numbers: Numbers) -> None:
+    """As Django does of an asynchronous stream."""
+
+    class Warns:
+        def __iter__(self) -> Iterator[bytes]:
+            warnings.warn("asynchronous", UserWarning, stacklevel=2)
+            return iter([b"a"])
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return Warns()
+
+    with pytest.warns(UserWarning, match="asynchronous") as caught:
+        assert list(measured(app)({"REQUEST_METHOD": "GET"}, lambda *_: None)) == [b"a"]
+
+    assert [warning.filename for warning in caught] == [__file__]

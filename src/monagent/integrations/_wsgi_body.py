@@ -6,6 +6,7 @@ import os
 
 from monagent.clock import perf_counter
 from monagent.conventions import http
+from monagent.instrument.identity import step_aside
 from monagent.integrations._wsgi_request import BYTES, ended, refused
 
 TYPE_CHECKING = False
@@ -133,6 +134,9 @@ class Counted:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._body, name)
+
+
+step_aside(Counted.__next__)
 
 
 class Dropped(Counted):

@@ -7,6 +7,7 @@ from monagent.conventions import http
 from monagent.conventions._exchange import Exchange
 from monagent.conventions.http import error_type
 from monagent.conventions.realtime import EventStream
+from monagent.instrument.identity import step_aside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -123,6 +124,10 @@ class Request(Exchange):
     def let_go(self) -> None:
         """Of the server, which holds the environ that this lies in: no circle is to be left."""
         self.start_response = self.write = None
+
+
+for _between in (Request.starting_response, Request.writing, Request.items):
+    step_aside(_between)  # Django warns whoever reads an asynchronous stream.
 
 
 def ended(request: Request, whole: bool) -> None:

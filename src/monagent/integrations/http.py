@@ -2,7 +2,7 @@
 
 urllib3 sends without `request`, or is told by the class of its connections, and counts for itself.
 The duration ends where `getresponse` returns, with the body to come. A call that a program puts
-together by `putrequest` and `endheaders` is not seen.
+together by `putrequest` and `endheaders` is not seen; xmlrpc, which does, has its own integration.
 """
 
 from __future__ import annotations

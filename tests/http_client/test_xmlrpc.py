@@ -1,0 +1,102 @@
+"""xmlrpc.client: its calls count once, whatever sends them."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+import xmlrpc.client
+import xmlrpc.server
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.http_client.numbers import ACTIVE, SENT, Numbers
+from tests.http_client.server import Server
+
+
+class Server11(socketserver.ThreadingMixIn, xmlrpc.server.SimpleXMLRPCServer):
+    """Keeps its connections, each in a thread."""
+
+    daemon_threads = True
+
+    class Keeping(xmlrpc.server.SimpleXMLRPCRequestHandler):
+        """HTTP/1.1."""
+
+        protocol_version = "HTTP/1.1"
+
+
+@pytest.fixture
+def methods() -> Iterator[str]:
+    """URL of a server with the method `double`."""
+    server = Server11(("127.0.0.1", 0), Server11.Keeping, logRequests=False)
+    server.register_function(lambda number: number * 2, "double")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://me:secret@127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_call_counts_with_what_came_of_it(numbers: Numbers, server: Server, methods: str) -> None:
+    """A value, a fault of the method, an answer of HTTP alone, none at all."""
+    with xmlrpc.client.ServerProxy(methods) as proxy:
+        assert proxy.double(21) == 42
+        with pytest.raises(xmlrpc.client.Fault):
+            proxy.missing()
+    for path in ("/limited", "/reset"):
+        with xmlrpc.client.ServerProxy(server.url(path)) as proxy, pytest.raises(Exception):  # noqa: B017 - each its own
+            proxy.double(21)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    with xmlrpc.client.ServerProxy(f"https://127.0.0.1:{port}") as proxy:
+        with pytest.raises(ConnectionRefusedError):
+            proxy.double(21)
+
+    assert numbers.outcomes() == {
+        ("POST", 200, None): 2,
+        ("POST", 429, "429"): 1,
+        ("POST", None, "connection_reset"): 1,
+        ("POST", None, "connection_refused"): 1,
+    }
+    assert numbers.total(ACTIVE) == 0
+    assert numbers.total("http.client.throttled") == 1
+    assert numbers.sizes(SENT)["POST", 200, None][0] == 2
+    peers = {key["server.address"] for key, _ in numbers.series("http.client.request.duration")}
+    assert peers == {"127.0.0.1"}
+
+
+def test_a_call_that_is_tried_again_is_one(numbers: Numbers, methods: str) -> None:
+    """Its connection was kept, and lost meanwhile."""
+    with xmlrpc.client.ServerProxy(methods) as proxy:
+        assert proxy.double(1) == 2
+        kept: Any = proxy("transport")._connection[1]
+        kept.sock.shutdown(socket.SHUT_RDWR)
+        assert proxy.double(2) == 4
+
+    assert numbers.outcomes() == {("POST", 200, None): 2}
+    assert numbers.total(ACTIVE) == 0
+
+
+def test_a_transport_of_another_client_leaves_the_call_to_that(
+    numbers: Numbers, methods: str
+) -> None:
+    """As programs make them to have proxies, passwords and timeouts."""
+    import requests
+
+    class Transport(xmlrpc.client.Transport):
+        def single_request(
+            self, host: Any, handler: str, request_body: Any, verbose: bool = False
+        ) -> Any:
+            parser, result = self.getparser()
+            answer = requests.post(f"http://{host}{handler}", data=request_body, timeout=10)
+            parser.feed(answer.content)
+            parser.close()
+            return result.close()
+
+    with xmlrpc.client.ServerProxy(methods, transport=Transport()) as proxy:
+        assert proxy.double(21) == 42
+
+    assert numbers.outcomes() == {("POST", 200, None): 1}

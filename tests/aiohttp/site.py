@@ -32,7 +32,7 @@ class Site:
         """What the server sends until it closes the connection."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(request)
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), 30)
         writer.close()
         return answer
 
@@ -41,7 +41,7 @@ class Site:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(request)
         if seen:
-            await asyncio.wait_for(reader.readuntil(seen), 10)
+            await asyncio.wait_for(reader.readuntil(seen), 30)
         writer.transport.abort()
 
 
@@ -64,7 +64,7 @@ async def serving(app: Any, **options: Any) -> AsyncIterator[Site]:
 
 async def until(true: Callable[[], bool]) -> None:
     """Wait for something to become true."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not true():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.005)

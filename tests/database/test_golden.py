@@ -25,10 +25,10 @@ def test_names_and_labels_change_on_purpose_only(
     with running([sys.executable, PROGRAM, library], tmp_path, environ=environ) as program:
         name = "db_client_operation_duration_seconds_count"
         failed = {"db_operation_name": "SELECT"} if library != "sqlite3" else {}
-        until(lambda: program.scrape().total(name, **failed) >= 1, "the statements", 20)
+        until(lambda: program.scrape().total(name, **failed) >= 1, "the statements")
         if library == "sqlalchemy":
             timeouts = "db_client_connection_timeouts_total"
-            until(lambda: program.scrape().total(timeouts) == 1, "the timeout", 20)
+            until(lambda: program.scrape().total(timeouts) == 1, "the timeout")
         if library == "sqlite3":
-            until(lambda: program.scrape().total(name) == 2, "both statements", 20)
+            until(lambda: program.scrape().total(name) == 2, "both statements")
         golden(library, program.text, "db_")

@@ -113,7 +113,7 @@ def test_waiting_and_timeouts_are_seen_while_they_last(make: Make, numbers: Numb
     for thread in threads:
         thread.start()
     waiting = threading.Event()
-    for _ in range(400):
+    for _ in range(3000):
         if numbers.pool()["pending_requests"] == 3:
             break
         waiting.wait(0.01)

@@ -24,7 +24,7 @@ def agrees(pool: Any, numbers: Numbers, out: int, name: str | None = None) -> No
 def eventually(holds: Any) -> None:
     """Waits for the pool's own threads."""
     pause = threading.Event()
-    for _ in range(500):
+    for _ in range(3000):
         if holds():
             return
         pause.wait(0.01)

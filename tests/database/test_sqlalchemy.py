@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -268,20 +269,24 @@ def test_batches_of_one_insert_count_as_the_server_sees_them(
 
 
 def test_a_query_of_two_milliseconds_lies_in_its_bucket(numbers: Numbers, postgres: Server) -> None:
-    """Seconds, with edges that tell 2 ms from 1 and from 5."""
+    """Seconds, with edges that tell 2 ms from 1 and from 5, as far as the machine is quick."""
     pytest.importorskip("psycopg2")
     with engine_of(postgres.url("psycopg2")) as engine, engine.connect() as connection:
+        seen = []
         for _ in range(21):
+            begun = time.perf_counter()
             connection.execute(sqlalchemy.text("SELECT pg_sleep(0.002)"))
+            seen.append(time.perf_counter() - begun)
 
     ((_, cells),) = numbers.series("db.client.operation.duration").items()
     total, buckets = cells[0], cells[1:]
     assert sum(buckets) == 21
     assert total >= 21 * 0.002
-    below = [sum(buckets[: place + 1]) for place in range(len(buckets))]
-    median = next(place for place, count in enumerate(below) if count >= 11)
-    assert database.EDGES[median - 1] == 0.001
-    assert database.EDGES[median] == 0.005
+    assert {0.001, 0.005} <= {*database.EDGES}
+    for place, edge in enumerate(database.EDGES):
+        below = sum(buckets[: place + 1])
+        assert below == 0 if edge <= 0.001 else below >= sum(one <= edge for one in seen)
+    assert total <= sum(seen)
 
 
 def test_dialects_with_their_own_execute_are_watched_as_well(

@@ -274,7 +274,7 @@ def test_a_callback_that_hangs_holds_no_fork_up(tmp_path: Path) -> None:
         idents = set()
         def told(options):
             idents.add(threading.get_ident())
-            release.wait(10)
+            release.wait(50)
             return []
         provider.get_meter("app").create_observable_counter("c", [told])
         until(lambda: idents)
@@ -283,15 +283,15 @@ def test_a_callback_that_hangs_holds_no_fork_up(tmp_path: Path) -> None:
             if os.fork() == 0:
                 os._exit(0)
             os.wait()
-        slow = time.monotonic() - begun > 1.5
+        slow = time.monotonic() - begun > 15
         release.set()
-        time.sleep(0.2)
-        print(slow, len(os.listdir("/proc/self/task")))
+        until(lambda: len(os.listdir("/proc/self/task")) == 2)
+        print(slow)
         """,
         tmp_path,
     )
 
-    assert (result.stdout, result.stderr) == ("False 2\n", "")
+    assert (result.stdout, result.stderr) == ("False\n", "")
 
 
 @pytest.mark.parametrize("patched", ["before", "after import", "after registration"])

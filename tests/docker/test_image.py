@@ -98,16 +98,16 @@ def test_an_unchanged_container_is_adopted_by_environment_alone(
         statuses = [status(app, "/shop/products/3/price/EUR") for _ in range(20)]
         statuses += [status(app, "/shop/orders?product_id=2", "POST") for _ in range(20)]
         # The price calls the sample itself, so each is two requests.
-        until(lambda: scrape(metrics).requests >= before + 60, "60 requests", 20)
+        until(lambda: scrape(metrics).requests >= before + 60, "60 requests")
         done = "job_execution_total"
-        until(lambda: scrape(metrics).total(done) >= 20, "20 jobs", 30)
+        until(lambda: scrape(metrics).total(done) >= 20, "20 jobs")
         seen = scrape(metrics)
         rate = 'sum(rate(http_server_request_duration_seconds_count{job="sample"}[1m]))'
 
         def rated() -> bool:
             return status(app, "/") == 200 and any(answer(server, rate).values())
 
-        until(rated, "a rate in Prometheus", 30)
+        until(rated, "a rate in Prometheus")
         began = time.monotonic()
         run(engine, "stop", "-t", "20", name)
         graceful = time.monotonic() - began < 20

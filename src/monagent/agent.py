@@ -6,6 +6,7 @@ may cost a few milliseconds and imports nothing that the program could want to p
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from _thread import start_new_thread
@@ -83,6 +84,7 @@ def _start(environ: MutableMapping[str, str]) -> None:
     _explain(found, begun)
     _export(found, directory, environ)
     shard = Shard(directory, info(found))
+    atexit.register(shard.ending)  # The last of all: what is registered first.
     _interpreter.start(
         lambda: _record(found, shard),
         collections=found.library("runtime") != "off",

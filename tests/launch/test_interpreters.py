@@ -12,8 +12,9 @@ import pytest
 
 from monagent import where
 from tests.launch.oracle import ENV, RUN, python, run, same
+from tests.runtime import programs
 
-SUPPORTED = ("3.10", "3.11", "3.12", "3.13")
+SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 TOO_OLD = ("2.7", "3.6", "3.7", "3.8", "3.9")
 
 STATE = (
@@ -123,6 +124,38 @@ def test_nothing_is_loaded_that_the_program_could_want_to_patch_first() -> None:
             b"_operator",
             b"itertools",
         }
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="interpreters have a module since 3.14")
+def test_interpreters_beside_the_first_count_and_leave_nothing_behind(tmp_path: Path) -> None:
+    """Each has a shard of its own, which ends with it; the process keeps no descriptor of it."""
+    text = """
+        import os, sqlite3
+        from concurrent import interpreters
+        from concurrent.futures import InterpreterPoolExecutor
+        from monagent.store.reader import ShardFile, scan
+        query = "import sqlite3; sqlite3.connect(':memory:').execute('select 1')"
+        def alive():
+            shards = [ShardFile.open(path) for path in scan(os.environ["MONAGENT_DIR"])]
+            living = sum(shard.alive() for shard in shards)
+            for shard in shards: shard.close()
+            return living
+        def descriptors(): return len(os.listdir("/proc/self/fd"))
+        exec(query)
+        before = descriptors()
+        for _ in range(20):
+            beside = interpreters.create()
+            beside.exec(query)
+            print(alive(), end=" ")
+            beside.close()
+        with InterpreterPoolExecutor(2) as pool:
+            list(pool.map(exec, [query] * 20))
+        print(alive(), descriptors() - before)
+    """
+    found = programs.program(text, tmp_path)
+
+    assert (found.code, found.output, found.errors) == (0, b"2 " * 20 + b"1 0\n", b"")
+    assert found.counted.total("db.client.operation.duration") == 41
 
 
 def test_an_interpreter_beside_the_first_may_use_sqlite(tmp_path: Path) -> None:

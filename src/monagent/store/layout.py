@@ -14,7 +14,8 @@ A shard holds what one process has recorded.  It is a file of 8-byte aligned, na
           40     8  inode of the process's pid namespace (u64)
           48     8  time of creation, unix seconds (f64)
           56     8  nonce, random: the shard's own name (u64)
-          64     1  whether the process holds a lock of flock(2) on the file while it lives (u8)
+          64     1  1 if the process holds a lock of flock(2) on the file while it lives, 2 if from
+                    now on the lock alone says so: the interpreter ends, its process may not (u8)
           65     …  zeros
 
   The fields from 24 to 47 are 0 where the system does not tell them.
@@ -63,6 +64,7 @@ MAGIC = b"MONAGENT"
 VERSION = 1
 HEADER_SIZE = 512
 LOCKED = 64
+ENDING = 2
 CHUNK_HEAD = 16
 RECORD_HEAD = 16
 RECORD_MAGIC = b"\xabREC"

@@ -229,6 +229,8 @@ class ShardFile:
 
     def alive(self) -> bool:
         """Whether the process that writes this shard still runs."""
+        if self._buffer[layout.LOCKED] == layout.ENDING and not self._held():
+            return False  # That of an interpreter beside the main one.
         return process.alive(self.identity, held=self._held)
 
     def _held(self) -> bool:

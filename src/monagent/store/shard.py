@@ -266,6 +266,14 @@ class Shard:
         """Makes the file that there was no room for, or that somebody removed; see `accidents`."""
         accidents.check(self)
 
+    def ending(self) -> None:
+        """The interpreter ends.  One beside the main one must leave no descriptor in the process,
+        and its shard is an ended one once its mappings are gone."""
+        if self._file is not None and self.pid == os.getpid():
+            if self._mappings[-1][layout.LOCKED]:
+                self._mappings[-1][layout.LOCKED] = layout.ENDING
+            self._file.close()
+
     def close(self) -> None:
         """Gives up the shard: for tests and embedding; a program's own shard ends with its
         process."""

@@ -12,13 +12,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-UNKNOWN = ("has no wheels with a matching Python", "Failed to build")
+
+older_than_the_interpreter = pytest.mark.skipif(
+    sys.version_info >= (3, 14), reason="these releases know nothing of this interpreter"
+)
+"""For tests of the oldest versions: there they do not build, hang or fail by themselves."""
 
 
 def made(folder: Path, *packages: str) -> str:
     """The interpreter of a new environment that has these packages and this monagent.
 
-    Skips the test where uv is missing, or an interpreter is newer than what the packages know.
+    Skips the test where uv is missing.
     """
     uv = shutil.which("uv", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     if uv is None:
@@ -29,13 +33,7 @@ def made(folder: Path, *packages: str) -> str:
         ["pip", "install", "--python", python, *packages],
         ["pip", "install", "--python", python, "--no-deps", "--editable", str(ROOT)],
     ):
-        done = subprocess.run(
-            [uv, "--quiet", *command], cwd=folder, capture_output=True, text=True, check=False
-        )
-        told = [words for words in UNKNOWN if words in done.stderr]
-        if done.returncode and told and sys.version_info >= (3, 14):
-            pytest.skip(f"one of {packages} does not know this interpreter: {told}")
-        assert done.returncode == 0, done.stderr[-4000:]
+        subprocess.run([uv, "--quiet", *command], check=True, cwd=folder)
     return python
 
 

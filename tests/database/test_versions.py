@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import made, passes
+from tests.environment import made, older_than_the_interpreter, passes
 
 HERE = Path(__file__).parent
 EVERYWHERE = ["pytest", "hypothesis", "aiosqlite", "asyncpg", "psycopg2-binary"]
@@ -22,6 +22,7 @@ DRIVER = ["test_psycopg.py", "test_psycopg_pool.py"]
 
 
 @pytest.mark.slow
+@older_than_the_interpreter
 @pytest.mark.parametrize(
     ("pins", "files"),
     [

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import made, passes
+from tests.environment import made, older_than_the_interpreter, passes
 
 HERE = Path(__file__).parent
 BESIDE = ["pytest", "wrapt", "opentelemetry-api", "hypothesis", "prometheus-client", "trustme"]
@@ -56,6 +56,7 @@ SETS = {
 
 
 @pytest.mark.slow
+@older_than_the_interpreter
 @pytest.mark.parametrize(("oldest", "files", "only"), SETS.values(), ids=list(SETS))
 def test_the_oldest_versions_are_recorded_alike(
     tmp_path: Path, oldest: list[str], files: list[str], only: str

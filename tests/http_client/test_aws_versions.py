@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import made, passes
+from tests.environment import made, older_than_the_interpreter, passes
 from tests.http_client.aws import URL, aws_server
 
 HERE = Path(__file__).parent
@@ -15,6 +15,7 @@ OLDEST = ["aiobotocore==2.5.0", "botocore==1.29.76"]
 
 
 @pytest.mark.slow
+@older_than_the_interpreter
 def test_the_oldest_clients_of_aws_are_recorded_alike(tmp_path: Path) -> None:
     """In an environment of their own, against the same server."""
     python = made(tmp_path, "pytest", "trustme", "wrapt", *OLDEST)

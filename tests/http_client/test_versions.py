@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import made, passes
+from tests.environment import made, older_than_the_interpreter, passes
 
 HERE = Path(__file__).parent
 OLDEST = ["requests==2.28.0", "urllib3==1.26.5", "httpx[http2]==0.24.0"]
@@ -21,6 +21,7 @@ FILES = [
 
 
 @pytest.mark.slow
+@older_than_the_interpreter
 def test_the_oldest_versions_are_recorded_alike(tmp_path: Path) -> None:
     """In an environment of their own, made for the test."""
     python = made(tmp_path, "pytest", "trustme", "wrapt", *OTEL, *OLDEST)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import made, passes
+from tests.environment import made, older_than_the_interpreter, passes
 
 HERE = Path(__file__).parent
 OLDEST = [
@@ -20,6 +20,7 @@ OLDEST = [
 
 
 @pytest.mark.slow
+@older_than_the_interpreter
 def test_the_oldest_versions_are_recorded_alike(tmp_path: Path) -> None:
     """In an environment of their own, made for the test."""
     # limits 2.8 imports pkg_resources.

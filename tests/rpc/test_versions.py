@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.environment import made, passes
+from tests.environment import made, older_than_the_interpreter, passes
 
 HERE = Path(__file__).parent
 OLDEST = ["grpcio==1.49.1"]
 
 
 @pytest.mark.slow
+@older_than_the_interpreter
 def test_the_oldest_versions_are_recorded_alike(tmp_path: Path) -> None:
     """In an environment of their own, made for the test."""
     python = made(tmp_path, "pytest", *OLDEST)

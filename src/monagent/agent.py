@@ -77,7 +77,8 @@ def _start(environ: MutableMapping[str, str]) -> None:
             directory, begun = tree.find(found, environ, where.bootstrap())
     except Exception as error:
         guard.say(
-            f"{error}; nothing is recorded by process {os.getpid()} and its children", "error"
+            f"{tree.told(error)}; nothing is recorded by process {os.getpid()} and its children",
+            "error",
         )
         environ["MONAGENT_ENABLED"] = "off"  # The children need not find that out again.
         return

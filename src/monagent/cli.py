@@ -20,13 +20,15 @@ usage: monagent run [options] [--] COMMAND …   run a command, unchanged, with 
                                                what is recorded, what is not, and why
        monagent --version
 `monagent run --help` lists the options."""
+HELP = (["--help"], ["-h"])
+EXPLAINING = ("env", "config", "list", "metrics", "doctor")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Do what the words say; returns the exit code."""
     words = sys.argv[1:] if arguments is None else arguments
     command, rest = (words[0], words[1:]) if words else ("", [])
-    if command == "run" and rest[:1] not in (["--help"], ["-h"]):
+    if command == "run" and rest[:1] not in HELP:
         # The way of every start: nothing else is loaded.
         from monagent import launcher
 
@@ -49,16 +51,31 @@ def _explain(command: str, rest: list[str]) -> int:
         print(options_help())
         return 0
     wanted = _command(command)
-    if wanted is None or "--help" in rest[:1]:
-        asked = command in ("", "help", "--help", "-h") or wanted is not None
-        print(USAGE, file=sys.stdout if asked else sys.stderr)
-        return 0 if asked and command else 2
+    if wanted is None and command not in ("", "help", "--help", "-h"):
+        print(f"monagent: {_misunderstood(command)}\n{USAGE}", file=sys.stderr)
+        return 2
+    if wanted is None or (rest[:1] in HELP and command != "doctor"):
+        print(USAGE)
+        return 0 if command else 2
     return wanted(rest)
+
+
+def _misunderstood(command: str) -> str:
+    """What was meant, as far as one can tell: a command misspelt, or the `run` left out."""
+    from shutil import which
+
+    from monagent.settings import nearest
+
+    meant = nearest(command, ["run", *EXPLAINING])
+    if meant is None and which(command):
+        meant = f"run {command} …"
+    hint = f"; did you mean monagent {meant}?" if meant else ""
+    return f"found {command!r}, expected one of run, {', '.join(EXPLAINING)}{hint}"
 
 
 def _command(name: str) -> Callable[[list[str]], int] | None:
     """The function behind a command; each is loaded alone, some load much."""
-    if name not in ("env", "config", "list", "metrics", "doctor"):
+    if name not in EXPLAINING:
         return None
     from importlib import import_module
 

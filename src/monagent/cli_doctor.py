@@ -65,6 +65,9 @@ class Seen:
 
 def main(arguments: list[str]) -> int:
     """Print the verdict; 0 when everything asked for is there, 1 when not, 2 for wrong usage."""
+    if arguments[:1] in (["--help"], ["-h"]):
+        print(USAGE)
+        return 0
     try:
         asked = understand(arguments)
         if not asked.attach and not asked.words:
@@ -108,7 +111,10 @@ def understand(arguments: list[str]) -> Asked:
     asked.words = words
     unknown = [name for name in asked.expect if name not in settings.libraries()]
     if unknown:
-        raise Wrong(f"--expect: found {unknown[0]!r}, expected names that `monagent list` shows")
+        meant = settings.nearest(unknown[0], settings.libraries())
+        hint = f"; did you mean {meant!r}?" if meant else ""
+        shown = "expected names that `monagent list` shows"
+        raise Wrong(f"--expect: found {unknown[0]!r}, {shown}{hint}")
     return asked
 
 
@@ -136,6 +142,8 @@ def _running(words: list[str]) -> tuple[str, str]:
     if named.startswith(("http://", "https://")):
         return named, ""
     if named:
+        if not os.path.isdir(named):
+            raise Wrong(f"--attach: found {named!r}, expected a state directory or a URL")
         return tree.endpoint(named) or "", named
     found = cli_scrape.running()
     if len(found) == 1:
@@ -225,7 +233,8 @@ def _read_last(last: str, state: str, seen: Seen) -> None:
         with open(last, encoding="utf-8", newline="\n") as file:
             seen.samples = cli_scrape.parse(file.read())
     except OSError as error:
-        seen.problems.append(f"the last numbers did not arrive: {error}")
+        reason = f"the last numbers did not arrive: {error.strerror}"
+        seen.problems.append(reason if os.path.isdir(state) else "the command was not started")
         return
     seen.problems.clear()
 

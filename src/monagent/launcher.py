@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> int:
     path, code = resolve(argv[0], environ)
     if code:
         reason = "not found" if code == NOT_FOUND else "not executable"
-        guard.say(f"{argv[0]}: command {reason}", "error")
+        guard.say(f"{argv[0] or repr(argv[0])}: command {reason}", "error")
         return code
     plan = Plan(path, argv, environ, found)
     if found.enabled:
@@ -101,7 +101,7 @@ def prepare(plan: Plan) -> None:
         if plan.settings.exporter == "process" and not tree.exporter_runs(directory):
             _start_exporter(plan, directory)
     except Exception as error:
-        guard.say(f"{error}; nothing is recorded", "error")
+        guard.say(f"{tree.told(error)}; nothing is recorded", "error")
 
 
 def become(plan: Plan) -> int:

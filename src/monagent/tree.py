@@ -45,6 +45,13 @@ def find(
     return path, _take(path, root)
 
 
+def told(error: Exception) -> str:
+    """Why there is no place, for the operator."""
+    if isinstance(error, OSError) and error.filename:
+        return f"cannot keep state in {error.filename}: {error.strerror}"
+    return str(error)
+
+
 def _take(path: str, root: tuple[int, int]) -> bool:
     """Leave the root's name, in place of one whose process has ended; False if it is there."""
     there = directory.read_root(path)

@@ -37,11 +37,48 @@ def test_the_version_is_the_packages() -> None:
 
 
 def test_wrong_words_show_the_usage_and_fail() -> None:
-    """On stderr; asked for, it is on stdout and no failure."""
+    """On stderr, behind the word that is wrong; asked for, it is on stdout and no failure."""
     wrong, asked = command("frobnicate"), command("--help")
 
     assert (wrong.code, wrong.stdout, asked.code, asked.stderr) == (2, b"", 0, b"")
-    assert wrong.stderr == asked.stdout
+    said, usage = wrong.stderr.split(b"\n", 1)
+    assert said == (
+        b"monagent: found 'frobnicate', expected one of run, env, config, list, metrics, doctor"
+    )
+    assert usage == asked.stdout
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"), [("runn", "run"), ("docter", "doctor"), ("sh", "run sh …")]
+)
+def test_a_word_that_is_no_command_is_answered_with_what_was_meant(word: str, meant: str) -> None:
+    """Misspelt, or the program itself without the `run` in front of it."""
+    first = command(word).stderr.decode().splitlines()[0]
+
+    assert first.endswith(f"; did you mean monagent {meant}?")
+
+
+def test_every_command_helps() -> None:
+    """doctor, which has the most to say, with words of its own; nothing is run."""
+    for word in ("env", "config", "list", "metrics", "doctor", "run"):
+        long, short = command(word, "--help"), command(word, "-h")
+
+        assert long == short
+        assert (long.code, long.stderr) == (0, b"")
+        assert long.stdout.startswith(b"usage: monagent ")
+    assert b"--seconds" in command("doctor", "--help").stdout
+
+
+def test_doctor_says_what_it_could_not_look_at(tmp_path: Path) -> None:
+    """A command that is not there, a directory that is none, a library misspelt."""
+    absent = command("doctor", "no-such-command")
+    nowhere = command("doctor", "--attach", str(tmp_path / "nowhere"))
+    misspelt = command("doctor", "--expect", "flsk", "true")
+
+    assert (absent.code, nowhere.code, misspelt.code) == (1, 2, 2)
+    assert absent.stdout.endswith(b"missing: the command was not started\n")
+    assert b"nowhere', expected a state directory or a URL\n" in nowhere.stderr
+    assert b"; did you mean 'flask'?\n" in misspelt.stderr
 
 
 def test_every_option_is_in_the_help() -> None:

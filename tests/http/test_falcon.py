@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
+from wsgiref.util import setup_testing_defaults
 
 import falcon
 import falcon.asgi
@@ -12,6 +13,8 @@ import pytest
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
+from monagent import settings
+from monagent.instrument import hooks
 from monagent.integrations._wsgi import measured
 from tests.http.asgi import run, status
 from tests.http.numbers import Numbers
@@ -215,3 +218,21 @@ def test_an_application_behind_a_dispatcher_has_its_mount_point(
         "GET /admin/items/{number:int} 200": 1,
         "GET /items/{number:int} 200": 1,
     }
+
+
+@pytest.mark.parametrize("excluded", [None, "/none"])
+def test_arguments_may_be_given_by_falcons_names(
+    numbers: Numbers, tmp_path: Path, excluded: str | None
+) -> None:
+    """PEP 3333 names none of them."""
+    if excluded:
+        hooks.uninstall()
+        settings.use(settings.load({"MONAGENT_EXCLUDED_URLS": excluded}))
+        hooks.install()
+    environ: dict[str, Any] = {"PATH_INFO": "/items/3"}
+    setup_testing_defaults(environ)
+
+    answer = wsgi(tmp_path)(env=environ, start_response=lambda *_: None)
+
+    assert b"".join(answer)
+    assert numbers.counts() == {"GET /items/{number:int} 200": 1}

@@ -27,7 +27,11 @@ LIBRARY = Library(
 
 @replace("falcon.app", "App.__call__")
 def wsgi(original: Any) -> Any:
-    return measured_method(original)
+    made = measured_method(original)
+    code = made.__code__  # Falcon calls its first parameter so, and it may be given by name.
+    names = ["env" if name == "environ" else name for name in code.co_varnames]
+    made.__code__ = code.replace(co_varnames=tuple(names))
+    return made
 
 
 @replace("falcon.asgi.app", "App.__call__")

@@ -1,7 +1,7 @@
 # The front door: `make demo` and `make test` work in a fresh clone with Python 3.10+ and a package index.
 
 SHELL := /bin/sh
-PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+PYTHON ?= $(shell for p in python3 python3.15 python3.14 python3.13 python3.12 python3.11 python3.10; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo $$p; exit; }; done; echo python3)
 
 # ONLY=hello (make bench), ARGS="-k name" (make test), STAY=1 (make demo)

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-MINORS = ("3.10", "3.11", "3.12", "3.13")
+MINORS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 
 
 def pip(*arguments: str) -> None:

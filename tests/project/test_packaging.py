@@ -18,7 +18,7 @@ from tests.ports import free_port, listening
 
 ROOT = Path(__file__).resolve().parents[2]
 UV = (sys.executable, "-m", "uv")
-MINORS = ("3.10", "3.11", "3.12", "3.13")
+MINORS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 REQUESTS = 20
 APPLICATION = """\
 from fastapi import FastAPI

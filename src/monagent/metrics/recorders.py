@@ -2,7 +2,7 @@
 
 Each takes the value and returns nothing.  `mem[0]` is looked up at every call, since forks and
 growth replace it.  Between that and a write stands neither a call nor a branch that is taken:
-CPython 3.10 to 3.13 switch threads and run signal handlers only at calls and jumps, so what is read
+CPython 3.10 to 3.15 switch threads and run signal handlers only at calls and jumps, so what is read
 is still true when it is written, and a histogram's sum and bucket move as one.
 """
 

@@ -3,7 +3,7 @@ descriptors that name them.
 
 `mem` is a list of one view, so that what holds it keeps working when the shard grows (a larger
 mapping takes the view's place) and after a fork: there a stand-in takes it, which makes the child's
-own shard, laid out alike, when something is first written.  CPython 3.10 to 3.13 switch threads and
+own shard, laid out alike, when something is first written.  CPython 3.10 to 3.15 switch threads and
 run signal handlers only at calls and jumps, so the statement loses nothing.
 """
 

@@ -23,6 +23,10 @@ def main(arguments: list[str]) -> int:
         print(f"monagent config: {error}", file=sys.stderr)
         return 2
     found = settings.load({**os.environ, **given})
+    if found.edges:  # The catalogue takes a while to load.
+        from monagent.cli_metrics import misspelt
+
+        found.problems += misspelt(found)
     rows = effective(found, set(given))
     if as_json:
         print(json.dumps({"settings": rows, "problems": found.problems}, indent=2))

@@ -16,6 +16,7 @@ import time
 from dataclasses import dataclass, field
 
 from monagent import cli_scrape, settings, tree
+from monagent.cli_metrics import misspelt
 from monagent.cli_scrape import Sample
 from monagent.cli_verdict import UNTOUCHED, Verdict, judge, reached
 from monagent.store import reader
@@ -79,7 +80,7 @@ def main(arguments: list[str]) -> int:
     found = settings.load(os.environ)
     blind = seen.asks and not seen.samples
     verdict = Verdict() if blind else judge(seen.samples, found, asked.expect)
-    problems = [*found.problems, *seen.problems, *verdict.problems]
+    problems = [*found.problems, *misspelt(found), *seen.problems, *verdict.problems]
     if not seen.answered and seen.exit_code is None:
         problems.insert(0, f"the endpoint {seen.endpoint or '(none)'} does not answer")
     show(asked, seen, verdict, problems)

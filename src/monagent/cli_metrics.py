@@ -7,7 +7,7 @@ import json
 import os
 import sys
 
-from monagent import conventions, metrics
+from monagent import conventions, metrics, settings
 from monagent.exporter import naming
 
 
@@ -76,6 +76,25 @@ def declared() -> list[tuple[str, metrics.Metric]]:
         if id(metric) in ours
     ]
     return sorted(made, key=lambda pair: pair[0])
+
+
+def misspelt(found: settings.Settings) -> list[str]:
+    """Sentences about buckets set for a histogram that is not there, while one of about that name
+    is; the program may have others of its own."""
+    known = {
+        metric.name.replace(".", "_").upper(): metric.name
+        for _, metric in declared()
+        if metric.kind == "histogram"
+    }
+    problems = []
+    for name in found.edges.keys() - known.keys():
+        meant = settings.nearest(name, list(known))
+        if meant:
+            problems.append(
+                f"{settings.BUCKETS}{name}: found no histogram of this name;"
+                f" did you mean {settings.BUCKETS}{meant}?"
+            )
+    return sorted(problems)
 
 
 def families() -> list[str]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "BUCKETS",
     "PREFIX",
     "SWITCH",
     "TABLE",
@@ -63,6 +64,7 @@ class Settings:
     supervise: bool | None
     pushgateway: str | None
     textfile: str | None
+    metrics_exporters: tuple[str, ...]
     otlp_endpoint: str | None
     otlp_headers: dict[str, str]
     otlp_protocol: str
@@ -126,6 +128,10 @@ def load(environ: Mapping[str, str]) -> Settings:
             _set_free(settings, name, environ[name].strip())
     if settings.disable or settings.enable_only:
         _check_names(settings)
+    if settings.metrics_exporters and "otlp" not in settings.metrics_exporters:
+        # The endpoint of all signals may be there for traces alone.
+        settings.otlp_endpoint = None
+        settings.origins["otlp_endpoint"] = settings.origins["metrics_exporters"]
     return settings
 
 

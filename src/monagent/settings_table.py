@@ -20,6 +20,7 @@ from monagent.settings_kinds import (
     SWITCH,
     TEXT,
     URL,
+    WORDS,
     Kind,
     choice,
     parse_inverted,
@@ -237,6 +238,13 @@ TABLE = (
         PATH,
         None,
         "File that gets the last numbers when the program has ended.",
+    ),
+    Setting(
+        "metrics_exporters",
+        "OTEL_METRICS_EXPORTER",
+        WORDS,
+        (),
+        "OpenTelemetry's list of metrics exporters; one without otlp, as none, switches OTLP off.",
     ),
     Setting(
         "otlp_endpoint",

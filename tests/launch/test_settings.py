@@ -66,6 +66,7 @@ RIGHT: dict[str, tuple[dict[str, str], Any]] = {
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318/"},
         "http://c:4318/v1/metrics",
     ),
+    "metrics_exporters": ({"OTEL_METRICS_EXPORTER": "console, otlp"}, ("console", "otlp")),
     "otlp_interval": ({"OTEL_METRIC_EXPORT_INTERVAL": "1000"}, 1000),
     "dir": ({"MONAGENT_DIR": "state"}, os.path.abspath("state")),
 }
@@ -145,6 +146,20 @@ def test_ours_comes_before_the_twin() -> None:
     found = load({"MONAGENT_PORT": "1", "OTEL_EXPORTER_PROMETHEUS_PORT": "x"})
 
     assert (found.port, found.origins["port"], found.problems) == (1, "MONAGENT_PORT", [])
+
+
+@pytest.mark.parametrize(
+    ("exporters", "pushed"),
+    [("", True), ("otlp", True), ("prometheus,otlp", True), ("none", False), ("console", False)],
+)
+def test_an_endpoint_that_is_there_for_traces_gets_no_metrics(exporters: str, pushed: bool) -> None:
+    """Where OpenTelemetry's own variable says so."""
+    found = load(
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318", "OTEL_METRICS_EXPORTER": exporters}
+    )
+
+    assert (found.otlp_endpoint is not None, found.delivers_at_the_end) == (pushed, pushed)
+    assert found.problems == []
 
 
 def test_a_misspelt_variable_is_named_with_the_one_that_was_meant() -> None:
@@ -267,3 +282,19 @@ def test_patterns_may_begin_with_flags() -> None:
         False,
         False,
     ]
+
+
+def test_buckets_of_a_misspelt_histogram_are_told_where_settings_are_asked_for() -> None:
+    """The program may have histograms of its own, so only a name that is nearly ours is wrong."""
+    found = load(
+        {
+            "MONAGENT_BUCKETS_HTTP_SERVER_REQUST_DURATION": "1",
+            "MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION": "1",
+            "MONAGENT_BUCKETS_ORDERS_VALUE": "1",
+        }
+    )
+
+    assert " ".join(cli_metrics.misspelt(found)) == (
+        "MONAGENT_BUCKETS_HTTP_SERVER_REQUST_DURATION: found no histogram of this name; did you"
+        " mean MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION?"
+    )

@@ -285,6 +285,28 @@ def test_messages_reach_application_and_server_as_they_are(numbers: Numbers) -> 
     assert got[0] is given[0]
 
 
+@pytest.mark.parametrize("excluded", ["", "never"])
+def test_headers_that_can_be_read_once_are_the_applications(
+    numbers: Numbers, excluded: str
+) -> None:
+    """ASGI asks for iterables, and Falcon's test client takes it at its word."""
+    settings.use(settings.load({"MONAGENT_EXCLUDED_URLS": excluded}))
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.extend(tuple(pair) for pair in scope["headers"])
+        await hello(scope, receive, send)
+
+    async def reading_once(scope: Any, receive: Any, send: Any) -> None:
+        scope["headers"] = iter([iter(pair) for pair in scope["headers"]])
+        await measured(app)(scope, receive, send)
+
+    run(reading_once, headers=[(b"x-request-start", b"t=1"), (b"a", b"b")])
+
+    assert seen == [(b"host", b"testserver"), (b"x-request-start", b"t=1"), (b"a", b"b")]
+    assert numbers.counts() == {"GET unmatched 200": 1}
+
+
 def test_lifespan_and_unknown_scopes_pass(numbers: Numbers) -> None:
     """They are no requests."""
     seen: list[Any] = []

@@ -10,6 +10,7 @@ from wsgiref.util import setup_testing_defaults
 import falcon
 import falcon.asgi
 import pytest
+from falcon import testing
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
@@ -236,3 +237,20 @@ def test_arguments_may_be_given_by_falcons_names(
 
     assert b"".join(answer)
     assert numbers.counts() == {"GET /items/{number:int} 200": 1}
+
+
+def test_falcons_own_client_is_answered_as_without_monagent(
+    numbers: Numbers, tmp_path: Path
+) -> None:
+    """It gives what ASGI says is iterable as iterators."""
+
+    class Echo:
+        async def on_post(self, request: Any, response: Any) -> None:
+            response.text = request.content_type
+
+    app = falcon.asgi.App()
+    app.add_route("/echo", Echo())
+    answer = testing.simulate_post(app, "/echo", content_type="text/x-own", body=b"a")
+
+    assert (answer.status_code, answer.text) == (200, "text/x-own")
+    assert numbers.counts() == {"POST /echo 200": 1}

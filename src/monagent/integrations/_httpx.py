@@ -19,40 +19,45 @@ def sending(library: str, original: Any) -> Any:
     """Wrapper of `Client.send`."""
     client, models = sys.modules[f"{library}._client"], sys.modules[f"{library}._models"]
     codes = codes_of(client.Client, models.Response.read)
+    unset = client.USE_CLIENT_DEFAULT
 
-    def send(self: Any, request: Any, **kwargs: Any) -> Any:
+    # Parameters that every version has, by name: to hand on a dict of them costs 1 µs.
+    def send(
+        self: Any,
+        request: Any,
+        *,
+        stream: Any = False,
+        auth: Any = unset,
+        follow_redirects: Any = unset,
+        **others: Any,
+    ) -> Any:
         calls = None
         try:
-            try:
-                parts = request.url._uri_reference  # Its public properties cost 1 µs.
-                found = CALLS[parts.scheme, parts.host, parts.port, request.method]
-            except (KeyError, AttributeError):
-                found = met(request)
-            found.mem[0][found.at] += 1.0
-            calls, begun = found, perf_counter()
+            calls = begin(request)
+            begun = perf_counter()
         except BaseException as error:
             if hasattr(request, "url"):  # else it is no request, and httpx says so
                 failed(library, error)
-        if calls is None:
-            return original(self, request, **kwargs)
         try:
-            response = original(self, request, **kwargs)
+            if others:
+                response = original(
+                    self, request,
+                    stream=stream, auth=auth, follow_redirects=follow_redirects, **others,
+                )  # fmt: skip
+            else:
+                response = original(
+                    self, request, stream=stream, auth=auth, follow_redirects=follow_redirects
+                )
         except BaseException as error:
             try:
-                broke(calls, perf_counter() - begun, error, codes)
+                if calls is not None:
+                    broke(calls, perf_counter() - begun, error, codes)
             except BaseException as ours:
                 failed(library, ours)
             raise
         try:
-            now = perf_counter()
-            status = response.status_code
-            if status >= 400 or now > calls.look:
-                calls.heard(status, response.headers, now)
-            content = request._content if hasattr(request, "_content") else None
-            if content.__class__ is not bytes or "stream" in kwargs or response.history:
-                returned(calls, now - begun, request, response, kwargs)
-            else:
-                calls[status](now - begun, len(content), response._num_bytes_downloaded)
+            if calls is not None:
+                answered(calls, begun, request, response, stream)
         except BaseException as error:
             failed(library, error)
         return response
@@ -64,46 +69,74 @@ def sending_async(library: str, original: Any) -> Any:
     """Wrapper of `AsyncClient.send`."""
     client, models = sys.modules[f"{library}._client"], sys.modules[f"{library}._models"]
     codes = codes_of(client.AsyncClient, models.Response.aread)
+    unset = client.USE_CLIENT_DEFAULT
     sends(original, library)
 
-    async def send(self: Any, request: Any, **kwargs: Any) -> Any:
+    async def send(
+        self: Any,
+        request: Any,
+        *,
+        stream: Any = False,
+        auth: Any = unset,
+        follow_redirects: Any = unset,
+        **others: Any,
+    ) -> Any:
         calls = None
         try:
-            try:
-                parts = request.url._uri_reference  # Its public properties cost 1 µs.
-                found = CALLS[parts.scheme, parts.host, parts.port, request.method]
-            except (KeyError, AttributeError):
-                found = met(request)
-            found.mem[0][found.at] += 1.0
-            calls, begun = found, perf_counter()
+            calls = begin(request)
+            begun = perf_counter()
         except BaseException as error:
             if hasattr(request, "url"):  # else it is no request, and httpx says so
                 failed(library, error)
-        if calls is None:
-            return await original(self, request, **kwargs)
         try:
-            response = await original(self, request, **kwargs)
+            if others:
+                response = await original(
+                    self, request,
+                    stream=stream, auth=auth, follow_redirects=follow_redirects, **others,
+                )  # fmt: skip
+            else:
+                response = await original(
+                    self, request, stream=stream, auth=auth, follow_redirects=follow_redirects
+                )
         except BaseException as error:
             try:
-                broke(calls, perf_counter() - begun, error, codes)
+                if calls is not None:
+                    broke(calls, perf_counter() - begun, error, codes)
             except BaseException as ours:
                 failed(library, ours)
             raise
         try:
-            now = perf_counter()
-            status = response.status_code
-            if status >= 400 or now > calls.look:
-                calls.heard(status, response.headers, now)
-            content = request._content if hasattr(request, "_content") else None
-            if content.__class__ is not bytes or "stream" in kwargs or response.history:
-                returned(calls, now - begun, request, response, kwargs)
-            else:
-                calls[status](now - begun, len(content), response._num_bytes_downloaded)
+            if calls is not None:
+                answered(calls, begun, request, response, stream)
         except BaseException as error:
             failed(library, error)
         return response
 
     return send
+
+
+def begin(request: Any) -> Calls:
+    """One more call is under way."""
+    try:
+        parts = request.url._uri_reference  # Its public properties cost 1 µs.
+        calls = CALLS[parts.scheme, parts.host, parts.port, request.method]
+    except (KeyError, AttributeError):
+        calls = met(request)
+    calls.mem[0][calls.at] += 1.0
+    return calls
+
+
+def answered(calls: Calls, begun: float, request: Any, response: Any, stream: Any) -> None:
+    """The call has its answer."""
+    now = perf_counter()
+    status = response.status_code
+    if status >= 400 or now > calls.look:
+        calls.heard(status, response.headers, now)
+    content = getattr(request, "_content", None)
+    if content.__class__ is not bytes or stream or response.history:
+        returned(calls, now - begun, request, response, stream)
+    else:
+        calls[status](now - begun, len(content), response._num_bytes_downloaded)
 
 
 def misnaming(library: str, original: Any) -> Any:
@@ -135,14 +168,12 @@ def met(request: Any) -> Calls:
     return calls_to(of(*key), method, (*key, method))
 
 
-def returned(
-    calls: Calls, seconds: float, request: Any, response: Any, kwargs: dict[str, Any]
-) -> None:
+def returned(calls: Calls, seconds: float, request: Any, response: Any, stream: Any) -> None:
     """The call has given an answer out of the ordinary: streams, redirects."""
     content = getattr(request, "_content", None)
     sent = len(content) if isinstance(content, bytes) else _httpx_body.uploaded(request)
     followed(calls, response.history)
-    if kwargs.get("stream") and _httpx_body.streams(response):
+    if stream and _httpx_body.streams(response):
         _httpx_body.follow(response, calls.streams(seconds, response.status_code, sent))
     else:
         calls[response.status_code](seconds, sent, response.num_bytes_downloaded)

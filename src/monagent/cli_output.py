@@ -26,6 +26,10 @@ def told(command: Callable[[], int]) -> int:
     try:
         with contextlib.redirect_stdout(printed):
             code = command()
+    except KeyboardInterrupt:  # Ends us as it ends any command, and no traceback tells of it.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+        raise
     finally:
         reason = _write(printed.getvalue())
     if reason is None:

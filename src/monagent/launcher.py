@@ -39,6 +39,7 @@ class Plan:
 
 def main(arguments: list[str]) -> int:
     """Run the command in `arguments`; returns only when it cannot, or when it was supervised."""
+    _end_by_interrupt()
     environ = dict(os.environ)
     _undo_locale_coercion(environ)
     try:
@@ -183,6 +184,14 @@ def _undo_locale_coercion(environ: MutableMapping[str, str]) -> None:
     for entry in original.split(b"\0"):
         if entry.startswith(b"LC_CTYPE="):
             environ["LC_CTYPE"] = os.fsdecode(entry.partition(b"=")[2])
+
+
+def _end_by_interrupt() -> None:
+    """A Ctrl-C now ends us as it would the command, without a traceback of Python."""
+    import _signal  # Built in; see below.
+
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
 
 def _restore_signals() -> None:

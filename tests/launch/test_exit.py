@@ -140,3 +140,40 @@ def test_switched_off_it_leaves_no_trace(tmp_path: Path) -> None:
         assert os.listdir(tmp_path) == []
         assert b"bootstrap" not in found.stdout
         assert expected.count(b"MONAGENT_") + 1 == found.stdout.count(b"MONAGENT_")  # --port
+
+
+def test_a_ctrl_c_while_the_launcher_reads_its_settings_ends_it_without_a_word(
+    tmp_path: Path,
+) -> None:
+    """As it would have ended the command a moment later; no traceback of our own Python."""
+    slow = tmp_path / "slow.conf"
+    os.mkfifo(slow)
+    launcher = subprocess.Popen(
+        words(RUN, ["true"]),
+        env=environment(RUN, {"MONAGENT_CONFIG": str(slow)}),
+        stderr=subprocess.PIPE,
+    )
+    with launcher, open(slow, "wb"):  # Open for writing once it is open for reading.
+        launcher.send_signal(signal.SIGINT)
+        _, said = launcher.communicate(timeout=60)
+
+    assert (launcher.returncode, said) == (-signal.SIGINT, b"")
+
+
+def test_a_ctrl_c_ends_doctor_and_the_command_it_runs(tmp_path: Path) -> None:
+    """By the signal, as a shell wants it."""
+    begun = tmp_path / "begun"
+    os.mkfifo(begun)
+    line = ["sh", "-c", 'echo $$ >"$0"; exec sleep 1000', str(begun)]
+    doctor = subprocess.Popen(
+        [sys.executable, "-I", "-m", "monagent", "doctor", "--seconds", "1000", *line],
+        env=environment(BARE),
+        stderr=subprocess.PIPE,
+    )
+    with doctor:
+        pid = int(begun.read_text())
+        doctor.send_signal(signal.SIGINT)
+        _, said = doctor.communicate(timeout=60)
+
+    assert (doctor.returncode, said) == (-signal.SIGINT, b"")
+    assert not os.path.exists(f"/proc/{pid}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -30,7 +31,7 @@ def every(seconds: float) -> schedule:
 )
 def test_an_interval_misses_all_runs_but_the_one_made_now(last_run: float, runs: int) -> None:
     """Every ten seconds, last run so many seconds ago."""
-    assert missed(every(10), NOW - timedelta(seconds=last_run), NOW) == runs
+    assert missed(every(10), NOW - timedelta(seconds=last_run), lambda: NOW) == runs
 
 
 @pytest.mark.parametrize(("minutes", "runs"), [(1, 0), (2, 1), (15, 14)])
@@ -38,12 +39,28 @@ def test_a_crontab_misses_its_own_times(minutes: int, runs: int) -> None:
     """Every minute, last run so many minutes ago."""
     each = crontab(nowfun=lambda: NOW, app=Celery(set_as_current=False))
 
-    assert missed(each, NOW - timedelta(minutes=minutes), NOW) == runs
+    assert missed(each, NOW - timedelta(minutes=minutes), lambda: NOW) == runs
+
+
+def test_a_clock_that_goes_on_meanwhile_misses_as_many() -> None:
+    """Each look at a clock finds it a little later: the schedule's, then ours."""
+    looks = (NOW + timedelta(microseconds=number) for number in itertools.count())
+    each = crontab(hour="3", minute="0", nowfun=looks.__next__, app=Celery(set_as_current=False))
+
+    assert missed(each, NOW - timedelta(days=5), looks.__next__) == 4
+
+
+def test_nothing_is_missed_before_the_start() -> None:
+    """An entry that was to begin half a minute ago, with a last run that never was."""
+    start = NOW - timedelta(seconds=30)
+
+    assert missed(every(10), NOW - timedelta(days=30 * 365), lambda: NOW, start) == 2
+    assert missed(every(10), NOW - timedelta(seconds=15), lambda: NOW, start) == 0
 
 
 def test_a_long_absence_is_counted_up_to_a_limit() -> None:
     """A week of a schedule of every second takes no week to count."""
-    assert missed(every(1), NOW - timedelta(days=7), NOW) == MOST - 1
+    assert missed(every(1), NOW - timedelta(days=7), lambda: NOW) == MOST - 1
 
 
 class Whenever(BaseSchedule):  # type: ignore[misc] # Celery has no types
@@ -55,7 +72,7 @@ class Whenever(BaseSchedule):  # type: ignore[misc] # Celery has no types
 
 def test_a_schedule_that_tells_only_whether_it_is_due_misses_nothing() -> None:
     """Celery asks for no more, and neither may we."""
-    assert missed(Whenever(), NOW - timedelta(days=1), NOW) == 0
+    assert missed(Whenever(), NOW - timedelta(days=1), lambda: NOW) == 0
 
 
 def test_planned_runs_are_read_from_the_plan_alone(tmp_path: Path) -> None:

@@ -233,7 +233,8 @@ def result_store(_: Call) -> Observed:
 @watch("celery.beat", "Scheduler.apply_async")
 def scheduled(call: Call) -> Observed:
     entry = call.argument(0, "entry")
-    late = beat.missed(entry.schedule, entry.last_run_at, entry.default_now())
+    start = getattr(getattr(entry, "model", None), "start_time", None)  # django-celery-beat's
+    late = beat.missed(entry.schedule, entry.last_run_at, entry.default_now, start)
     jobs.missed(str(entry.name), late)
     try:
         yield

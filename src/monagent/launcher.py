@@ -188,7 +188,8 @@ def _undo_locale_coercion(environ: MutableMapping[str, str]) -> None:
 
 def _end_by_interrupt() -> None:
     """A Ctrl-C now ends us as it would the command, without a traceback of Python."""
-    import _signal  # Built in; see below.
+    # Built in; `signal` makes enums for 3 ms.
+    import _signal  # type: ignore[import-not-found] # typeshed lacks it
 
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
@@ -196,8 +197,7 @@ def _end_by_interrupt() -> None:
 
 def _restore_signals() -> None:
     """Our own Python ignores SIGPIPE and SIGXFSZ, and exec would hand that on to the command."""
-    # Built in; `signal` makes enums for 3 ms.
-    import _signal  # type: ignore[import-not-found] # typeshed lacks it
+    import _signal  # As above.
 
     for number in (_signal.SIGPIPE, _signal.SIGXFSZ):
         if not _was_ignored(number):

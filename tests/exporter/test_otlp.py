@@ -181,10 +181,10 @@ def test_a_receiver_that_refuses_at_first_gets_the_numbers_later(tmp_path: Path)
 @pytest.mark.parametrize(
     ("status", "headers", "told"),
     [
-        (400, {}, b"code: 400"),
-        (500, {}, b"code: 500"),
-        (503, {"Retry-After": "3600"}, b"retries"),
-        (302, {"Location": "https://there/v1/metrics"}, b"302, it points to https://there/"),
+        (400, {}, b": 400 Bad Request\n"),
+        (500, {}, b": 500 Internal Server Error\n"),
+        (503, {"Retry-After": "3600"}, b": 503 Service Unavailable\n"),
+        (302, {"Location": "https://there/x"}, b": 302 Found, it points to https://there/x\n"),
     ],
 )
 def test_what_otlp_does_not_allow_to_repeat_is_sent_once_and_told(

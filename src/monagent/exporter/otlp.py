@@ -30,19 +30,45 @@ PROVIDERS = (
     "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
     "OTEL_PYTHON_EXPORTER_OTLP_HTTP_METRICS_CREDENTIAL_PROVIDER",
 )
+REPEATABLE = (429, 502, 503, 504)
 REMARK = 200
 """Letters of a receiver's own words that we repeat."""
 
 
+class Refusal(Exception):
+    """An answer that the specification does not allow to ask for again."""
+
+
 class Unseen(requests.Session):
-    """Within a program its calls are none of the program's: past wrappers, which count them."""
+    """Within a program its calls are none of the program's: past wrappers, which count them.
+
+    Also says no to repetitions that older SDKs make beside the specification.
+
+    Attributes:
+        answer: the last one.
+        patience: seconds that a receiver may ask to wait.
+    """
+
+    answer: Response | None = None
+    patience = 10.0
 
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
-        """Sends."""
+        """Sends; raises Refusal."""
         sending: Any = requests.Session.send
         while hasattr(sending, "__wrapped__"):
             sending = sending.__wrapped__
-        return cast("Response", sending(self, request, **kwargs))
+        kwargs["allow_redirects"] = False
+        answer = cast("Response", sending(self, request, **kwargs))
+        self.answer = answer
+        if answer.status_code >= 300 and not self._repeatable(answer):
+            raise Refusal
+        return answer
+
+    def _repeatable(self, answer: Response) -> bool:
+        if answer.status_code not in REPEATABLE:
+            return False
+        wait = answer.headers.get("retry-after", "")
+        return not wait.isdecimal() or int(wait) <= self.patience
 
 
 class Otlp:
@@ -54,23 +80,14 @@ class Otlp:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._told = _Told()
-        self._answer: Response | None = None
         logger = logging.getLogger("opentelemetry")
         logger.addHandler(self._told)
         logger.propagate = False
-        self._exporter = OTLPMetricExporter(
-            timeout=settings.otlp_timeout / 1000, session=self._session()
-        )
-
-    def _session(self) -> requests.Session | None:
-        if any(os.environ.get(name) for name in PROVIDERS):
-            return None
-        session = Unseen()
-        session.hooks["response"].append(self._answered)
-        return session
-
-    def _answered(self, answer: Response, **_: Any) -> None:
-        self._answer = answer
+        seconds = settings.otlp_timeout / 1000
+        self._session = None if any(map(os.environ.get, PROVIDERS)) else Unseen()
+        if self._session is not None:
+            self._session.patience = seconds
+        self._exporter = OTLPMetricExporter(timeout=seconds, session=self._session)
 
     def send(self, total: Total, text: bytes) -> Outcome:  # noqa: ARG002 - the data alone
         """Pushes the numbers; raises Failed, and for good after an answer: what it allows to
@@ -82,18 +99,23 @@ class Otlp:
                 final=True,
             )
         url = self._settings.otlp_endpoint
-        self._told.last, self._answer = "", None
+        self._told.last = ""
+        if self._session is not None:
+            self._session.answer = None
         data = metrics_data(total.table.targets, total.cells, total.resource, total.start)
-        taken = self._exporter.export(data) is MetricExportResult.SUCCESS
-        answer = self._answer
-        if not taken:
-            raise Failed(f"{url}: {self._told.last or 'not taken'}", final=answer is not None)
+        try:
+            taken = self._exporter.export(data) is MetricExportResult.SUCCESS
+        except Refusal:
+            taken = False
+        answer = self._session.answer if self._session is not None else None
+        if not taken and answer is None:
+            raise Failed(f"{url}: {self._told.last or 'not taken'}")
         if answer is None:
             return TAKEN
-        if not 200 <= answer.status_code < 300:
-            # A redirect, which the SDK neither follows nor takes for a failure.
-            place = answer.headers.get("location", "another place")
-            raise Failed(f"{url}: {answer.status_code}, it points to {place}", final=True)
+        if not taken:
+            place = answer.headers.get("location")
+            hint = f", it points to {place}" if place else ""
+            raise Failed(f"{url}: {answer.status_code} {answer.reason}{hint}", final=True)
         return _partial(f"{url}", answer.content)
 
 

@@ -12,6 +12,7 @@ import pytest
 from monagent.conventions import jobs
 from tests.celery.running import Running, adopted, environment, worker
 from tests.recorded import Counted
+from tests.runtime.programs import program
 
 SEND = """
 import os, sys, time
@@ -95,6 +96,22 @@ def test_a_worker_tells_how_many_jobs_it_can_do(pool: str, redis_url: str, tmp_p
 
     assert ready.total("worker.busy") == 0
     assert run.counted(live_only=True).total("worker.active") == 0
+
+
+def test_a_worker_that_has_ended_in_a_living_process_can_do_nothing(tmp_path: Path) -> None:
+    """Tests run workers in threads, one after another."""
+    text = """
+        from celery import Celery
+        from celery.contrib.testing.worker import start_worker
+        app = Celery(broker="memory://", backend="cache+memory://")
+        for size in 2, 3:
+            with start_worker(app, concurrency=size, pool="threads", perform_ping_check=False):
+                pass
+    """
+    ended = program(text, tmp_path)
+
+    assert (ended.code, ended.errors) == (0, b"")
+    assert ended.counted.series["worker.active", frozenset()] == 0
 
 
 def test_counters_of_known_tasks_exist_before_the_first_task(

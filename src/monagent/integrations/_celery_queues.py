@@ -87,6 +87,10 @@ class Watch:
         greenlets = type(pool._pool).__module__ == "gevent.pool"
         jobs.workers(id(pool), pool._pool.size if greenlets else pool.num_processes)
 
+    def of(self, worker: Any) -> bool:
+        """Whether it reads for this worker."""
+        return self._consumer.pool is worker.pool
+
     def tick(self) -> None:
         """Read once; what goes wrong on the way to the broker is for the worker to tell."""
         try:
@@ -203,6 +207,13 @@ def watch(consumer: Any) -> None:
     timer = consumer.timer
     timer.call_after(SOON, made.tick)
     made.timer_entry = timer.call_repeatedly(EVERY, made.tick)
+
+
+def leave(worker: Any) -> None:
+    """The worker has ended: it can do no jobs, and reads no queue."""
+    jobs.workers(id(worker.pool), 0)
+    if _current and _current[0].of(worker):
+        _current.pop().stop()
 
 
 def received(queue: str, sent: float) -> None:

@@ -212,6 +212,13 @@ def ready(call: Call) -> Observed:
     queues.watch(call.instance)
 
 
+@watch("celery.worker.worker", "WorkController.on_stopped")
+def stopped(call: Call) -> Observed:
+    """Its process may live on: the workers of tests are threads of it."""
+    yield
+    queues.leave(call.instance)
+
+
 @replace("celery.app.trace", "build_tracer")
 def tracer(original: Any) -> Any:
     """Tasks that run in place, by `apply()` or `task_always_eager`: no worker sees them."""

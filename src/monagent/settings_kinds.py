@@ -178,8 +178,15 @@ def parse_otlp_base(text: str) -> str:
     return parse_url(text) + "/v1/metrics"
 
 
+def parse_path(text: str) -> str:
+    try:
+        return os.path.abspath(text)
+    except FileNotFoundError:
+        raise Wrong("an absolute path, as the working directory is gone") from None
+
+
 def parse_file(text: str) -> str:
-    path = os.path.abspath(text)
+    path = parse_path(text)
     if not os.path.isfile(path):
         raise ValueError(text)
     return path
@@ -235,5 +242,5 @@ METRICS_PATH = Kind("a path like /metrics, and not /healthz", parse_metrics_path
 ROUTES = Kind("paths like /shops/{shop} or /files/{name:path} separated by commas", parse_routes)
 URL = Kind("a URL that begins with http:// or https://", parse_url)
 FILE = Kind("the path of a file that exists", parse_file)
-PATH = Kind("a path", os.path.abspath)
+PATH = Kind("a path", parse_path)
 HOST = Kind("a host name or an address", parse_host)

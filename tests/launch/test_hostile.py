@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.launch.oracle import ADOPTED, ENV, RUN, environment, run, words
+from tests.launch.oracle import ADOPTED, BARE, ENV, RUN, environment, run, words
 
 CODE = "import sqlite3; sqlite3.connect(':memory:').execute('select 1'); print('ran')"
 PROGRAM = [sys.executable, "-c", CODE]
@@ -78,6 +78,28 @@ def test_a_full_dev_shm_is_no_place_for_state(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stdout, done.stderr) == (0, b"ran\n", b"")
     assert 'db_operation_name="SELECT"' in last.read_text()
+
+
+@pytest.mark.parametrize("mode", ADOPTED)
+def test_a_path_in_a_working_directory_that_is_gone_is_a_wrong_setting(
+    mode: str, tmp_path: Path
+) -> None:
+    """Deployments replace directories under programs and the shells that start them."""
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    script = f'cd {gone}; rmdir {gone}; exec "$@"'
+
+    found = run(
+        BARE,
+        ["sh", "-c", script, "sh", *words(mode, PROGRAM)],
+        environ={**environment(mode), "MONAGENT_TEXTFILE": "last.prom", "MONAGENT_STRICT": "off"},
+    )
+
+    assert (found.code, found.stdout) == (0, b"ran\n")
+    assert found.stderr.splitlines()[0] == (
+        b"monagent: MONAGENT_TEXTFILE: found 'last.prom', expected an absolute path,"
+        b" as the working directory is gone; using none"
+    )
 
 
 @pytest.mark.parametrize("mode", ADOPTED)

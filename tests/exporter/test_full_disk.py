@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from http.client import HTTPException
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,9 @@ from tests.ports import free_port
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount")
 def test_on_a_full_disk_it_serves_and_says_where_once_there_is_room(tmp_path: Path) -> None:
     """Nor does a root that cannot be written leave an empty file, which would never be filled."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", tmp_path], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(tmp_path)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("root may not mount here, as in most containers")
     try:
         filler = tmp_path / "filler"
         filler.write_bytes(bytes(64 * 1024))
@@ -38,5 +41,5 @@ def test_on_a_full_disk_it_serves_and_says_where_once_there_is_room(tmp_path: Pa
 def _answers(port: int) -> bool:
     try:
         return fetch(port, "/metrics").status == 200
-    except OSError:
+    except (OSError, HTTPException):
         return False

@@ -53,12 +53,12 @@ def http2(tmp_path: Path) -> Iterator[tuple[str, str]]:
 
     thread = threading.Thread(target=lambda: loop.run_until_complete(serve()))
     thread.start()
-    assert up.wait(10)
+    assert up.wait(30)
     try:
         yield f"https://localhost:{port}", str(tmp_path / "ca.pem")
     finally:
         loop.call_soon_threadsafe(over.set)
-        thread.join(10)
+        thread.join(30)
         loop.close()
 
 

@@ -81,7 +81,7 @@ def test_doctor_sees_what_its_own_command_records_behind_a_closed_endpoint(
     text, asks = CLOSED[kind]
     config = str(written(tmp_path, text))
 
-    words = ("--seconds", "3", "--expect", "sqlite3", "--", sys.executable, "-c", LOOP)
+    words = ("--seconds", "8", "--expect", "sqlite3", "--", sys.executable, "-c", LOOP)
     code, report = doctor(*words, MONAGENT_WEB_CONFIG=config)
 
     [row] = report["libraries"]

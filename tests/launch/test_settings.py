@@ -24,6 +24,7 @@ WRONG = {
         "gateway:9091",
         "a URL that begins with http:// or https://; using none",
     ),
+    "MONAGENT_HOST": ("é..x", "a host name or an address; using 127.0.0.1"),
     "MONAGENT_HTTP_PATHS": ("on", "off or normalise; using off"),
     "MONAGENT_HTTP_PATH_PATTERNS": (
         "/{rest:path}/x",

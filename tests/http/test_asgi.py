@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from asgiref.sync import iscoroutinefunction
 from monagent import settings
 from monagent.conventions._arrivals import arrived
 from monagent.integrations._asgi import measured
-from monagent.integrations._asgi_request import Request
+from monagent.integrations._asgi_request import Request, gone
+from monagent.integrations.hypercorn import has_left
 from tests.http.asgi import exchange, run, scope
 from tests.http.numbers import Numbers
 
@@ -194,6 +196,37 @@ def test_a_send_that_fails_is_a_client_that_left(numbers: Numbers) -> None:
 
     assert numbers.counts() == {"GET unmatched 200 client_disconnected": 1}
     assert numbers.total("http.server.active_requests") == 0
+
+
+def test_who_has_left_is_not_waited_for(numbers: Numbers) -> None:
+    """hypercorn tells of its streams whether they are closed, and takes nothing more for one over
+    HTTP/2: the application waits in its last `send` for ever."""
+
+    class Stream:
+        closed, state = True, SimpleNamespace(name="REQUEST")
+
+        async def send(self, message: Any) -> None:
+            if message is END:
+                await asyncio.Event().wait()
+
+    async def main() -> None:
+        stream: Any = Stream()
+        task = asyncio.ensure_future(measured(hello)(scope(), stream.send, stream.send))
+        await asyncio.sleep(0)
+        seen = numbers.counts(), numbers.total("http.server.active_requests")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert seen == ({"GET unmatched 499 client_disconnected": 1}, 0)
+
+    before = list(gone)
+    gone[:] = [has_left]
+    try:
+        asyncio.run(main())
+    finally:
+        gone[:] = before
+
+    assert numbers.counts() == {"GET unmatched 499 client_disconnected": 1}
 
 
 def test_a_cancelled_request_is_counted_and_not_active(numbers: Numbers) -> None:

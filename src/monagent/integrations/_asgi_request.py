@@ -167,6 +167,12 @@ class Request(Exchange):
     async def ending(self, message: Message) -> None:
         """Send the last part of a body."""
         try:
+            # For who has left, hypercorn's `send` over HTTP/2 never returns.
+            if not self.plain and self.gone and not self.recorded:
+                self.sent_all()
+        except BaseException as error:
+            http.failed(error)
+        try:
             await self.send(message)
         except OSError:
             self.gone = True

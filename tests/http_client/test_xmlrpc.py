@@ -14,6 +14,7 @@ import pytest
 
 from tests.http_client.numbers import ACTIVE, SENT, Numbers
 from tests.http_client.server import Server
+from tests.ports import free_port
 
 
 class Server11(socketserver.ThreadingMixIn, xmlrpc.server.SimpleXMLRPCServer):
@@ -49,9 +50,7 @@ def test_a_call_counts_with_what_came_of_it(numbers: Numbers, server: Server, me
     for path in ("/limited", "/reset"):
         with xmlrpc.client.ServerProxy(server.url(path)) as proxy, pytest.raises(Exception):  # noqa: B017 - each its own
             proxy.double(21)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    with xmlrpc.client.ServerProxy(f"https://127.0.0.1:{port}") as proxy:
+    with xmlrpc.client.ServerProxy(f"https://127.0.0.1:{free_port()}") as proxy:
         with pytest.raises(ConnectionRefusedError):
             proxy.double(21)
 
@@ -91,7 +90,7 @@ def test_a_transport_of_another_client_leaves_the_call_to_that(
             self, host: Any, handler: str, request_body: Any, verbose: bool = False
         ) -> Any:
             parser, result = self.getparser()
-            answer = requests.post(f"http://{host}{handler}", data=request_body, timeout=10)
+            answer = requests.post(f"http://{host}{handler}", data=request_body, timeout=30)
             parser.feed(answer.content)
             parser.close()
             return result.close()

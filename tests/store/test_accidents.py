@@ -198,7 +198,9 @@ def test_room_is_looked_for_again_at_growing_distances(tiny: Path) -> None:
         tiny,
     )
 
-    assert result.stdout == ("[4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024, 1024, 1024] ['filler']\n")
+    assert result.stdout == (
+        "[4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024, 1024, 1024] ['filler']\n"
+    )
     assert result.stderr.count("\n") == 1
 
 

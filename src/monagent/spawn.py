@@ -38,10 +38,14 @@ def early(
     """Start it from a small process with one thread: the launcher, or a program's first moment.
 
     `fd` is a listening socket that it takes over; `told` says that the operator knows why there
-    is none.
+    is none. Where no process can be made, the program's own look for an exporter comes later.
     """
     tree.announce_exporter(directory)
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError as error:
+        guard.say(f"cannot start the exporter: {error.strerror}; trying again")
+        return
     if child == 0:
         try:
             os.setsid()

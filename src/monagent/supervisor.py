@@ -54,7 +54,18 @@ def run(plan: Plan) -> int:
     terminal = _terminal()
     told, tell = os.pipe()
     own = os.getpid()
-    child = os.fork()
+    try:
+        child = os.fork()
+    except OSError as error:
+        guard.say(f"{error.strerror}: cannot supervise, the command is run alone", "error")
+        os.close(told)
+        os.close(tell)
+        if ignored:
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        _prctl(_PR_SET_CHILD_SUBREAPER, 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        launcher.prepare(plan)
+        return launcher.become(plan)
     if child == 0:
         os.close(told)
         if ignored:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from monagent.store.reader import scan
 from tests.launch.oracle import ADOPTED, BARE, ENV, RUN, environment, run, words
 
 CODE = "import sqlite3; sqlite3.connect(':memory:').execute('select 1'); print('ran')"
@@ -100,6 +101,32 @@ def test_a_path_in_a_working_directory_that_is_gone_is_a_wrong_setting(
         b"monagent: MONAGENT_TEXTFILE: found 'last.prom', expected an absolute path,"
         b" as the working directory is gone; using none"
     )
+
+
+@pytest.mark.parametrize("supervised", [True, False])
+def test_where_no_process_can_be_made_the_command_runs(supervised: bool, tmp_path: Path) -> None:
+    """A limit on processes, or on those of the container: it is recorded all the same."""
+    launch = (
+        "import errno, os, sys\n"
+        "def fork(): raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))\n"
+        "os.fork = fork\n"
+        "from monagent.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    state = str(tmp_path / "state")
+    options = ["--port", "0", "--dir", state, f"--supervise={'on' if supervised else 'off'}"]
+    line = [sys.executable, "-I", "-c", launch, "run", *options, *PROGRAM]
+
+    found = run(BARE, line, environ={"MONAGENT_LOG_LEVEL": "warning"})
+
+    assert (found.code, found.stdout) == (0, b"ran\n")
+    lines = [b"cannot start the exporter: Resource temporarily unavailable; trying again\n"]
+    if supervised:
+        lines.insert(
+            0, b"Resource temporarily unavailable: cannot supervise, the command is run alone\n"
+        )
+    assert found.stderr == b"".join(b"monagent: " + line for line in lines)
+    assert scan(state)
 
 
 @pytest.mark.parametrize("mode", ADOPTED)

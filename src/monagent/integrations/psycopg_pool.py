@@ -1,12 +1,12 @@
 """psycopg_pool: all pools, sync, asyncio and null, as their own figures have it.
 
 Used connections are those that callers hold, idle ones those that the pool has ready; what it is
-about to open is neither.
+about to open is neither. What a pool sends to check a connection is part of getting one.
 """
 
 from __future__ import annotations
 
-from monagent.conventions import _pools
+from monagent.conventions import _pools, database
 from monagent.instrument import Call, Library, Observed, watch
 
 TYPE_CHECKING = False
@@ -69,13 +69,11 @@ def returned(call: Call) -> Observed:
 
 @watch("psycopg_pool.pool", "ConnectionPool._add_to_pool")
 @watch("psycopg_pool.pool", "ConnectionPool._shrink_pool")
-@watch("psycopg_pool.pool", "ConnectionPool.check")
 @watch("psycopg_pool.pool", "ConnectionPool.close")
 @watch("psycopg_pool.pool", "ConnectionPool.drain", optional=True)
 @watch("psycopg_pool.pool", "ConnectionPool.resize")
 @watch("psycopg_pool.pool_async", "AsyncConnectionPool._add_to_pool")
 @watch("psycopg_pool.pool_async", "AsyncConnectionPool._shrink_pool")
-@watch("psycopg_pool.pool_async", "AsyncConnectionPool.check")
 @watch("psycopg_pool.pool_async", "AsyncConnectionPool.close")
 @watch("psycopg_pool.pool_async", "AsyncConnectionPool.drain", optional=True)
 @watch("psycopg_pool.pool_async", "AsyncConnectionPool.resize")
@@ -85,6 +83,22 @@ def changed(call: Call) -> Observed:
     try:
         yield
     finally:
+        pool = _pools.of(call.instance)
+        if pool is not None:
+            pool.changed()
+
+
+@watch("psycopg_pool.pool", "ConnectionPool.check")
+@watch("psycopg_pool.pool", "ConnectionPool._check_connection", optional=True)  # from 3.2 on
+@watch("psycopg_pool.pool_async", "AsyncConnectionPool.check")
+@watch("psycopg_pool.pool_async", "AsyncConnectionPool._check_connection", optional=True)
+def checked(call: Call) -> Observed:
+    """What is sent to see whether a connection still works is no operation of the program."""
+    cover = database.Cover()
+    try:
+        yield
+    finally:
+        cover.mark.clear()
         pool = _pools.of(call.instance)
         if pool is not None:
             pool.changed()

@@ -12,7 +12,7 @@ def _begin():
     # type: () -> None
     here = os.path.dirname(os.path.abspath(__file__))
     try:
-        if "monagent" not in sys.modules and sys.version_info >= (3, 10):
+        if "monagent" not in sys.modules and _known():
             _start(here)
     except KeyboardInterrupt:
         raise
@@ -22,6 +22,12 @@ def _begin():
     for entry in list(sys.path):
         if entry == here or os.path.abspath(entry) == here:
             sys.path.remove(entry)
+
+
+def _known():
+    # type: () -> bool
+    """Other implementations lack modules of CPython's and lose additions to a cell."""
+    return sys.version_info >= (3, 10) and sys.implementation.name == "cpython"
 
 
 def _start(here):
@@ -83,8 +89,8 @@ def _imported():
     If not, the sitecustomize of another product has found us and runs us by hand (New Relic's
     does): it has not asked whether there is one, and fails when it hears that there is none.
     """
-    if not hasattr(sys, "implementation"):  # Python 2, which imports in C.
-        return True
+    if not hasattr(sys, "implementation") or sys.implementation.name != "cpython":
+        return True  # Python 2 imports in C, PyPy shows no frames of it.
     frame = sys._getframe(3)
     while frame.f_code.co_filename.startswith("<frozen importlib") and frame.f_back:
         if frame.f_code.co_name == "_find_and_load":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import textwrap
 from dataclasses import replace
@@ -32,6 +33,15 @@ def test_another_python_starts_as_before(version: str) -> None:
         pytest.skip(f"no Python {version} on this machine")
 
     same([found, "-c", STATE])
+
+
+def test_another_implementation_starts_as_before() -> None:
+    """PyPy lacks modules that we need, and says nothing of it."""
+    found = shutil.which("pypy3")
+    if found is None:
+        pytest.skip("no PyPy on this machine")
+
+    same([found, "-c", f"{STATE}; import sqlite3; sqlite3.connect(':memory:').close()"])
 
 
 @pytest.mark.parametrize("version", SUPPORTED)

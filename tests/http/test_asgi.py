@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -143,6 +145,27 @@ def test_an_unfinished_or_failed_answer_has_an_error_type(
     run(measured(app))
 
     assert numbers.counts() == {recorded: 1}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="there are no groups of exceptions")
+def test_an_error_in_a_task_group_is_that_error(numbers: Numbers) -> None:
+    """Quart answers in one since 0.23; of several errors none is the one."""
+    group: Any = vars(builtins)["ExceptionGroup"]
+
+    def app(*errors: Exception) -> Any:
+        async def fails(_scope: Any, receive: Any, send: Any) -> None:
+            raise group("tasks", [group("inner", errors)])
+
+        return measured(fails)
+
+    for errors in ([KeyError()], [KeyError(), ValueError()]):
+        with pytest.raises(group):
+            run(app(*errors))
+
+    assert numbers.counts() == {
+        "GET unmatched 500 KeyError": 1,
+        "GET unmatched 500 ExceptionGroup": 1,
+    }
 
 
 @pytest.mark.parametrize(

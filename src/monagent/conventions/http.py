@@ -39,6 +39,7 @@ CLIENT_DISCONNECTED = "client_disconnected"
 INCOMPLETE = "incomplete_response"
 CLIENT_CLOSED = 499
 """Status of a request whose client left before there was one; nginx's number for it."""
+GROUPS = frozenset(("ExceptionGroup", "BaseExceptionGroup"))
 
 _LABELS = (
     "http.request.method",
@@ -101,8 +102,12 @@ broken = False
 
 
 def error_type(error: BaseException) -> str:
-    """`ValueError`, `package.module.Error`."""
+    """`ValueError`, `package.module.Error`; of a group of one, as task groups make, that one's."""
     found = type(error)
+    if found.__name__ in GROUPS:
+        inside: Any = getattr(error, "exceptions", ())
+        if len(inside) == 1:
+            return error_type(inside[0])
     module = found.__module__
     return found.__qualname__ if module == "builtins" else f"{module}.{found.__qualname__}"
 

@@ -48,11 +48,16 @@ def lines(form: str, wanted: dict[str, str]) -> list[str]:
     if form == "--kubernetes":
         made = ["env:"]
         for name, value in wanted.items():
-            made += [f"  - name: {name}", f"    value: {json.dumps(value)}"]
+            made += [f"  - name: {name}", f"    value: {_kubernetes(value)}"]
         return made
     if form == "--shell":
         return [f"export {name}={_shell(name, value)}" for name, value in wanted.items()]
     return [f"{name}={value}" for name, value in wanted.items()]
+
+
+def _kubernetes(value: str) -> str:
+    """Letters as they are: YAML has no pairs of \\u. Kubernetes itself expands $(NAME)."""
+    return json.dumps(value, ensure_ascii=False).replace("$(", "$$(")
 
 
 def _docker(value: str) -> str:

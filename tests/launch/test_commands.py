@@ -8,20 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import yaml
 
-from monagent import cli, cli_doctor, cli_list, cli_scrape, settings, where
-from monagent.cli_verdict import UNTOUCHED
+from monagent import cli, cli_list, settings, where
 from monagent.instrument import hooks
-from tests.launch.oracle import BARE, DEADLINE, Outcome, environment, run
-
-SQLITE = "import sqlite3; sqlite3.connect(':memory:').execute('select 1')"
-LOOP = f"import time; {SQLITE}\nwhile True: time.sleep(0.1)"
+from tests.launch.oracle import BARE, Outcome, run
 
 
 def command(*words: str, **environ: str) -> Outcome:
@@ -69,18 +63,6 @@ def test_every_command_helps() -> None:
     assert b"--seconds" in command("doctor", "--help").stdout
 
 
-def test_doctor_says_what_it_could_not_look_at(tmp_path: Path) -> None:
-    """A command that is not there, a directory that is none, a library misspelt."""
-    absent = command("doctor", "no-such-command")
-    nowhere = command("doctor", "--attach", str(tmp_path / "nowhere"))
-    misspelt = command("doctor", "--expect", "flsk", "true")
-
-    assert (absent.code, nowhere.code, misspelt.code) == (1, 2, 2)
-    assert absent.stdout.endswith(b"missing: the command was not started\n")
-    assert b"nowhere', expected a state directory or a URL\n" in nowhere.stderr
-    assert b"; did you mean 'flask'?\n" in misspelt.stderr
-
-
 def test_every_option_is_in_the_help() -> None:
     """With its variable, its sentence and its default."""
     text = command("run", "--help").stdout.decode()
@@ -102,6 +84,13 @@ def test_env_prints_what_adopts_a_program(form: str) -> None:
     assert len(named) == 2
     assert where.bootstrap() in " ".join(lines)
     assert any("my shop" in line for line in lines)
+
+
+def test_env_for_kubernetes_is_yaml_that_it_reads_to_the_letter() -> None:
+    """Beyond the first plane, and with what Kubernetes would take for a variable."""
+    found = yaml.safe_load(command("env", "--kubernetes", "--labels", "a=\U0001f600$(B)").stdout)
+
+    assert {"name": "MONAGENT_LABELS", "value": "a=\U0001f600$$(B)"} in found["env"]
 
 
 def test_env_for_a_shell_works_in_a_shell(tmp_path: Path) -> None:
@@ -246,144 +235,6 @@ def test_a_terminal_without_our_letters_gets_stand_ins_for_them(words: list[str]
 
     assert (found.code, found.stderr) == (0, b"")
     assert found.stdout.isascii()
-
-
-def test_doctor_runs_a_command_and_says_what_it_recorded() -> None:
-    """A command of a moment, too: its last numbers are waited for."""
-    found = command("doctor", "--json", "--expect", "sqlite3", "--", sys.executable, "-c", SQLITE)
-    report = json.loads(found.stdout)
-    rows = {row["library"]: (row["state"], row["recorded"]) for row in report["libraries"]}
-
-    assert (found.code, report["exit_code"], report["problems"]) == (0, 0, [])
-    assert rows == {"sqlite3": ("active", 1)}
-
-
-def test_doctor_fails_when_something_asked_for_is_not_there() -> None:
-    """Not imported, switched off, or imported and never used."""
-    cases = {
-        "import sys": "flask is not imported: no process of the program imported it",
-        "import sqlite3": "sqlite3 is active, but nothing was recorded",
-    }
-    for code, problem in cases.items():
-        library = problem.split()[0]
-        found = command("doctor", "--expect", library, "--", sys.executable, "-c", code)
-        assert found.code == 1
-        assert f"missing: {problem}\n" in found.stdout.decode()
-
-
-def test_doctor_knows_a_program_that_cannot_be_recorded() -> None:
-    """What ignores PYTHONPATH imports libraries that nobody sees."""
-    line = [sys.executable, "-I", "-c", SQLITE]
-    expecting, asking = (
-        command("doctor", "--expect", "sqlite3", "--", *line),
-        command("doctor", "--", *line),
-    )
-
-    assert (expecting.code, asking.code) == (1, 0)
-    assert f"missing: sqlite3 is not imported: {UNTOUCHED}\n" in expecting.stdout.decode()
-    assert f"libraries {UNTOUCHED}\n" in asking.stdout.decode()
-
-
-def test_doctor_watches_a_server_and_ends_it() -> None:
-    """The command is ended after the seconds given; what it prints does not mix with the report."""
-    code = "print('mine', flush=True)\n" + LOOP
-    words = ["doctor", "--json", "--seconds", "6", "--", sys.executable, "-c", code]
-    found = command(*words)
-    report = json.loads(found.stdout)
-
-    assert (found.code, report["answers"], report["exit_code"]) == (0, True, None)
-    assert b"mine\n" in found.stderr
-
-
-def test_doctor_looks_at_a_running_program(tmp_path: Path) -> None:
-    """By its state directory; nothing of it is disturbed."""
-    state = str(tmp_path / "state")
-    words = ["run", "--port", "0", "--dir", state, "--", sys.executable, "-c", LOOP]
-    program = subprocess.Popen(
-        [sys.executable, "-I", "-m", "monagent", *words],
-        env=environment(BARE),
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        found = command("doctor", "--json", "--expect", "sqlite3", "--attach", state)
-        end = time.monotonic() + DEADLINE
-        while found.code and time.monotonic() < end:
-            found = command("doctor", "--json", "--expect", "sqlite3", "--attach", state)
-        report = json.loads(found.stdout)
-        assert program.poll() is None
-    finally:
-        program.terminate()
-        program.wait(DEADLINE)
-
-    assert (found.code, report["answers"]) == (0, True)
-    assert [row["library"] for row in report["libraries"]] == ["sqlite3"]
-
-
-def test_doctor_says_how_it_wants_to_be_asked() -> None:
-    """Unknown libraries, missing commands and unknown options are wrong usage."""
-    for words in (
-        [],
-        ["--expect", "no_such", "x"],
-        ["--loud"],
-        ["--seconds", "x", "y"],
-        ["--seconds", "nan", "y"],
-    ):
-        found = command("doctor", *words)
-        assert (found.code, found.stdout) == (2, b"")
-
-
-class Talking(BaseHTTPRequestHandler):
-    """Says what it is asked for: a good exposition, one of another kind, no HTTP at all."""
-
-    def do_GET(self) -> None:
-        """Answers."""
-        if self.path == "/nothing":
-            self.wfile.write(b"SSH-2.0-x\r\n")
-            return
-        body = {"/good": GOOD.encode(), "/page": b"<a b={>", "/bytes": b"\xff"}[self.path]
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing."""
-
-
-GOOD = (
-    'monagent_instrumentation_info{library="sqlite3",reason="\u2028\r\x85",status="active"} 1.0\n'
-)
-
-
-def test_doctor_understands_any_endpoint_or_says_why_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Values with every letter, and through no proxy; what is no exposition is told in a line."""
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Talking)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    here = f"http://127.0.0.1:{server.server_port}"
-    try:
-        for url in (f"{here}/page", f"{here}/bytes", f"{here}/nothing", "http://[::1/", "http://"):
-            seen = cli_doctor.look(cli_doctor.Seen(), url)
-            assert (seen.answered, len(seen.problems)) == (False, 1)
-
-        seen = cli_doctor.look(cli_doctor.Seen(), f"{here}/good")
-    finally:
-        server.shutdown()
-        server.server_close()
-
-    assert (seen.answered, seen.problems) == (True, [])
-    assert [sample.labels["reason"] for sample in seen.samples] == ["\u2028\r\x85"]
-
-
-def test_an_exposition_is_read_to_the_letter() -> None:
-    """Escapes, empty label sets, timestamps and infinities."""
-    text = '# HELP a b\na 1\nb{x="q\\"\\\\\\n}",y=""} +Inf 12\nc{} 2.5\n'
-
-    assert [(s.name, s.labels, s.value) for s in cli_scrape.parse(text)] == [
-        ("a", {}, 1.0),
-        ("b", {"x": 'q"\\\n}', "y": ""}, float("inf")),
-        ("c", {}, 2.5),
-    ]
 
 
 def test_run_without_a_command_is_told_by_main(capfd: pytest.CaptureFixture[str]) -> None:

@@ -24,6 +24,7 @@ PATIENT = frozenset(("threading",))
 
 ENTRANCES = {
     "asgiref": "asgiref.wsgi",
+    "coverage": "coverage.inorout",
     "http": "http.client",
     "opentelemetry": "opentelemetry.instrumentation.auto_instrumentation",
     "urllib": "urllib.request",

@@ -50,6 +50,11 @@ def step_aside(function: Any) -> Any:
     return function
 
 
+def stepped_aside(filename: str) -> bool:
+    """Whether this is the file of a function that has stepped aside."""
+    return filename.endswith(_ASIDE)
+
+
 def with_parameters_of(original: Any, around: Any) -> Any:
     """A function with the parameters of `original` in its very code, handed on to `around`.
 

@@ -6,17 +6,12 @@ import asyncio
 import builtins
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from asgiref.sync import iscoroutinefunction
 
 from monagent import settings
-from monagent.conventions._arrivals import arrived
 from monagent.integrations._asgi import measured
-from monagent.integrations._asgi_request import Request, gone
-from monagent.integrations.hypercorn import has_left
 from tests.http.asgi import exchange, run, scope
 from tests.http.numbers import Numbers
 
@@ -221,37 +216,6 @@ def test_a_send_that_fails_is_a_client_that_left(numbers: Numbers) -> None:
     assert numbers.total("http.server.active_requests") == 0
 
 
-def test_who_has_left_is_not_waited_for(numbers: Numbers) -> None:
-    """hypercorn tells of its streams whether they are closed, and takes nothing more for one over
-    HTTP/2: the application waits in its last `send` for ever."""
-
-    class Stream:
-        closed, state = True, SimpleNamespace(name="REQUEST")
-
-        async def send(self, message: Any) -> None:
-            if message is END:
-                await asyncio.Event().wait()
-
-    async def main() -> None:
-        stream: Any = Stream()
-        task = asyncio.ensure_future(measured(hello)(scope(), stream.send, stream.send))
-        await asyncio.sleep(0)
-        seen = numbers.counts(), numbers.total("http.server.active_requests")
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert seen == ({"GET unmatched 499 client_disconnected": 1}, 0)
-
-    before = list(gone)
-    gone[:] = [has_left]
-    try:
-        asyncio.run(main())
-    finally:
-        gone[:] = before
-
-    assert numbers.counts() == {"GET unmatched 499 client_disconnected": 1}
-
-
 def test_a_cancelled_request_is_counted_and_not_active(numbers: Numbers) -> None:
     """A server that stops cancels what runs."""
 
@@ -341,28 +305,6 @@ def test_messages_reach_application_and_server_as_they_are(numbers: Numbers) -> 
     assert got[0] is given[0]
 
 
-@pytest.mark.parametrize("excluded", ["", "never"])
-def test_headers_that_can_be_read_once_are_the_applications(
-    numbers: Numbers, excluded: str
-) -> None:
-    """ASGI asks for iterables, and Falcon's test client takes it at its word."""
-    settings.use(settings.load({"MONAGENT_EXCLUDED_URLS": excluded}))
-    seen: list[Any] = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        seen.extend(tuple(pair) for pair in scope["headers"])
-        await hello(scope, receive, send)
-
-    async def reading_once(scope: Any, receive: Any, send: Any) -> None:
-        scope["headers"] = iter([iter(pair) for pair in scope["headers"]])
-        await measured(app)(scope, receive, send)
-
-    run(reading_once, headers=[(b"x-request-start", b"t=1"), (b"a", b"b")])
-
-    assert seen == [(b"host", b"testserver"), (b"x-request-start", b"t=1"), (b"a", b"b")]
-    assert numbers.counts() == {"GET unmatched 200": 1}
-
-
 def test_lifespan_and_unknown_scopes_pass(numbers: Numbers) -> None:
     """They are no requests."""
     seen: list[Any] = []
@@ -434,24 +376,3 @@ def test_a_hundred_requests_at_once_are_kept_apart(numbers: Numbers) -> None:
 
     assert numbers.counts() == {"GET unmatched 200": 50, "GET unmatched 201": 50}
     assert numbers.sums("http.server.response.body.size") == {"unmatched": sum(range(100))}
-
-
-def test_receive_and_send_are_coroutine_functions(
-    numbers: Numbers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """asgiref's `async_to_sync`, which synchronous code sends through, warns of any other.
-
-    Also where requests over WSGI were the first of their kind."""
-    for mark in ("_is_coroutine", "_is_coroutine_mark"):
-        monkeypatch.delattr(Request.sending, mark, raising=False)
-    arrived("GET", "http")
-    told: list[bool] = []
-
-    async def app(scope: Any, receive: Any, send: Any) -> None:
-        told.extend(map(iscoroutinefunction, (receive, send)))
-        await send(START)
-        await send(END)
-
-    run(measured(app))
-
-    assert told == [True, True]

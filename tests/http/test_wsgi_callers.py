@@ -1,0 +1,68 @@
+"""Bodies of WSGI answers in the hands of test clients and of whoever else calls an application."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import pytest
+
+from monagent.integrations._wsgi import measured
+from tests.http.numbers import Numbers
+from tests.http.test_wsgi_oddities import Answer
+
+
+@pytest.mark.parametrize("read", [0, 1])
+def test_a_body_that_is_dropped_leaves_nothing_active(numbers: Numbers, read: int) -> None:
+    """Test clients and WebOb hand it over, and whoever asks may look at the status only.
+
+    Nor is it closed, as nobody closes it without monagent."""
+    bodies: list[Answer] = []
+
+    def app(environ: Any, start_response: Any) -> Any:
+        bodies.append(Answer(environ, start_response))
+        if not read:
+            start_response("200 OK", [])
+        return bodies[0]
+
+    body = measured(app)({"REQUEST_METHOD": "GET", "PATH_INFO": "/"}, lambda *_: None)
+    assert list(islice(body, read)) == [b"a"] * read
+    assert numbers.total("http.server.active_requests") == 1
+    del body
+
+    assert numbers.total("http.server.active_requests") == 0
+    assert bodies[0].closed == 0
+    assert list(numbers.counts().values()) == [1]
+
+
+def test_flasks_test_client_may_ask_for_the_status_alone(numbers: Numbers) -> None:
+    """Its answers are neither read nor closed then."""
+    import flask
+
+    app = flask.Flask("dropped")
+    app.add_url_rule("/", view_func=lambda: "hello")
+
+    assert app.test_client().get("/").status_code == 200
+
+    assert numbers.counts() == {"GET / 200": 1}
+    assert numbers.total("http.server.active_requests") == 0
+
+
+def test_what_a_body_warns_of_is_told_of_whoever_reads_it(numbers: Numbers) -> None:
+    """As Django does of an asynchronous stream."""
+
+    class Warns:
+        def __iter__(self) -> Iterator[bytes]:
+            warnings.warn("asynchronous", UserWarning, stacklevel=2)
+            return iter([b"a"])
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return Warns()
+
+    with pytest.warns(UserWarning, match="asynchronous") as caught:
+        assert list(measured(app)({"REQUEST_METHOD": "GET"}, lambda *_: None)) == [b"a"]
+
+    assert [warning.filename for warning in caught] == [__file__]

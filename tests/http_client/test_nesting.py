@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.http_client.clients import Ask, able
-from tests.http_client.numbers import ACTIVE, SENT, Numbers
+from tests.http_client.clients import Ask, able, by_tornado
+from tests.http_client.numbers import Numbers
 from tests.http_client.server import Server
 from tests.http_client.test_matrix import UNTOLD, old
 from tests.ports import free_port
@@ -27,6 +27,13 @@ def test_requests_counts_and_urllib3_beneath_does_not(numbers: Numbers, server: 
     assert numbers.values("http.client.request.resends", "reason") == {("redirect",): 4.0}
 
 
+def lost_by_tornado() -> bool:
+    """Whether the installed version is that old; it is the newest for Python 3.10."""
+    import tornado
+
+    return bool(tornado.version_info < (6, 6))
+
+
 @pytest.mark.parametrize(
     "client", able("follows redirects").values(), ids=able("follows redirects")
 )
@@ -35,6 +42,8 @@ def test_a_redirect_to_what_fails_is_asked_for_once(
     numbers: Numbers, server: Server, client: Callable[[Ask], int], path: str
 ) -> None:
     """The application gets the error of the second step, and nothing is sent again."""
+    if client is by_tornado and lost_by_tornado():
+        pytest.skip("tornado before 6.6 loses the error behind a redirect, and never ends")
     server.seen.clear()
     with pytest.raises(Exception) as caught:
         # Tornado does not see a body break off, and waits.
@@ -133,83 +142,6 @@ def test_a_pool_used_directly_counts(numbers: Numbers, server: Server) -> None:
         pool.urlopen("POST", "/upload", b"body")
 
     assert numbers.outcomes() == {("GET", 200, None): 1, ("POST", 200, None): 1}
-
-
-def test_an_adapter_that_is_asked_without_a_session_counts(
-    numbers: Numbers, server: Server
-) -> None:
-    """By urllib3, on which it stands; one that is asked by another adapter is its session's."""
-    import requests
-    from requests.adapters import HTTPAdapter
-
-    class Deeper(HTTPAdapter):
-        def send(self, request: Any, *args: Any, **kwargs: Any) -> requests.Response:
-            def ask(left: int) -> requests.Response:
-                return ask(left - 1) if left else HTTPAdapter.send(self, request, *args, **kwargs)
-
-            return ask(8)
-
-    with requests.Session() as session:
-        request = session.prepare_request(requests.Request("POST", server.url("/upload"), data="x"))
-        session.mount("http://", Deeper())
-        assert session.send(request).content == b"1"
-    assert numbers.outcomes() == {("POST", 200, None): 1}
-
-    adapter = HTTPAdapter()
-    plain = request.copy()
-    plain.headers = dict(plain.headers)  # type: ignore[assignment]  # it takes any mapping
-    for each in (request, plain):
-        assert adapter.send(each).content == b"1"
-    adapter.close()
-
-    assert numbers.outcomes() == {("POST", 200, None): 3}
-    assert numbers.sizes(SENT)["POST", 200, None] == (3, 3)
-    assert numbers.total(ACTIVE) == 0
-
-
-def test_a_transport_of_httpx_that_is_made_of_aiohttp_is_part_of_its_calls(
-    numbers: Numbers, server: Server
-) -> None:
-    """As httpx-aiohttp and litellm make them; what else the two call counts beside it."""
-    import httpx
-
-    aiohttp = pytest.importorskip("aiohttp")  # not beside the oldest versions
-
-    class Transport(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            async with aiohttp.ClientSession() as session:
-                return await self.ask(session, request)
-
-        async def ask(self, session: Any, request: Any) -> httpx.Response:
-            url, content = str(request.url), await request.aread()
-            async with session.request(request.method, url, data=content) as answer:
-                return httpx.Response(answer.status, content=await answer.read())
-
-    async def application(scope: Any, receive: Any, send: Any) -> None:
-        async with aiohttp.ClientSession() as session:
-            await (await session.put(server.url("/upload"), data=b"x")).read()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"hello"})
-
-    async def work() -> None:
-        async with httpx.AsyncClient(transport=Transport()) as client:
-            assert (await client.post(server.url("/upload"), content=b"abc")).text == "3"
-        inside = httpx.ASGITransport(app=application)
-        async with httpx.AsyncClient(transport=inside, base_url="http://inside") as client:
-            assert (await client.get("/")).text == "hello"
-        request = httpx.Request("PATCH", server.url("/upload"), content=b"abc")
-        assert (await Transport().handle_async_request(request)).text == "3"
-
-    asyncio.run(work())
-
-    assert numbers.outcomes() == {
-        ("POST", 200, None): 1,
-        ("PUT", 200, None): 1,
-        ("GET", 200, None): 1,
-        ("PATCH", 200, None): 1,
-    }
-    assert numbers.sizes(SENT)["POST", 200, None] == (1, 3)
-    assert numbers.total(ACTIVE) == 0
 
 
 def test_a_hook_that_calls_another_server_is_another_call(numbers: Numbers, server: Server) -> None:

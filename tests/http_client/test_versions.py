@@ -15,6 +15,7 @@ FILES = [
     "test_matrix.py",
     "test_concurrency.py",
     "test_nesting.py",
+    "test_carriers.py",
     "test_peers.py",
     "test_pools.py",
 ]

@@ -81,8 +81,11 @@ def test_doctor_sees_what_its_own_command_records_behind_a_closed_endpoint(
     text, asks = CLOSED[kind]
     config = str(written(tmp_path, text))
 
-    words = ("--seconds", "8", "--expect", "sqlite3", "--", sys.executable, "-c", LOOP)
-    code, report = doctor(*words, MONAGENT_WEB_CONFIG=config)
+    for seconds in ("2", "20"):  # The latter for a machine that is busy with others.
+        words = ("--seconds", seconds, "--expect", "sqlite3", "--", sys.executable, "-c", LOOP)
+        code, report = doctor(*words, MONAGENT_WEB_CONFIG=config)
+        if code == 0:
+            break
 
     [row] = report["libraries"]
     assert (code, report["problems"], report["answers"]) == (0, [], True)

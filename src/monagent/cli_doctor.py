@@ -170,9 +170,10 @@ def look(seen: Seen, url: str, home: str = "") -> Seen:
             if home:
                 seen.samples = cli_scrape.of_directory(home)
         seen.answered = True
+        seen.problems.clear()  # Those of the moment before it listened.
     except (OSError, ValueError) as error:
         seen.problems[:] = [f"{shown}: {error}"]
-    if seen.asks and not home:
+    if seen.asks and not seen.samples:
         hint = " as in https://user:password@host" if "password" in seen.asks else ""
         seen.problems[:] = [f"{shown}: asks for {seen.asks}{hint}; nothing could be seen"]
     return seen

@@ -287,6 +287,7 @@ def all_calls(server: Server) -> list[object]:
                 found.append((answer.status, answer.read()))
         except Exception as error:
             found.append((type(error), getattr(error, "code", None)))
+            getattr(error, "close", int)()
         connection = http.client.HTTPConnection("127.0.0.1", server.port)
         try:
             connection.request("POST", path, body=iter([b"a"]))

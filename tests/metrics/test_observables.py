@@ -270,6 +270,8 @@ def test_a_callback_that_hangs_holds_no_fork_up(tmp_path: Path) -> None:
     """A fork waits a tenth of a second at most, and afterwards there is still one thread."""
     result = run(
         """
+        import warnings
+        warnings.filterwarnings("ignore", "This process .* is multi-threaded")  # Then it is.
         release = threading.Event()
         idents = set()
         def told(options):

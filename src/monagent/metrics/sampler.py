@@ -2,8 +2,8 @@
 
 It is a bare thread (importing `threading` for the application could break its gevent), begun when
 the first callback is registered and ended around every fork: no lock that a callback takes is held
-in a child, and Python 3.12 does not warn of a fork with threads.  A child has none before it
-records something.
+in a child, and Python does not warn of a fork with threads (since 3.12; where warnings are errors,
+3.15 fails).  A child has none before it records something.
 
 Where gevent or eventlet has patched `_thread` it is a greenlet.  A native thread that finds out
 ends before it calls anything (two hubs that come into being at once deadlock), and the next pulse
@@ -45,7 +45,7 @@ _BUILTIN = type(len)
 class _Thread:
     """A running sampler: releasing `end` ends it, `life` is held as long as it lives."""
 
-    __slots__ = ("end", "ident", "life", "pid", "start")
+    __slots__ = ("end", "ident", "life", "native_id", "pid", "start")
 
     def __init__(self) -> None:
         self.pid = os.getpid()
@@ -55,6 +55,16 @@ class _Thread:
         self.life = _thread.allocate_lock()
         self.life.acquire()
         self.ident = 0
+        self.native_id = 0
+
+    @property
+    def listed(self) -> bool:
+        """Whether the system has the thread still; False where it does not tell."""
+        try:
+            os.stat(f"/proc/self/task/{self.native_id}")
+        except OSError:
+            return False
+        return True
 
     @property
     def native(self) -> bool:
@@ -120,6 +130,7 @@ def _begin() -> None:
 def _run(thread: _Thread) -> None:
     global _thread_now, _due
     thread.ident = _thread.get_ident()
+    thread.native_id = _thread.get_native_id()
     try:
         while not _ends(thread, max(0.0, _due - monotonic())):
             if not thread.current:
@@ -180,10 +191,14 @@ def _pause() -> None:
     if thread is None or not thread.native or thread.ident == _thread.get_ident():
         return
     thread.end.release()
-    if thread.life.acquire(True, PATIENCE):
-        _thread_now = None
-    else:
+    if not thread.life.acquire(True, PATIENCE):
         thread.end.acquire(False)  # It goes on, unless it just saw the end.
+        return
+    _thread_now = None
+    # It is through, and the system has it for another moment: a fork counts the system's threads.
+    until = monotonic() + PATIENCE
+    while thread.listed and monotonic() < until:
+        thread.life.acquire(True, 0.0001)
 
 
 def _resume() -> None:

@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from monagent import cli_scrape, settings, tree
 from monagent.cli_metrics import misspelt
@@ -181,6 +182,8 @@ def look(seen: Seen, url: str, home: str = "") -> Seen:
 
 def observe(asked: Asked) -> Seen:
     """Run the command for a while, with its own port and directory, beside whatever else runs."""
+    for number in (signal.SIGTERM, signal.SIGHUP):  # Whoever ends us means the command too.
+        signal.signal(number, _ended_by)
     with tempfile.TemporaryDirectory(prefix="monagent-doctor-") as home:
         state, last = os.path.join(home, "state"), os.path.join(home, "last.prom")
         options = ["--port", "0", "--dir", state, "--textfile", last, "--log-level", "warning"]
@@ -198,12 +201,16 @@ def observe(asked: Asked) -> Seen:
                 seen.exit_code = process.returncode
         finally:
             _end(process)
+            _await_exporter(state)  # It would make its directory anew behind us.
         if seen.exit_code is not None:
             _read_last(last, state, seen)
-        _await_exporter(state)
         for shard in reader.scan(kept):
             seen.samples += cli_scrape.of_shard(shard)
     return seen
+
+
+def _ended_by(number: int, _: object) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _watch(
@@ -229,8 +236,7 @@ def _keep(state: str, kept: str) -> None:
 
 
 def _read_last(last: str, state: str, seen: Seen) -> None:
-    """The command ended by itself: its exporter leaves the last numbers in a file."""
-    _await_exporter(state)
+    """The command ended by itself: its exporter has left the last numbers in a file."""
     try:
         with open(last, encoding="utf-8", newline="\n") as file:
             seen.samples = cli_scrape.parse(file.read())

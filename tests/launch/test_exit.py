@@ -160,20 +160,28 @@ def test_a_ctrl_c_while_the_launcher_reads_its_settings_ends_it_without_a_word(
     assert (launcher.returncode, said) == (-signal.SIGINT, b"")
 
 
-def test_a_ctrl_c_ends_doctor_and_the_command_it_runs(tmp_path: Path) -> None:
-    """By the signal, as a shell wants it."""
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, -signal.SIGINT), (signal.SIGTERM, 128 + signal.SIGTERM)]
+)
+def test_a_signal_ends_doctor_and_the_command_it_runs(
+    tmp_path: Path, number: int, code: int
+) -> None:
+    """By the signal, as a shell wants it; its exporter ends too, and nothing is left on disk."""
+    place = tmp_path / "temporary"
+    place.mkdir()
     begun = tmp_path / "begun"
     os.mkfifo(begun)
     line = ["sh", "-c", 'echo $$ >"$0"; exec sleep 1000', str(begun)]
     doctor = subprocess.Popen(
         [sys.executable, "-I", "-m", "monagent", "doctor", "--seconds", "1000", *line],
-        env=environment(BARE),
+        env=environment(BARE, {"TMPDIR": str(place)}),
         stderr=subprocess.PIPE,
     )
     with doctor:
         pid = int(begun.read_text())
-        doctor.send_signal(signal.SIGINT)
+        doctor.send_signal(number)
         _, said = doctor.communicate(timeout=60)
 
-    assert (doctor.returncode, said) == (-signal.SIGINT, b"")
+    assert (doctor.returncode, said) == (code, b"")
     assert not os.path.exists(f"/proc/{pid}")
+    assert list(place.iterdir()) == []

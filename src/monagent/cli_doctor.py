@@ -183,7 +183,8 @@ def look(seen: Seen, url: str, home: str = "") -> Seen:
 def observe(asked: Asked) -> Seen:
     """Run the command for a while, with its own port and directory, beside whatever else runs."""
     for number in (signal.SIGTERM, signal.SIGHUP):  # Whoever ends us means the command too.
-        signal.signal(number, _ended_by)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _ended_by)
     with tempfile.TemporaryDirectory(prefix="monagent-doctor-") as home:
         state, last = os.path.join(home, "state"), os.path.join(home, "last.prom")
         options = ["--port", "0", "--dir", state, "--textfile", last, "--log-level", "warning"]

@@ -75,8 +75,9 @@ def manager(original: Any) -> Any:
             if status >= 400 or now > calls.look:
                 calls.heard(status, response.headers, now)
             if "body" in kwargs or "preload_content" in kwargs:
-                given = kwargs.get
-                returned(calls, now - begun, response, given("body"), given("headers"), kwargs)
+                body, headers = kwargs.get("body"), kwargs.get("headers")
+                preload = kwargs.get("preload_content", True)
+                returned(calls, now - begun, response, body, headers, preload)
             else:
                 calls[status](now - begun, 0, _urllib3_body.received(response))
         except BaseException as error:
@@ -89,8 +90,10 @@ def manager(original: Any) -> Any:
 @replace("urllib3.connectionpool", "HTTPConnectionPool.urlopen")
 def pool(original: Any) -> Any:
     inner(original, "urllib3")
+    module = sys.modules["urllib3.connectionpool"]
+    unset = module._DEFAULT_TIMEOUT if hasattr(module, "_DEFAULT_TIMEOUT") else module._Default
 
-    # Parameters that every version has, by name: to hand on a dict of ten costs 1 µs.
+    # Parameters that every version takes, by name: to hand on a dict of them costs 1 µs and more.
     def urlopen(
         self: Any,
         method: str,
@@ -100,8 +103,14 @@ def pool(original: Any) -> Any:
         retries: Any = None,
         redirect: Any = True,
         assert_same_host: Any = True,
-        *args: Any,
-        **kwargs: Any,
+        timeout: Any = unset,
+        pool_timeout: Any = None,
+        release_conn: Any = None,
+        chunked: Any = False,
+        body_pos: Any = None,
+        preload_content: Any = True,
+        decode_content: Any = True,
+        **others: Any,
     ) -> Any:
         calls = None
         try:
@@ -120,10 +129,18 @@ def pool(original: Any) -> Any:
         except BaseException as error:
             failed("urllib3", error)
         try:
-            response = original(
-                self, method, url, body, headers, retries, redirect, assert_same_host,
-                *args, **kwargs,
-            )  # fmt: skip
+            if others:
+                response = original(
+                    self, method, url, body, headers, retries, redirect, assert_same_host,
+                    timeout, pool_timeout, release_conn, chunked, body_pos,
+                    preload_content=preload_content, decode_content=decode_content, **others,
+                )  # fmt: skip
+            else:
+                response = original(
+                    self, method, url, body, headers, retries, redirect, assert_same_host,
+                    timeout, pool_timeout, release_conn, chunked, body_pos,
+                    preload_content=preload_content, decode_content=decode_content,
+                )  # fmt: skip
         except BaseException as error:
             try:
                 if calls is not None:
@@ -139,7 +156,7 @@ def pool(original: Any) -> Any:
                 status = number(response.status)
                 if status >= 400 or now > calls.look:
                     calls.heard(status, response.headers, now)
-                returned(calls, now - begun, response, body, headers, kwargs)
+                returned(calls, now - begun, response, body, headers, preload_content)
         except BaseException as error:
             failed("urllib3", error)
         return response
@@ -197,12 +214,12 @@ def making(original: Any) -> Any:
 
 
 def returned(
-    calls: Calls, seconds: float, response: Any, body: Any, headers: Any, kwargs: dict[str, Any]
+    calls: Calls, seconds: float, response: Any, body: Any, headers: Any, preload: Any
 ) -> None:
     """The call has given its answer."""
     status = number(response.status)
     sent = 0 if body is None else uploaded(body, headers, response)
-    if not kwargs.get("preload_content", True) and _urllib3_body.unfinished(response):
+    if not preload and _urllib3_body.unfinished(response):
         _urllib3_body.follow(response, calls.streams(seconds, status, sent))
     else:
         calls[status](seconds, sent, _urllib3_body.received(response))

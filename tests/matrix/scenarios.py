@@ -16,7 +16,7 @@ APPS = Path(__file__).parent / "apps"
 
 PAUSE = 0.05
 """Seconds that an application waits before each chunk of `/stream` but the first."""
-WORK = 0.3
+WORK = 1.0
 """Seconds that it works on after it has answered `/background`."""
 
 

@@ -81,7 +81,7 @@ async def background(request: web.Request) -> web.StreamResponse:
     response = web.Response(text="answered")
     await response.prepare(request)
     await response.write_eof()
-    await asyncio.sleep(0.3)
+    await asyncio.sleep(1)
     return response
 
 

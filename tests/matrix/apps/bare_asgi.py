@@ -58,7 +58,7 @@ async def answer(method: str, path: str, receive: Any, send: Any) -> None:
         status, body = PLAIN[path] if method == "GET" else (405, b"")
         await whole(status, body, send)
         if path == "/background":
-            await asyncio.sleep(0.3)
+            await asyncio.sleep(1)
     else:
         await whole(404, b"none", send)
 

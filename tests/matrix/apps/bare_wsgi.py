@@ -36,7 +36,7 @@ class Working:
         yield b"answered"
 
     def close(self) -> None:
-        time.sleep(0.3)
+        time.sleep(1)
 
 
 def app(environ: dict[str, Any], start_response: Any) -> Any:

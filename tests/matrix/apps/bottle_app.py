@@ -29,7 +29,7 @@ class Working:
         yield b"answered"
 
     def close(self) -> None:
-        time.sleep(0.3)
+        time.sleep(1)
 
 
 @app.get("/ok")

@@ -71,7 +71,7 @@ async def endless() -> Response:
 
 
 async def background() -> Response:
-    return PlainTextResponse("answered", background=BackgroundTask(anyio.sleep, 0.3))
+    return PlainTextResponse("answered", background=BackgroundTask(anyio.sleep, 1))
 
 
 async def upload(body: bytes) -> Response:

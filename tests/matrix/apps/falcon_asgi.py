@@ -68,7 +68,7 @@ class Background:
         resp.schedule(self.work)
 
     async def work(self) -> None:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
 
 
 class Upload:

@@ -88,7 +88,7 @@ def endless() -> StreamingResponse:
 
 @app.get("/background", response_class=PlainTextResponse)
 def background(tasks: BackgroundTasks) -> str:
-    tasks.add_task(asyncio.sleep, 0.3)
+    tasks.add_task(asyncio.sleep, 1)
     return "answered"
 
 

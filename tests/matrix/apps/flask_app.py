@@ -93,7 +93,7 @@ def endless() -> Response:
 @app.get("/background")
 def background() -> Response:
     answer = Response("answered")
-    answer.call_on_close(lambda: time.sleep(0.3))
+    answer.call_on_close(lambda: time.sleep(1))
     return answer
 
 

@@ -81,7 +81,7 @@ async def endless() -> Stream:
 
 @get("/background")
 async def background() -> Response[str]:
-    return Response("answered", background=BackgroundTask(asyncio.sleep, 0.3))
+    return Response("answered", background=BackgroundTask(asyncio.sleep, 1))
 
 
 @post("/upload", status_code=200, media_type=MediaType.TEXT, request_max_body_size=None)

@@ -34,7 +34,7 @@ class Working:
         yield b"answered"
 
     def close(self) -> None:
-        time.sleep(0.3)
+        time.sleep(1)
 
 
 def ok(request: Any) -> Response:

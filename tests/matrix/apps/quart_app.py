@@ -85,7 +85,7 @@ async def endless() -> Response:
 
 @app.get("/background")
 async def background() -> str:
-    app.add_background_task(asyncio.sleep, 0.3)
+    app.add_background_task(asyncio.sleep, 1)
     return "answered"
 
 

@@ -76,7 +76,7 @@ async def endless(request: Request) -> None:
 
 @app.get("/background")
 async def background(request: Request) -> BaseHTTPResponse:
-    request.app.add_task(asyncio.sleep(0.3))
+    request.app.add_task(asyncio.sleep(1))
     return text("answered")
 
 

@@ -82,7 +82,7 @@ async def endless(request: Request) -> Response:
 
 
 async def background(request: Request) -> Response:
-    return PlainTextResponse("answered", background=BackgroundTask(anyio.sleep, 0.3))
+    return PlainTextResponse("answered", background=BackgroundTask(anyio.sleep, 1))
 
 
 async def upload(request: Request) -> Response:

@@ -71,7 +71,7 @@ class Endless(RequestHandler):
 class Background(RequestHandler):
     async def get(self) -> None:
         await self.finish("answered")
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
 
 
 class Upload(RequestHandler):

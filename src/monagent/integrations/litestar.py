@@ -26,7 +26,7 @@ LIBRARY = Library(
 )
 
 ROUTE = "_monagent_route"
-"""On an exception: the template of the route that has raised it before it took the request."""
+"""On a route's application, and on an exception that is raised in front of it: its template."""
 
 
 @replace("litestar.app", "Litestar.__call__")
@@ -69,7 +69,9 @@ def handlers(original: Any) -> Any:
             return original(node=node, method=method)
         except Exception as error:
             try:
-                vars(error)[ROUTE] = node.path_template  # It has no handler for the method.
+                for handler in node.asgi_handlers.values():  # None of them is for the method.
+                    vars(error)[ROUTE] = vars(handler.asgi_app)[ROUTE]
+                    break
             except BaseException as ours:
                 http.failed(ours)
             raise
@@ -88,8 +90,9 @@ def exception(original: Any) -> Any:
         try:
             if KEY in scope:
                 exchange = scope[KEY]
-                if ROUTE in vars(exc):
-                    exchange.routed(vars(exc)[ROUTE])
+                for raised in (exc, exc.__cause__):  # Older versions make it of another one.
+                    if raised is not None and ROUTE in vars(raised):
+                        exchange.routed(vars(raised)[ROUTE])
                 send = telling(exchange, exc, send)
         except BaseException as error:
             http.failed(error)
@@ -127,6 +130,7 @@ def routing(app: Any, template: str) -> Any:
             http.failed(error)
         return app(scope, receive, send)
 
+    vars(routed)[ROUTE] = template
     return routed
 
 

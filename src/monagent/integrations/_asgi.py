@@ -92,7 +92,7 @@ def measured_method(original: Any) -> Any:
             http.failed(error)
         if arrival is None:
             if socket is None:
-                if KEY in scope and (inner := within(scope)) is not None:
+                if "endpoint" in scope and (inner := within(scope)) is not None:
                     return await _asgi_within.call(original, self, scope, receive, send, inner)
                 return await original(self, scope, receive, send)
             return await around_socket(original, self, socket, scope, receive, send)
@@ -201,7 +201,7 @@ def not_met(scope: Scope) -> tuple[Arrival | None, _websocket.Socket | None]:
 def within(scope: Scope) -> Exchange | None:
     """What stands for another request that an endpoint asks for inside of its own, if it is one."""
     try:
-        return Exchange() if _asgi_within.an_endpoint(scope) else None
+        return Exchange() if KEY in scope and _asgi_within.an_endpoint(scope) else None
     except BaseException as error:
         http.failed(error)
         return None

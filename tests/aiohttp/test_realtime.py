@@ -242,3 +242,32 @@ def test_an_event_stream_is_no_request(numbers: Numbers) -> None:
     }
     assert numbers.counts() == {}
     assert numbers.total("http.server.active_requests") == 0
+
+
+@pytest.mark.swallows
+def test_a_frame_is_sent_whatever_of_ours_fails(
+    swallowed: list[tuple[str, BaseException]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what the library gives back."""
+    from monagent.conventions import realtime
+    from monagent.integrations import _aiohttp_socket
+
+    def fail(_: object) -> None:
+        raise KeyError("sabotage")
+
+    monkeypatch.setattr(realtime.Connection, "sent", fail)
+
+    class Socket:
+        _monagent = realtime.Connection.__new__(realtime.Connection)
+
+        async def send_frame(self, *arguments: object) -> tuple[object, ...]:
+            return arguments
+
+    socket = Socket()
+    send_frame = _aiohttp_socket.sending_frame(Socket.send_frame)
+
+    assert asyncio.run(send_frame(socket, b"x", aiohttp.WSMsgType.TEXT)) == (
+        b"x",
+        aiohttp.WSMsgType.TEXT,
+    )
+    assert [component for component, _ in swallowed] == ["aiohttp"]

@@ -178,6 +178,20 @@ def test_a_receiver_that_refuses_at_first_gets_the_numbers_later(tmp_path: Path)
         receiver.close()
 
 
+def said_of_one_delivery(folder: Path, receiver: Receiver) -> bytes:
+    """What the operator reads when the exporter is ended, and delivers to this receiver then."""
+    try:
+        with speaker() as root:
+            write_root(folder, root.pid)
+            counted(folder, root.pid)
+            with exporter(folder, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
+                assert running.get().status == 200
+                assert running.end() == 0
+            return root.said()
+    finally:
+        receiver.close()
+
+
 @pytest.mark.parametrize(
     ("status", "headers", "told"),
     [
@@ -192,16 +206,7 @@ def test_what_otlp_does_not_allow_to_repeat_is_sent_once_and_told(
 ) -> None:
     """Nor what is to wait for longer than we may; a redirect is no success."""
     receiver = Receiver(refusals=100, status=status, refusal=headers)
-    try:
-        with speaker() as root:
-            write_root(tmp_path, root.pid)
-            counted(tmp_path, root.pid)
-            with exporter(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
-                assert running.get().status == 200
-                assert running.end() == 0
-            said = root.said()
-    finally:
-        receiver.close()
+    said = said_of_one_delivery(tmp_path, receiver)
 
     assert receiver.refused == 1
     assert said.count(b"the last numbers were not delivered to") == 1
@@ -235,16 +240,7 @@ def test_points_that_a_receiver_leaves_out_are_counted_and_told_once(tmp_path: P
 def test_a_receiver_that_warns_of_what_it_took_is_heard(tmp_path: Path) -> None:
     """The specification lets it say so with a full success."""
     receiver = Receiver(words="use the new endpoint")
-    try:
-        with speaker() as root:
-            write_root(tmp_path, root.pid)
-            counted(tmp_path, root.pid)
-            with exporter(tmp_path, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
-                assert running.get().status == 200
-                assert running.end() == 0
-            said = root.said()
-    finally:
-        receiver.close()
+    said = said_of_one_delivery(tmp_path, receiver)
 
     assert said.count(b"/v1/metrics says: use the new endpoint\n") == 1
     assert len(receiver.requests) == 1

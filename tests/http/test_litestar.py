@@ -373,3 +373,24 @@ def test_a_method_that_a_route_has_no_handler_for_is_its_405(numbers: Numbers, m
         f"{method} /api/items/{{item}} 405": 1,
         f"{method} unmatched 404": 1,
     }
+
+
+@pytest.mark.swallows
+def test_a_refused_method_is_refused_whatever_of_ours_fails(
+    swallowed: list[tuple[str, BaseException]],
+) -> None:
+    """The library's own error reaches it, though the node is none that we can read."""
+    from monagent.integrations import litestar
+
+    class Refused(Exception):
+        pass
+
+    def refuse(node: Any, method: Any) -> None:
+        raise Refused(node, method)
+
+    node = object()
+    with pytest.raises(Refused) as raised:
+        litestar.handlers(refuse)(node, "PUT")
+
+    assert raised.value.args == (node, "PUT")
+    assert [component for component, _ in swallowed] == ["http"]

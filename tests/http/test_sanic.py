@@ -4,11 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
-import signal
-import subprocess
-import sys
-import urllib.request
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -17,10 +12,9 @@ import pytest
 
 from monagent import settings
 from monagent.instrument import hooks
-from tests.e2e.command import until
+from tests.http.forked import each_request_counts_once
 from tests.http.numbers import Numbers
-from tests.ports import free_port, listening
-from tests.recorded import counted
+from tests.ports import free_port
 
 pytest.importorskip("sanic")
 
@@ -363,29 +357,5 @@ def test_answers_are_the_same_when_measuring_fails(
 
 def test_workers_count_together(tmp_path: Path) -> None:
     """Sanic's manager starts processes of their own; all requests are in the total."""
-    port = free_port()
-    command = [sys.executable, "-m", "monagent", "run", "--", sys.executable, "-m", "sanic"]
-    options = ["sanic_workers:app", "--workers", "2", "--port", str(port), "--no-access-logs"]
-    environ = {**os.environ, "MONAGENT_DIR": str(tmp_path / "state"), "MONAGENT_EXPORTER": "off"}
-    process = subprocess.Popen([*command, *options], env=environ, cwd=APPS, start_new_session=True)
-    try:
-        until(lambda: listening(port), "the server")
-        served = []
-
-        def by_both() -> bool:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/pid", timeout=30) as answer:
-                served.append(answer.read())
-            return len(served) >= 60 and len(set(served)) > 1
-
-        until(by_both, "an answer of each worker")
-        until(lambda: requests(tmp_path / "state") == len(served), "the last of them")
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
-
-    assert requests(tmp_path / "state") == len(served)
-
-
-def requests(state: Path) -> float:
-    """All that were counted, in whichever process."""
-    return counted(state).total("http.server.request.duration", **{"http.route": "/pid"})
+    options = ("-m", "sanic", "sanic_workers:app", "--workers", "2", "--no-access-logs", "--port")
+    each_request_counts_once(options, tmp_path, 60)

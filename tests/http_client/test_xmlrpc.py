@@ -99,3 +99,53 @@ def test_a_transport_of_another_client_leaves_the_call_to_that(
         assert proxy.double(21) == 42
 
     assert numbers.outcomes() == {("POST", 200, None): 1}
+
+
+@pytest.mark.swallows
+@pytest.mark.parametrize("part", ["begin", "length"])
+def test_a_call_comes_out_the_same_whatever_of_ours_fails(
+    part: str,
+    numbers: Numbers,
+    methods: str,
+    swallowed: list[tuple[str, BaseException]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A value and a fault."""
+    from monagent.integrations import xmlrpc as ours
+
+    monkeypatch.setattr(ours, part, _fail)
+    with xmlrpc.client.ServerProxy(methods) as proxy:
+        assert proxy.double(21) == 42
+        with pytest.raises(xmlrpc.client.Fault):
+            proxy.missing()
+
+    assert [component for component, _ in swallowed] == ["xmlrpc"] * 2
+
+
+@pytest.mark.swallows
+def test_an_answer_comes_out_the_same_when_recording_it_fails(
+    numbers: Numbers,
+    methods: str,
+    swallowed: list[tuple[str, BaseException]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A value, a fault, a connection refused."""
+    from monagent.integrations import xmlrpc as ours
+
+    class Failing(dict[int, Any]):
+        __missing__ = failed = _fail
+
+    monkeypatch.setattr(ours, "begin", lambda *_: Failing())
+    with xmlrpc.client.ServerProxy(methods) as proxy:
+        assert proxy.double(21) == 42
+        with pytest.raises(xmlrpc.client.Fault):
+            proxy.missing()
+    with xmlrpc.client.ServerProxy(f"http://127.0.0.1:{free_port()}") as proxy:
+        with pytest.raises(ConnectionRefusedError):
+            proxy.double(21)
+
+    assert [component for component, _ in swallowed] == ["xmlrpc"] * 3
+
+
+def _fail(*_: Any) -> Any:
+    raise KeyError("sabotage")

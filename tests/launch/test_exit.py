@@ -39,7 +39,8 @@ def test_a_program_ends_as_without_monagent(end: str) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_the_process_that_was_started_gets_the_signal(number: int) -> None:
     """exec keeps the pid, so that a signal to it reaches the program and ends it the same way."""
-    code = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(60)"
+    # In short sleeps: one that begins just after an interrupt would be slept to its end.
+    code = "import os, time\nprint(os.getpid(), flush=True)\nwhile True: time.sleep(0.01)"
     for mode in (BARE, *ADOPTED):
         process = subprocess.Popen(
             words(mode, [sys.executable, "-c", code]),
@@ -153,8 +154,9 @@ def test_a_ctrl_c_while_the_launcher_reads_its_settings_ends_it_without_a_word(
         env=environment(RUN, {"MONAGENT_CONFIG": str(slow)}),
         stderr=subprocess.PIPE,
     )
-    with launcher, open(slow, "wb"):  # Open for writing once it is open for reading.
-        launcher.send_signal(signal.SIGINT)
+    with launcher:
+        with open(slow, "wb"):  # Open for writing once it is open for reading.
+            launcher.send_signal(signal.SIGINT)
         _, said = launcher.communicate(timeout=60)
 
     assert (launcher.returncode, said) == (-signal.SIGINT, b"")

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -107,3 +108,24 @@ def test_connections_that_wait_for_a_blocked_loop_are_the_backlog(
         for connection in (first, *waiting):
             connection.close()
         until(lambda: server.total("backlog") == 0, "an empty backlog")
+
+
+@pytest.mark.swallows
+def test_a_worker_is_ended_whatever_of_ours_fails(
+    swallowed: list[tuple[str, BaseException]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What supervisors call to end one."""
+    from monagent.conventions import http_workers
+    from monagent.integrations import _uvicorn_workers
+
+    def fail(_: int) -> None:
+        raise KeyError("sabotage")
+
+    monkeypatch.setattr(http_workers, "asked", fail)
+    ended: list[object] = []
+    worker = SimpleNamespace(process=SimpleNamespace(pid=1))
+
+    _uvicorn_workers.terminating(ended.append)(worker)
+
+    assert ended == [worker]
+    assert len(swallowed) == 1

@@ -60,12 +60,15 @@ def carries(frame: Any) -> bool:
     return package not in SENDERS and called_by(set(SENDERS.values()), frame, _DEEP)
 
 
-def within(headers: Any, asking: Any, frame: Any) -> bool:
-    """Whether urllib3, with these headers called by `frame`, is part of a call that is counted;
-    frames are looked at if `asking`."""
+def within(headers: Any, asking: Any) -> bool:
+    """Whether urllib3, whose wrapper asks us, is part of a call that is counted, by these headers;
+    without a sign in them frames are looked at if `asking`: making those costs more than all."""
     library = OUTER.get(headers.__class__)
+    if library is None and not asking:
+        return False
+    frame: Any = sys._getframe(1).f_back  # None: a thread runs nothing else
     if library is None:
-        if not asking or not called_by(INNER, frame):
+        if not called_by(INNER, frame):
             return False
         library = INNER.get(id(frame.f_code))  # None: a wrapper's frame
     sender = SENDERS.get(library) if library else None

@@ -118,7 +118,7 @@ def pool(original: Any) -> Any:
                 body = Upload(body)
             # It calls itself to try again; the other is what managers and requests say.
             asking = not assert_same_host or getattr(retries, "history", None)
-            if not within(headers, asking, sys._getframe().f_back):
+            if not within(headers, asking):
                 key = (self.scheme, self.host, self.port, method)
                 try:
                     found = CALLS[key]

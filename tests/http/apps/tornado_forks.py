@@ -21,7 +21,6 @@ class Pid(RequestHandler):
 
 sockets = bind_sockets(int(sys.argv[1]), "127.0.0.1")
 signal.signal(signal.SIGTERM, lambda *_: os.killpg(0, signal.SIGKILL))
-os.setpgid(0, 0)
 fork_processes(2)
 signal.signal(signal.SIGTERM, signal.SIG_DFL)
 

@@ -110,14 +110,17 @@ class Finder:
 class _Exec:
     """Stands in for a loader's `exec_module` once. Equal to its like, as loaders compare by it."""
 
-    __slots__ = ("loader",)
+    __slots__ = ("loader", "own")
 
-    def __init__(self, loader: Any) -> None:
+    def __init__(self, loader: Any, own: Any) -> None:
         self.loader = loader
+        self.own = own
 
     def __call__(self, module: ModuleType) -> None:
         loader = self.loader
         vars(loader).pop("exec_module", None)
+        if self.own is not None:
+            loader.exec_module = self.own
         began(module.__name__)
         loader.exec_module(module)
         imported(module.__name__, module)
@@ -256,7 +259,10 @@ def _prepare(spec: ModuleSpec) -> None:
             shared = loader
             spec.loader = loader = object.__new__(type(shared))
             vars(loader).update(vars(shared))
-        loader.exec_module = _Exec(loader)
+        # Loaders of wrapt before 1.16 and of ddtrace have one of their own on each instance.
+        own = vars(loader).get("exec_module")
+        if type(own) is not _Exec:
+            loader.exec_module = _Exec(loader, own)
     except BaseException as error:
         guard.failed("imports", error)
 

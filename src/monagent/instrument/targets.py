@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _ABSENT: Any = object()
 _INTEGRATIONS = "monagent.integrations."
+_LAYERS = 16  # of wrappers that are looked through; some claim to wrap themselves
 
 
 class Target:
@@ -60,7 +61,7 @@ class Target:
         found = _inherited(owner, name) if hung is _ABSENT and not self.optional else hung
         if found is _ABSENT:
             return False
-        if any(found is wrapper for *_, wrapper in self._done):
+        if self._stands_in(found):
             return True
         self._hang(owner, name, hung, _wrapped(found, self.make))
         return True
@@ -68,6 +69,15 @@ class Target:
     def _hang(self, owner: Any, name: str, hung: Any, wrapper: Any) -> None:
         setattr(owner, name, wrapper)
         self._done.append((owner, name, hung, wrapper))
+
+    def _stands_in(self, found: Any) -> bool:
+        """Whether ours is what hangs there, or stands below what others have put around it since:
+        a loader around another's tells of its module twice."""
+        for _ in range(_LAYERS):
+            if found is None or any(found is wrapper for *_, wrapper in self._done):
+                return found is not None
+            found = getattr(found, "__wrapped__", None)
+        return False
 
     def undo(self) -> None:
         """Put back what hung there, unless somebody else has wrapped ours since."""

@@ -1,0 +1,92 @@
+"""Loaders that others put around a module's own work as they do, and tell of it once."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from monagent.instrument import hooks
+from tests.instrument.conftest import NAME
+
+Seen = Callable[[], list[object]]
+
+
+class Chained:
+    """As wrapt's before 1.16 and ddtrace's: `exec_module` is an attribute of each instance."""
+
+    def __init__(self, loader: Any) -> None:
+        self.loader = loader
+        self.exec_module = self._exec_module
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        """The module's own loader makes it."""
+        return self.loader.create_module(spec)  # type: ignore[no-any-return]
+
+    def _exec_module(self, module: ModuleType) -> None:
+        self.loader.exec_module(module)
+        loaded.append(module.__name__)
+        function = getattr(module, "function", None)
+        if function is not None:
+            around = functools.wraps(function)(lambda value: -function(value))
+            module.function = around  # type: ignore[attr-defined]
+
+
+class Finder:
+    """Finds by the whole machinery, past itself, as wrapt's and New Relic's do."""
+
+    def __init__(self) -> None:
+        self.asked: set[str] = set()
+
+    def find_spec(self, name: str, _path: object = None, _target: object = None) -> Any:
+        """The spec that the others find, with our loader around its own."""
+        if not name.startswith(NAME) or name in self.asked:
+            return None
+        self.asked.add(name)
+        try:
+            spec = importlib.util.find_spec(name)
+            if spec is not None and spec.loader is not None:
+                chained: Any = Chained(spec.loader)
+                spec.loader = chained
+            return spec
+        finally:
+            self.asked.remove(name)
+
+
+loaded: list[str] = []
+
+
+@pytest.fixture
+def finder() -> Iterator[Finder]:
+    """Somebody's import hooks."""
+    loaded.clear()
+    finder = Finder()
+    sys.meta_path.insert(0, finder)
+    yield finder
+    sys.meta_path.remove(finder)
+
+
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_import_hooks_of_others_see_each_module_and_calls_are_seen_once(
+    first: str, library: Seen, finder: Finder
+) -> None:
+    """Whoever stands in front: the import works, their patch is there, and ours is there once."""
+    hooks.install()
+    if first == "theirs":
+        sys.meta_path.remove(finder)
+        sys.meta_path.insert(0, finder)
+    inner = importlib.import_module(f"{NAME}.inner")
+    result = sys.modules[NAME].function(3)
+    inner.Class().method(4)
+
+    assert result == -3
+    assert loaded == [NAME, f"{NAME}.inner"]
+    assert library() == [(3,), (4,)]
+    assert "exec_module" not in vars(vars(sys.modules[NAME])["__loader__"].loader)

@@ -117,6 +117,24 @@ def test_a_file_wrapper_stays_the_object_that_servers_send_as_a_file(
     assert numbers.sums("http.server.response.body.size") == {"unmatched": 900}
 
 
+def test_a_wrapped_file_in_memory_has_the_size_of_what_is_left_of_it(numbers: Numbers) -> None:
+    """Flask's `send_file` and Django's `FileResponse` give one to the server."""
+    file = io.BytesIO(b"x" * 1000)
+    file.seek(100)
+
+    def app(environ: Any, start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](file)
+
+    environ = {"REQUEST_METHOD": "GET", "wsgi.file_wrapper": FileWrapper}
+    body: Any = measured(app)(environ, lambda *args: None)
+    assert b"".join(body) == b"x" * 900
+    body.close()
+
+    assert file.closed
+    assert numbers.sums("http.server.response.body.size") == {"unmatched": 900}
+
+
 def test_a_file_that_the_server_knows_again_is_handed_back(
     numbers: Numbers, tmp_path: Path
 ) -> None:

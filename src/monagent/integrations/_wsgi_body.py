@@ -33,7 +33,8 @@ def around(body: Any, request: Request, environ: dict[str, Any]) -> Any:
                 return _file(body, request)
         elif wrapper is not None and hasattr(kind, "read"):
             # uWSGI's is a function that gives back the very file, which uWSGI then knows again.
-            return _file(body, request) if _rest_of(body) else counted(Counted(), body, request)
+            known = not hasattr(kind, "getbuffer") and _rest_of(body)
+            return _file(body, request) if known else counted(Counted(), body, request)
         if kind is object:  # gunicorn's ALREADY_HANDLED: the application has kept the socket.
             request.disown()
             return body
@@ -277,10 +278,13 @@ def _file(body: Any, request: Request) -> Any:
 
 
 def _rest_of(body: Any) -> int:
-    """Bytes from a file's position to its end; 0 when it is none of the file system."""
+    """Bytes from a file's position to its end; 0 of one neither in the file system nor in memory."""
     file: Any = getattr(body, "filelike", None) or getattr(body, "file", None) or body
     try:
-        size: int = os.fstat(file.fileno()).st_size
+        if hasattr(file, "getbuffer"):  # in memory
+            size: int = file.getbuffer().nbytes
+        else:
+            size = os.fstat(file.fileno()).st_size
         return max(0, size - int(file.tell()))
     except (AttributeError, OSError, ValueError):
         return 0

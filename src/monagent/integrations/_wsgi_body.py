@@ -278,7 +278,7 @@ def _file(body: Any, request: Request) -> Any:
 
 
 def _rest_of(body: Any) -> int:
-    """Bytes from a file's position to its end; 0 of one neither in the file system nor in memory."""
+    """Bytes from the position of a file on disk or in memory to its end; 0 of any other."""
     file: Any = getattr(body, "filelike", None) or getattr(body, "file", None) or body
     try:
         if hasattr(file, "getbuffer"):  # in memory

@@ -18,7 +18,7 @@ import pytest
 
 from monagent.exporter.http import HEADER_TIME
 from monagent.exporter.webconfig import WebConfig, Wrong
-from tests.exporter.running import exporter, until, write_root
+from tests.exporter.running import DEADLINE, exporter, until, write_root
 from tests.services._started import program
 
 PAIR = "tls_server_config: {cert_file: web.yml, key_file: web.yml}"
@@ -201,7 +201,7 @@ def scrape(url: str, where: Path, certificate: str = "") -> int:
     if certificate:
         context.load_cert_chain(where / f"{certificate}.crt", where / f"{certificate}.key")
     opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context))
-    with opener.open(url, timeout=10) as answer:
+    with opener.open(url, timeout=DEADLINE) as answer:
         answer.read()
         return int(answer.status)
 
@@ -230,11 +230,36 @@ def test_mutual_tls_admits_only_clients_of_the_authority(
         assert scrape(running.url, certificates, "client") == 200
 
 
+def test_a_certificate_that_is_read_half_renewed_is_read_again(
+    tmp_path: Path, certificates: Path
+) -> None:
+    """Its key is there first, and both are written within one tick of the file system's clock."""
+    pair = "tls_server_config: {cert_file: pki/server.crt, key_file: pki/server.key}"
+    names = ("server.crt", "server.key")
+    for name in names:
+        os.utime(certificates / name, (1.0, 1.0))
+    web = WebConfig.load(written(tmp_path, pair))
+    old = web.context()
+    sign(certificates, "server")
+    renewed = (certificates / "server.crt").read_bytes()
+    (certificates / "server.crt").write_bytes(renewed[:100])
+    for name in names:
+        os.utime(certificates / name, (2.0, 2.0))
+    half = web.context()
+    (certificates / "server.crt").write_bytes(renewed)
+    os.utime(certificates / "server.crt", (2.0, 2.0))
+    whole = web.context()
+
+    assert half is old
+    assert whole is not old
+    assert web.context() is whole
+
+
 def ssl_certificate(port: int, where: Path) -> bytes:
     """The certificate that the server shows."""
     context = ssl.create_default_context(cafile=str(where / "ca.crt"))
     context.load_cert_chain(where / "client.crt", where / "client.key")
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as plain:
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE) as plain:
         with context.wrap_socket(plain, server_hostname="127.0.0.1") as secure:
             return secure.getpeercert(binary_form=True) or b""
 

@@ -50,7 +50,7 @@ class WebConfig:
         self.users: dict[str, bytes] = {}
         self._tls: dict[str, Any] = {}
         self._context: ssl.SSLContext | None = None
-        self._stamp: tuple[float, ...] = ()
+        self._stamp: tuple[tuple[int, int, int], ...] = ()
         self._admitted: dict[bytes, bool] = {}
         self._key = os.urandom(16)
         self._one_at_a_time: asyncio.Lock | None = None
@@ -131,17 +131,19 @@ class WebConfig:
             self._tls[k] for k in ("cert_file", "key_file", "client_ca_file") if k in self._tls
         ]
         try:
-            stamp = tuple(os.stat(file).st_mtime for file in files)
+            stamp = tuple(_version(os.stat(file)) for file in files)
         except OSError:
             stamp = self._stamp
         if self._context is None or stamp != self._stamp:
             try:
                 self._context = _context(self._tls)
             except Wrong:
-                # Half-renewed: the old certificate until the new key is there too.
+                # Half-renewed: the old certificate until the new key is there too. The stamp stays
+                # as it was, for what is written within the same tick of the clock bears the same.
                 if self._context is None:
                     raise
-            self._stamp = stamp
+            else:
+                self._stamp = stamp
         return self._context
 
     async def admits(self, authorization: str) -> bool:
@@ -175,6 +177,11 @@ class WebConfig:
                 found = digest
         matches = _matches(password, found or NOBODY)
         return matches and found is not None
+
+
+def _version(found: os.stat_result) -> tuple[int, int, int]:
+    """What tells a file's content from the one before; a time alone is too coarse."""
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _matches(password: bytes, digest: bytes) -> bool:

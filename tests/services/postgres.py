@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.ports import free_port, listening
 from tests.services import _started
 
-PROGRAMS = "/usr/lib/postgresql/15/bin"
+PROGRAMS = sorted(map(str, Path("/usr/lib/postgresql").glob("*/bin")))  # Debian's, by version.
 
 
 class Server:
@@ -45,11 +45,17 @@ class Server:
         ]
 
 
+def _ready(data: Path) -> bool:
+    """Whether it takes statements: it listens some time before, and says so in its eighth line."""
+    lines = (data / "postmaster.pid").read_text().splitlines()
+    return len(lines) > 7 and lines[7].strip() == "ready"
+
+
 @contextlib.contextmanager
 def server() -> Iterator[Server]:
     """A PostgreSQL server that runs until the block ends."""
-    postgres = _started.program("postgres", "postgresql", PROGRAMS)
-    initdb = _started.program("initdb", "postgresql", PROGRAMS)
+    postgres = _started.program("postgres", "postgresql", *PROGRAMS)
+    initdb = _started.program("initdb", "postgresql", *PROGRAMS)
     port = free_port()
     # Not below the test's own directory, which the user postgres must not enter.
     directory = Path(tempfile.mkdtemp(prefix="monagent-postgres-"))
@@ -75,7 +81,7 @@ def server() -> Iterator[Server]:
             [*prefix, *command], stdout=output, stderr=output, cwd="/", start_new_session=True
         )
     try:
-        _started.until(lambda: listening(port), process, 90)
+        _started.until(lambda: listening(port) and _ready(data), process, 90)
         yield Server(port, log)
     finally:
         # The server itself, not runuser; at once, not when its last client has gone.

@@ -24,11 +24,19 @@ OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 Labels = frozenset[tuple[str, str]]
 
 
-def until(happened: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
-    """Waits for an event; raises AssertionError that names it when it does not come."""
+def until(
+    happened: Callable[[], bool],
+    what: str,
+    seconds: float = DEADLINE,
+    written: Path | None = None,
+) -> None:
+    """Waits for an event; raises AssertionError that names it when it does not come, with what was
+    `written` by then."""
     end = time.monotonic() + seconds
     while not happened():
-        assert time.monotonic() < end, f"{what} did not come"
+        if time.monotonic() >= end:
+            wrote = f"; it wrote:\n{written.read_text('utf-8', 'replace')}" if written else ""
+            raise AssertionError(f"{what} did not come{wrote}")
         time.sleep(0.02)
 
 
@@ -152,13 +160,12 @@ def running(
         if ready is not None:
             until(
                 lambda: listening(ready) or process.poll() is not None,
-                f"{command[0]} on port {ready}; it wrote:\n{output.read_text()}",
+                f"{command[0]} on port {ready}",
+                written=output,
             )
             assert process.poll() is None, output.read_text()
         if scraped:
-            until(
-                lambda: scrapes(metrics), f"the endpoint; {command[0]} wrote:\n{output.read_text()}"
-            )
+            until(lambda: scrapes(metrics), f"the endpoint of {command[0]}", written=output)
         yield Running(process, metrics, output)
     finally:
         process.send_signal(signal.SIGTERM)

@@ -37,9 +37,9 @@ def test_every_operation_of_one_application_counts_once(tmp_path: Path) -> None:
         }
         python = f"exec {sys.executable} -m"
         script = (
-            f"{sys.executable} -c 'import whole; whole.set_up()' && "
+            f"{sys.executable} -c 'import whole; whole.set_up()' || exit; "
             f"({python} celery -A whole:queue worker -c 2 -l warning) & "
-            f"sleep 1; {python} uvicorn --port {port} --workers 4 --log-level warning whole:app"
+            f"{python} uvicorn --port {port} --workers 4 --log-level warning whole:app"
         )
         with running(["sh", "-c", script], tmp_path, ready=port, environ=environ) as run:
             requests = [
@@ -50,7 +50,7 @@ def test_every_operation_of_one_application_counts_once(tmp_path: Path) -> None:
             ]
             seen = drive(port, requests, 4)
             # 20 of each kind, and one more attempt of each that was retried.
-            until(lambda: done(run.scrape()) >= 80, f"80 jobs: {run.output.read_text()}", 180)
+            until(lambda: done(run.scrape()) >= 80, "80 jobs", 180, run.output)
             # The peers of the calls that timed out answer after a second.
             until(lambda: run.scrape().requests >= len(requests) + 64, "every request")
             until(lambda: run.scrape().total("job_active") == 0, "the end of the last job")

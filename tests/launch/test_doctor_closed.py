@@ -95,15 +95,16 @@ def test_doctor_sees_what_its_own_command_records_behind_a_closed_endpoint(
 def test_doctor_changes_nothing_of_the_directory_that_it_reads(tmp_path: Path) -> None:
     """Twice the same program: its exporter goes on, and what it counts does not jump."""
     with running(tmp_path, PASSWORD) as (state, _):
-        amounts: list[float] = []
+        amounts: list[float] = [0]
         ends = time.monotonic() + DEADLINE
-        while len(amounts) < 3:
+        while len({*amounts}) < 4:  # The program may stand still between two looks.
             code, report = doctor("--expect", "sqlite3", "--attach", state)
             assert time.monotonic() < ends
             amounts += [report["libraries"][0]["recorded"]] if code == 0 else []
         assert tree.exporter_runs(state)
 
-    assert 0 < amounts[0] < amounts[1] < amounts[2] < 10 * DEADLINE
+    assert amounts == sorted(amounts)
+    assert amounts[-1] < 10 * DEADLINE
 
 
 def test_doctor_takes_the_password_of_another_machine_from_the_url(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ def test_a_sabotaged_agent_changes_no_conversation(
         answers = [await client.call("ask", {"n": n}) for n in range(2)]
         await test_socketio.until(lambda: len(told) == 2)
         await client.emit("bye")
-        await asyncio.wait_for(client.wait(), 10)
+        await asyncio.wait_for(client.wait(), 60)
         return [answers, told]
 
     try:

@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 
 def effective(found: settings.Settings, given: set[str]) -> list[dict[str, object]]:
-    """One row per setting: name, value, and the variable, option or default it comes from."""
+    """One row per setting: name, value, and the variable, line, option or default it comes from."""
     rows: list[dict[str, object]] = []
     for setting in settings.TABLE:
         origin = found.origins[setting.attribute]
@@ -58,10 +58,10 @@ def effective(found: settings.Settings, given: set[str]) -> list[dict[str, objec
         )
     for library, mode in sorted(found.modes.items()):
         name = found.origins["library." + library]
-        rows.append({"name": name, "value": mode, "origin": name})
+        rows.append({"name": name, "value": mode, "origin": found.places.get(name, name)})
     for metric, edges in sorted(found.edges.items()):
         name = found.origins["buckets." + metric.lower()]
-        rows.append({"name": name, "value": edges, "origin": name})
+        rows.append({"name": name, "value": edges, "origin": found.places.get(name, name)})
     return rows
 
 

@@ -48,14 +48,16 @@ def test_what_is_wrong_in_the_file_is_named_by_its_line(tmp_path: Path) -> None:
 def test_monagent_config_says_which_line_a_value_comes_from(tmp_path: Path) -> None:
     """`monagent config --config FILE` shows file and line as the origin."""
     file = tmp_path / "monagent.conf"
-    file.write_text("\nMONAGENT_SERIES_LIMIT=500\n")
+    file.write_text("\nMONAGENT_SERIES_LIMIT=500\nMONAGENT_FLASK=off\nMONAGENT_BUCKETS_X=1,2\n")
     done = subprocess.run(
         [sys.executable, "-m", "monagent", "config", "--config", str(file)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout
-    assert any(
-        line.split() == ["MONAGENT_SERIES_LIMIT", "500", "(monagent.conf:2)"]
-        for line in done.stdout.splitlines()
-    )
+    lines = [line.split() for line in done.stdout.splitlines()]
+    assert [line for line in lines if "monagent.conf:" in line[-1]] == [
+        ["MONAGENT_SERIES_LIMIT", "500", "(monagent.conf:2)"],
+        ["MONAGENT_FLASK", "off", "(monagent.conf:3)"],
+        ["MONAGENT_BUCKETS_X", "1.0,2.0", "(monagent.conf:4)"],
+    ]

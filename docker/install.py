@@ -1,6 +1,6 @@
 """Copies the agent's files into a folder, usually a volume that the application's container mounts.
 
-usage: install.py [TARGET]     TARGET/site and TARGET/version then hold the agent
+usage: install.py [TARGET]     TARGET/site then holds the agent
 
 The files stand under a temporary name until they are complete, so that a container that starts at
 the same time finds all of them or none.
@@ -20,11 +20,14 @@ def main(target: str) -> int:
         print(f"monagent: {target}: expected a folder that can be written to", file=sys.stderr)
         return 1
     final = Path(target, "site")
-    fresh = Path(target, f".site-{os.getpid()}")
-    shutil.rmtree(fresh, ignore_errors=True)
+    fresh, old = (Path(target, f".{name}-{os.getpid()}") for name in ("site", "old"))
+    for left in (fresh, old):
+        shutil.rmtree(left, ignore_errors=True)
     shutil.copytree(here / "site", fresh)
-    shutil.rmtree(final, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
     fresh.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
     print(f"monagent: installed in {target}; set PYTHONPATH={target}/site/monagent/bootstrap")
     return 0
 

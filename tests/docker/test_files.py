@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,6 +88,22 @@ def test_the_sample_is_adopted_by_environment_alone() -> None:
     assert "entrypoint" not in sample
     assert "monagent" not in image
     assert sample["environment"]["PYTHONPATH"].endswith("monagent/bootstrap")
+
+
+def test_an_installed_agent_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    """By the init container of a later image; nothing of the old one is left."""
+    target = tmp_path / "shared"
+    target.mkdir()
+    shutil.copy(DOCKER / "install.py", tmp_path / "install.py")
+    for number in range(2):
+        site = tmp_path / "site"
+        shutil.rmtree(site, ignore_errors=True)
+        site.mkdir()
+        (site / f"part{number}").touch()
+        command = [sys.executable, "-I", str(tmp_path / "install.py"), str(target)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    assert (os.listdir(target), os.listdir(target / "site")) == (["site"], ["part1"])
 
 
 def test_prometheus_accepts_its_configuration() -> None:

@@ -93,7 +93,7 @@ def test_an_unchanged_container_is_adopted_by_environment_alone(
     app, metrics = free_port(), free_port()
     with sample(engine, volume, app, metrics) as name, prometheus(metrics, tmp_path) as server:
         until(lambda: status(app, "/") == 200, "the sample's first answer")
-        until(lambda: scrapes(metrics), "the endpoint")
+        until(lambda: scrapes(metrics) and scrape(metrics).requests >= 1, "its count")
         before = scrape(metrics).requests
         statuses = [status(app, "/shop/products/3/price/EUR") for _ in range(20)]
         statuses += [status(app, "/shop/orders?product_id=2", "POST") for _ in range(20)]

@@ -112,7 +112,7 @@ def versions(distributions: list[str], python: str) -> dict[str, str]:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
-        text=True,
+        encoding="utf-8",
         check=True,
         env=environ,
     )

@@ -211,7 +211,7 @@ def _was_ignored(number: int) -> bool:
     try:
         if "python" in os.path.basename(os.readlink(f"{parent}/exe")):
             return False
-        with open(f"{parent}/status") as status:
+        with open(f"{parent}/status", encoding="utf-8", errors="replace") as status:
             for line in status:
                 if line.startswith("SigIgn:"):
                     return bool(int(line.split()[1], 16) >> (number - 1) & 1)

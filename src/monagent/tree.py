@@ -134,7 +134,7 @@ def abandoned(path: str, age: float = 3600.0) -> list[str]:
 def endpoint(path: str) -> str | None:
     """The URL on which the exporter of this directory listens, if it does."""
     try:
-        with open(f"{path}/{directory.ENDPOINT}") as file:
+        with open(f"{path}/{directory.ENDPOINT}", encoding="utf-8") as file:
             return file.read().strip() or None
     except OSError:
         return None

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from monagent.store.reader import scan
-from tests.launch.oracle import ADOPTED, BARE, ENV, RUN, environment, run, words
+from tests.launch.oracle import ADOPTED, BARE, ENV, RUN, START_LINE, environment, run, words
 
 CODE = "import sqlite3; sqlite3.connect(':memory:').execute('select 1'); print('ran')"
 PROGRAM = [sys.executable, "-c", CODE]
@@ -206,6 +206,20 @@ def test_a_wiped_directory_is_no_crash(mode: str, tmp_path: Path) -> None:
     found = run(mode, [sys.executable, "-c", code], environ={"MONAGENT_DIR": str(state)})
 
     assert (found.code, found.stdout, found.stderr) == (0, b"1\nran\n", b"")
+
+
+@pytest.mark.parametrize("mode", ADOPTED)
+def test_every_file_of_ours_is_read_in_an_encoding_that_is_said(mode: str) -> None:
+    """Where not to say one is a warning (PEP 597), and warnings are errors, the command runs."""
+    strict = ["-W", "error", "-X", "warn_default_encoding"]
+    python, *rest = words(mode, [sys.executable, *strict, *PROGRAM[1:]])
+    if mode == RUN:
+        rest = [*strict, *rest]
+
+    found = run(BARE, [python, *rest], environ=environment(mode))
+
+    assert (found.code, found.stdout) == (0, b"ran\n")
+    assert START_LINE.sub(b"", found.stderr) == b""
 
 
 def test_an_unreadable_bootstrap_is_silent(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Awaited:
 
 def _text(path: str) -> str:
     try:
-        with open(path) as file:
+        with open(path, encoding="utf-8") as file:
             return file.read()
     except OSError:  # A thread that has ended, or the kernel does not tell us.
         return ""

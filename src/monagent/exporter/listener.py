@@ -54,7 +54,7 @@ class Listener:
         if self.settings.port:
             return self.settings.port
         try:
-            with open(f"{self.path}/{directory.ENDPOINT}") as file:
+            with open(f"{self.path}/{directory.ENDPOINT}", encoding="utf-8") as file:
                 return urllib.parse.urlsplit(file.read().strip()).port or 0
         except (OSError, ValueError):
             return 0

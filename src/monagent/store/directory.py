@@ -182,7 +182,7 @@ def write_root(path: str, root: tuple[int, int], name: str = ROOT) -> None:
 def read_root(path: str, name: str = ROOT) -> tuple[int, int] | None:
     """The pid and start ticks that stand there, or None when none can be read."""
     try:
-        with open(f"{path}/{name}") as file:
+        with open(f"{path}/{name}", encoding="utf-8") as file:
             pid, ticks = file.read().split()
         return int(pid), int(ticks)
     except (OSError, ValueError):

@@ -183,6 +183,7 @@ def _begin(
         if terminal is not None:
             _foreground(terminal, os.getpgrp())
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        _hand_on(plan.environ, supervisor)
         launcher.prepare(plan)
         _introduce(plan, supervisor)
         os.write(tell, os.fsencode(plan.directory or ""))
@@ -190,6 +191,16 @@ def _begin(
         code = launcher.become(plan)
     finally:
         os._exit(code)
+
+
+def _hand_on(environ: dict[str, str], supervisor: int) -> None:
+    """What systemd gave to our pid is the command's: its sockets and its watchdog. Who reads
+    another pid there has to take it for another's, sd_listen_fds(3)."""
+    for name in ("LISTEN_PID", "WATCHDOG_PID"):
+        if environ.get(name) == str(supervisor):
+            environ[name] = str(os.getpid())
+            # Newer systemd names the same process a second way, which few read.
+            environ.pop(f"{name}FDID", None)
 
 
 def _introduce(plan: Plan, supervisor: int) -> None:

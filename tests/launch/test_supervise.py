@@ -73,6 +73,19 @@ def test_a_parent_that_ignores_its_children_does_not_keep_us_for_ever() -> None:
     assert (found.code, found.stdout.rstrip()) == (9, b"True")
 
 
+def test_sockets_that_systemd_gives_are_the_commands() -> None:
+    """It names the pid that they are for, and a server listens elsewhere if that is another's."""
+    code = (
+        "import os; get = os.environ.get\n"
+        "print(get('LISTEN_PID') == str(os.getpid()), get('LISTEN_PIDFDID'), get('WATCHDOG_PID'))"
+    )
+    activate = ["sh", "-c", 'LISTEN_PID=$$ LISTEN_PIDFDID=7 WATCHDOG_PID=1 exec "$@"', "sh"]
+    supervised = words(RUN, [sys.executable, "-c", code], SUPERVISED)
+    seen = run(BARE, activate + supervised, environ={"MONAGENT_EXPORTER": "off"})
+
+    assert seen.stdout == b"True None 1\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
 def test_a_command_killed_by_a_signal_gives_128_more(number: int) -> None:
     """As a shell says it."""

@@ -26,8 +26,12 @@ def _begin():
 
 def _known():
     # type: () -> bool
-    """Other implementations lack modules of CPython's and lose additions to a cell."""
-    return sys.version_info >= (3, 10) and sys.implementation.name == "cpython"
+    """Other implementations lack modules of CPython's and lose additions to a cell; so does
+    CPython while its lock is off (free-threaded builds, from which only PYTHON_GIL=1 keeps it)."""
+    if sys.version_info < (3, 10) or sys.implementation.name != "cpython":
+        return False
+    locked = getattr(sys, "_is_gil_enabled", None)
+    return locked is None or locked()
 
 
 def _start(here):

@@ -18,7 +18,10 @@ INFO = "monagent_instrumentation_info"
 ERRORS = "monagent_errors_total"
 RECORDS = (status.ACTIVE, status.ADOPTED)
 SHARDS = ("monagent_shards", "monagent_shards_folded_total")
-UNTOUCHED = "no Python of the program has run monagent; frozen ones and python -I, -E or -S do not"
+UNTOUCHED = (
+    "no Python of the program has run monagent; frozen ones, PyPy, Pythons without the interpreter "
+    "lock and python -I, -E or -S do not"
+)
 
 
 @dataclass

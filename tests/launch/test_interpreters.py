@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from monagent import where
-from tests.launch.oracle import ENV, RUN, python, run, same
+from tests.launch.oracle import BARE, ENV, RUN, python, run, same
 from tests.runtime import programs
 
 SUPPORTED = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
@@ -42,6 +42,41 @@ def test_another_implementation_starts_as_before() -> None:
         pytest.skip("no PyPy on this machine")
 
     same([found, "-c", f"{STATE}; import sqlite3; sqlite3.connect(':memory:').close()"])
+
+
+@pytest.mark.parametrize("version", ["3.13t", "3.14t", "3.15t"])
+def test_a_python_without_its_lock_starts_as_before(version: str) -> None:
+    """Threads that add to one cell would lose additions; with the lock it is as any other."""
+    found = shutil.which(f"python{version}")
+    if found is None:
+        pytest.skip(f"no Python {version} on this machine")
+    adopted = "import sys; print('monagent.agent' in sys.modules)"
+
+    same([found, "-c", f"{STATE}; import sqlite3; sqlite3.connect(':memory:').close()"])
+    for mode in (RUN, ENV):
+        for lock in ("0", "1"):
+            begun = run(mode, [found, "-W", "error", "-X", f"gil={lock}", "-c", adopted])
+            assert (begun.stdout, begun.stderr) == (b"%r\n" % (lock == "1"), b"")
+
+
+@pytest.mark.parametrize("lock", [True, False])
+def test_a_python_is_adopted_only_with_its_lock(lock: bool, tmp_path: Path) -> None:
+    """The same on a machine that has no free-threaded build."""
+    code = f"""
+        import sys
+        sys._is_gil_enabled = lambda: {lock}
+        sys.path.insert(0, {where.bootstrap()!r})
+        try:
+            import sitecustomize
+        except ImportError:  # there is none behind ours
+            pass
+        print("monagent.agent" in sys.modules)
+        """
+    settings = {"MONAGENT_EXPORTER": "off", "MONAGENT_DIR": str(tmp_path / "state")}
+
+    found = run(BARE, [sys.executable, "-S", "-c", textwrap.dedent(code)], environ=settings)
+
+    assert (found.stdout, found.stderr) == (b"%r\n" % lock, b"")
 
 
 @pytest.mark.parametrize("version", SUPPORTED)

@@ -77,12 +77,12 @@ def test_a_pool_that_stays_full_is_told_from_a_server_that_does_not_answer(
 
     async def whole() -> None:
         connector = aiohttp.TCPConnector(limit=1)
-        timeout = aiohttp.ClientTimeout(connect=0.05)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+        short = aiohttp.ClientTimeout(connect=0.05)
+        async with aiohttp.ClientSession(connector=connector) as session:
             async with session.get(server.url("/stall")):
                 assert numbers.connections() == {"active": 1.0}
                 with pytest.raises(asyncio.TimeoutError):
-                    await session.get(server.url("/ok"))
+                    await session.get(server.url("/ok"), timeout=short)
 
     asyncio.run(whole())
 
@@ -99,8 +99,11 @@ def test_a_call_that_is_given_up_says_why(
 ) -> None:
     """By its task, or by the time that the whole call may take; before and within the body."""
 
+    begun: list[Any] = []
+
     async def read(session: Any) -> None:
         async with session.get(server.url(path)) as answer:
+            begun.append(answer)
             if stream:
                 async for _ in answer.content.iter_any():
                     pass
@@ -109,15 +112,15 @@ def test_a_call_that_is_given_up_says_why(
     async def work(session: Any) -> None:
         task = asyncio.create_task(read(session))
         if how == "cancelled":
-            while path not in server.seen or numbers.total(ACTIVE) != 1:
+            while path not in server.seen or (path == "/stall" and not begun):
                 await asyncio.sleep(0.01)
-            await asyncio.sleep(0.05)
+            assert numbers.total(ACTIVE) == 1
             task.cancel()
         with pytest.raises((asyncio.CancelledError, asyncio.TimeoutError)):
             await task
 
     server.seen.clear()
-    run(work, timeout=aiohttp.ClientTimeout(total=0.2 if how == "timeout" else 20))
+    run(work, timeout=aiohttp.ClientTimeout(total=0.5 if how == "timeout" else 20))
 
     assert numbers.outcomes() == {("GET", 200 if path == "/stall" else None, how): 1}
     assert quiet(numbers)

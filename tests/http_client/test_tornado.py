@@ -55,7 +55,7 @@ def test_waiting_for_a_place_is_told_from_waiting_for_an_answer(
 
     async def main() -> list[Any]:
         client = AsyncHTTPClient(force_instance=True, max_clients=1)
-        late = client.fetch(server.url("/silent"), request_timeout=0.4)
+        late = client.fetch(server.url("/silent"), request_timeout=1)
         calls = [late, client.fetch(server.url("/ok"), request_timeout=0.1)]
         found = await asyncio.gather(*calls, return_exceptions=True)
         client.close()

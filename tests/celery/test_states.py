@@ -249,9 +249,9 @@ def test_canvas_counts_every_task_of_it_once(redis_url: str, tmp_path: Path) -> 
     program = """
 from celery import chain, chord, group
 from jobs_app import add, total
-assert chain(add.s(1, 1), add.s(2), add.s(3))().get(timeout=20) == 7
-assert group(add.s(n, n) for n in range(4))().get(timeout=20) == [0, 2, 4, 6]
-assert chord([add.s(n, n) for n in range(4)], total.s())().get(timeout=20) == 12
+assert chain(add.s(1, 1), add.s(2), add.s(3))().get(timeout=50) == 7
+assert group(add.s(n, n) for n in range(4))().get(timeout=50) == [0, 2, 4, 6]
+assert chord([add.s(n, n) for n in range(4)], total.s())().get(timeout=50) == 12
 """
     with worker(environ, tmp_path, "-c", "2") as run:
         subprocess.run(adopted("-c", program), env=environ, cwd=tmp_path, timeout=60, check=True)

@@ -39,9 +39,8 @@ attempt(lambda: pool.urlopen("GET", "/ok", pool_timeout=0.01))
 """,
     "aiohttp": """
 async def work():
-    timeout = aiohttp.ClientTimeout(total=20, connect=0.05)
     connector = aiohttp.TCPConnector(limit=1)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
+    async with aiohttp.ClientSession(connector=connector) as session:
         async def ask(path, method="GET", **options):
             try:
                 async with session.request(method, base + path, **options) as answer:
@@ -52,7 +51,7 @@ async def work():
         for path in ("/redirect/1", "/limited", "/close", "/reset"):
             await ask(path)
         held = await session.get(base + "/stall")
-        await ask("/ok")
+        await ask("/ok", timeout=aiohttp.ClientTimeout(connect=0.05))
         held.close()
 asyncio.run(work())
 """,

@@ -79,7 +79,9 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
     """A tmpfs of 128 KiB."""
     place = tmp_path / "tiny"
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", place], check=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("root may not mount here, as in most containers")
     yield place
     subprocess.run(["umount", place], check=True)
 

@@ -63,6 +63,25 @@ def test_routes_are_those_of_the_resources(numbers: Numbers) -> None:
     assert numbers.total("http.server.active_requests") == 0
 
 
+def test_a_method_that_a_resource_does_not_take_is_its_405(numbers: Numbers) -> None:
+    """At the root, in a sub-application, of a host."""
+    inner, app, hosts, domain = (web.Application() for _ in range(4))
+    app.add_routes([web.post("/plain", hello)])
+    inner.add_routes([web.put("/items/{item}", hello)])
+    domain.add_routes([web.patch("/there", hello)])
+    app.add_subapp("/inner", inner)
+    hosts.add_domain("site.example", domain)
+    ask(app, "/plain", "/inner/items/7", "/nothing")
+    ask(hosts, "/there")
+
+    assert numbers.counts() == {
+        "GET /plain 405": 1,
+        "GET /inner/items/{item} 405": 1,
+        "GET /there 405": 1,
+        "GET unmatched 404": 1,
+    }
+
+
 def test_a_raised_answer_carries_its_own_status(numbers: Numbers) -> None:
     """An exception of HTTP is an answer, also where it says that the server is at fault."""
 

@@ -169,3 +169,20 @@ def test_an_application_behind_a_dispatcher_has_its_mount_point(
         "GET /admin/items/<number:int> 200": 1,
         "GET /items/<number:int> 200": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("path", "recorded"),
+    [
+        ("/items/3", "DELETE /items/<number:int> 405"),
+        ("/merged/items/3", "DELETE /merged/items/<number:int> 405"),
+        ("/stream", "DELETE /stream 405"),
+    ],
+)
+def test_a_method_that_a_rule_does_not_take_is_its_405(
+    numbers: Numbers, tmp_path: Path, path: str, recorded: str
+) -> None:
+    """Dynamic, behind a mount, static."""
+    assert get(application(tmp_path), path, "DELETE") == 405
+
+    assert numbers.counts() == {recorded: 1}

@@ -12,6 +12,7 @@ import flask
 import pytest
 from flask.views import MethodView
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.routing import IntegerConverter
 from werkzeug.test import Client
 
 from tests.e2e.command import until
@@ -150,3 +151,28 @@ def test_the_development_server_records_once(numbers: Numbers, tmp_path: Path) -
 
     assert numbers.counts() == {"POST /slash/ 200": 1}
     assert numbers.sums("http.server.request.body.size") == {"/slash/": 3}
+
+
+@pytest.mark.parametrize("converter", ["int", "own"])
+def test_a_method_that_a_rule_does_not_take_is_its_405(numbers: Numbers, converter: str) -> None:
+    """Behind mounts; an application's own converters see no value that Flask does not show them."""
+    app = flask.Flask("inner")
+    seen: list[str] = []
+
+    class Own(IntegerConverter):
+        def to_python(self, value: str) -> Any:
+            seen.append(value)
+            return super().to_python(value)
+
+    if converter == "own":
+        app.url_map.converters["own"] = Own
+    app.add_url_rule(f"/view/<{converter}:number>", view_func=View.as_view("view"))
+    outer = flask.Flask("outer")
+    outer.wsgi_app = DispatcherMiddleware(outer.wsgi_app, {"/mount": app})  # type: ignore[method-assign]
+    for path, status in (("/mount/view/3", 405), ("/mount/view/x", 404)):
+        with outer.test_client().delete(path) as answer:
+            assert (answer.status_code, bool(answer.data)) == (status, True)
+
+    assert not seen
+    route = "/mount/view/<int:number>" if converter == "int" else "/mount"
+    assert numbers.counts() == {f"DELETE {route} 405": 1, "DELETE /mount 404": 1}

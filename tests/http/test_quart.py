@@ -164,3 +164,11 @@ def test_an_application_answers_as_without_us(numbers: Numbers) -> None:
 
     assert asyncio.run(ask()) == [200, 404]
     assert numbers.counts() == {"GET /sync/<x> 200": 1, "GET unmatched 404": 1}
+
+
+def test_a_method_that_a_rule_does_not_take_is_its_405(numbers: Numbers) -> None:
+    """As one of that rule, whose error says which methods it takes."""
+    sent = run(nested(), "/outer/inner/leaf/7/", "DELETE")
+
+    assert status(sent) == 405
+    assert numbers.counts() == {"DELETE /outer/inner/leaf/<int:leaf>/ 405": 1}

@@ -111,6 +111,7 @@ def test_routes_have_the_prefixes_of_blueprints_and_versions(numbers: Numbers) -
         get("/v2/api/two/items/3/"),
         get("/api/one/items/none"),
         get("/ok", method="DELETE"),
+        get("/api/one/items/1", method="DELETE"),
     )
 
     assert numbers.counts() == {
@@ -118,7 +119,8 @@ def test_routes_have_the_prefixes_of_blueprints_and_versions(numbers: Numbers) -
         "GET /api/one/items/<item:int> 200": 2,
         "GET /v2/api/two/items/<item:int> 200": 1,
         "GET unmatched 404": 1,
-        "DELETE unmatched 405": 1,
+        "DELETE /ok 405": 1,
+        "DELETE /api/one/items/<item:int> 405": 1,
     }
 
 

@@ -143,7 +143,32 @@ def route_of(request: Any) -> str:
     try:
         route: str = request._match_info.route.resource.canonical
     except AttributeError:
-        return http.UNMATCHED  # no resource took it, or the server has none
+        return of_other_methods(request)  # no resource took it, or the server has none
+    return route
+
+
+def of_other_methods(request: Any) -> str:
+    """The template of a resource that takes the path by another method.
+
+    The router says only which methods there are, so it is asked once more, which only a 405 pays
+    for; it awaits nothing.
+    """
+    refused = getattr(getattr(request, "_match_info", None), "http_exception", None)
+    methods = getattr(refused, "allowed_methods", None)
+    if not methods:
+        return http.UNMATCHED
+    route: str = http.UNMATCHED
+    try:
+        asked = request.clone(method=min(methods))
+        found = request._match_info.apps[0].router.resolve(asked)
+        try:
+            found.send(None)
+        except StopIteration as over:
+            route = over.value.route.resource.canonical
+        finally:
+            found.close()
+    except Exception:  # The body has been read, or the application's own router is another.
+        pass
     return route
 
 

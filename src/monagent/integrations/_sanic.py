@@ -145,8 +145,9 @@ def ended(stream: Any, exchange: Exchange) -> None:
 
 def route_of(exchange: Any) -> str:
     """As Sanic spells it, once its router has found it."""
-    route = exchange.request.route
-    return http.UNMATCHED if route is None else "/" + route.path
+    route: Any = exchange.request.route
+    found: str = exchange.route if route is None else "/" + route.path
+    return found
 
 
 def lost(stream: Any) -> bool:
@@ -222,6 +223,23 @@ def raised(request: Any, error: BaseException, handler: Any) -> None:
     own = sys.modules["sanic.exceptions"].SanicException
     if exchange is not None and handler is None and not isinstance(error, own):
         exchange.error = error_type(error)
+    if exchange is not None and request.route is None and hasattr(error, "allowed_methods"):
+        of_other_methods(exchange, request, error.allowed_methods)
+
+
+def of_other_methods(exchange: Exchange, request: Any, methods: Any) -> None:
+    """The router says at most which methods a path has routes for, not which: so it is asked for
+    them, which only a 405 pays for; not where types of parameters are the application's."""
+    router, host = request.app.router, request.headers.get("host")
+    if router.regex_types != sys.modules["sanic_routing.patterns"].REGEX_TYPES:
+        return
+    for method in sorted(methods or http.METHODS):
+        try:
+            found = router.get(request.path, method, host)
+        except Exception:  # Not this one.
+            continue
+        exchange.routed("/" + found[0].path)
+        return
 
 
 def exchange_of(request: Any) -> Exchange | None:

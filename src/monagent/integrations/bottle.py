@@ -31,7 +31,15 @@ def application(original: Any) -> Any:
 @replace("bottle", "Router.match")
 def match(original: Any) -> Any:
     def match(self: Any, environ: Any) -> Any:
-        found = original(self, environ)
+        try:
+            found = original(self, environ)
+        except Exception as refused:
+            try:
+                if KEY in environ:
+                    of_other_methods(original, self, environ, refused)
+            except BaseException as error:
+                http.failed(error)
+            raise
         try:
             exchange = environ[KEY]
             if exchange.script is not None:
@@ -65,6 +73,20 @@ def error(original: Any) -> Any:
             http.failed(ours)
 
     return __init__
+
+
+def of_other_methods(match: Any, router: Any, environ: Any, refused: Any) -> None:
+    """Bottle says which methods a path has routes for, not which: so it is matched once more,
+    which only a 405 pays for; not where filters are the application's, which may do anything."""
+    allowed = refused.get_header("Allow", "") if refused.__class__.__name__ == "HTTPError" else ""
+    if not allowed or any(made.__module__ != "bottle" for made in router.filters.values()):
+        return
+    asked = {"PATH_INFO": environ["PATH_INFO"], "REQUEST_METHOD": allowed.partition(",")[0]}
+    try:
+        found = match(router, asked)
+    except Exception:  # A value that its filter refuses.
+        return
+    taken(environ[KEY], found[0])
 
 
 def taken(exchange: Exchange, route: Any) -> None:

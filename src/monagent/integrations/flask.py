@@ -7,6 +7,7 @@ from monagent.conventions._exchange import KEY
 from monagent.conventions.http import error_type
 from monagent.instrument import Library, replace
 from monagent.integrations._mounts import dispatched
+from monagent.integrations._werkzeug_rules import of_other_methods
 from monagent.integrations._wsgi import measured_method
 
 TYPE_CHECKING = False
@@ -32,6 +33,7 @@ def application(original: Any) -> Any:
 def match(original: Any) -> Any:
     def match_request(self: Any) -> None:
         original(self)
+        exchange = None
         try:
             request = self.request
             exchange = request.environ[KEY]
@@ -39,7 +41,8 @@ def match(original: Any) -> Any:
                 dispatched(exchange, request.environ)
             exchange.route = exchange.prefix + request.url_rule.rule
         except (KeyError, AttributeError, TypeError):
-            pass  # Nobody measures, or no rule took the request.
+            if exchange is not None:  # Else nobody measures.
+                of_other_methods(exchange, self, request)
         except BaseException as error:
             http.failed(error)
 

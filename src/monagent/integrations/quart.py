@@ -7,6 +7,7 @@ from monagent.conventions._exchange import KEY
 from monagent.conventions.http import error_type
 from monagent.instrument import Library, replace
 from monagent.integrations._asgi import framework
+from monagent.integrations._werkzeug_rules import of_other_methods
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,13 +32,15 @@ def application(original: Any) -> Any:
 def match(original: Any) -> Any:
     def match_request(self: Any) -> None:
         original(self)
+        exchange = None
         try:
             name = "request_websocket"  # 0.23: with an underscore.
             request = getattr(self, name if hasattr(self, name) else "_" + name)
             exchange = request.scope[KEY]
             exchange.route = exchange.prefix + request.url_rule.rule
         except (KeyError, AttributeError, TypeError):
-            pass  # Nobody measures, or no rule took the request.
+            if exchange is not None:  # Else nobody measures.
+                of_other_methods(exchange, self, request)
         except BaseException as error:
             http.failed(error)
 

@@ -12,7 +12,6 @@ APP = "app"
 ROUTES = {
     "item": "/items/{item}",
     # The router of aiohttp tells of a path that exists for other methods no more than that.
-    "method": "unmatched",
     "sub": "/sub/items/{item}",
     "static": "/static",
     "many": "/many/{n}/{{x}}",

@@ -12,7 +12,6 @@ SERVERS = ("gunicorn-gthread", "waitress", "wsgiref")
 APP = "app"
 ROUTES = {
     "item": "/items/<item>",
-    "method": "unmatched",
     "sub": "/sub/items/<item>",
     "static": "/static/<name:path>",
     "many": "/many/{n}/<x>",

@@ -21,7 +21,6 @@ SERVERS = (
 APP = "app"
 ROUTES = {
     "item": "/items/<int:item>",
-    "method": "unmatched",
     "sub": "/sub/items/<int:item>",
     "static": "/static/<path:filename>",
     "many": "/many/999/<x>",

@@ -12,7 +12,6 @@ SERVERS = ("uvicorn", "uvicorn-h11", "hypercorn", "granian", "gunicorn-uvicorn")
 APP = "app"
 ROUTES = {
     "item": "/items/<int:item>",
-    "method": "unmatched",
     "sub": "/sub/items/<int:item>",
     "static": "/static/<path:filename>",
     "events": "/events",

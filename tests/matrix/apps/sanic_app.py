@@ -14,7 +14,6 @@ SERVERS = ("self", "uvicorn")
 APP = "app"
 ROUTES = {
     "item": "/items/<item:int>",
-    "method": "unmatched",
     "sub": "/sub/items/<item:int>",
     "static": "/static/<__file_uri__:path>",
     "many": "/many/{n}/<x:str>",

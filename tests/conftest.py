@@ -18,6 +18,14 @@ from monagent import guard, settings
 from monagent.store import shard
 from tests import golden as goldens
 
+# Who is begun in the background of a script ignores these, and so would the programs of tests.
+for one, usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGQUIT, signal.SIG_DFL),
+):
+    if signal.getsignal(one) is signal.SIG_IGN:
+        signal.signal(one, usual)
+
 SIGNALS = [one for one in range(1, 32) if one not in (signal.SIGKILL, signal.SIGSTOP)]
 
 

@@ -192,10 +192,12 @@ async def _talk(base: str) -> list[Any]:
 
 def test_a_client_of_daphne_that_leaves_is_told_apart(tmp_path: Path) -> None:
     """Although the consumer answers as if nobody had."""
-    with serving(DAPHNE, tmp_path) as (port, run):
+    gate = tmp_path / "gate"
+    with serving(DAPHNE, tmp_path, SHOP_GATE=str(gate)) as (port, run):
         with socket.create_connection(("127.0.0.1", port)) as gone:
             gone.sendall(b"GET /slow/4 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             until(lambda: run.scrape().total("http_server_active_requests") == 1, "the request")
+        gate.touch()
         scrape = run.settled(1)
 
     assert by_route(scrape) == {"/slow/<int:n> 499 client_disconnected": 1}

@@ -42,9 +42,12 @@ class Old(WebsocketConsumer):
 
 
 class Slow(AsyncHttpConsumer):
-    """Answers late, and by then the client may have left."""
+    """Answers half a second after a file has come, and by then the client may have left."""
 
     async def handle(self, body: bytes) -> None:
+        gate = os.environ.get("SHOP_GATE", __file__)
+        while not os.path.exists(gate):
+            await asyncio.sleep(0.01)
         await asyncio.sleep(0.5)
         await self.send_response(200, b"slow")
 

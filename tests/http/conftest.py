@@ -9,6 +9,7 @@ import pytest
 
 from monagent import metrics
 from monagent.instrument import hooks
+from monagent.integrations import _websocket
 from monagent.store.shard import Shard
 from tests.http.numbers import Numbers
 
@@ -19,8 +20,9 @@ SERVERS |= {"bottle", "connexion", "falcon", "pyramid", "sanic", "waitress"}
 
 
 @pytest.fixture
-def numbers(tmp_path: Path) -> Iterator[Numbers]:
-    """What was recorded since the test began."""
+def numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Numbers]:
+    """What was recorded since the test began, when no server has run yet."""
+    monkeypatch.setattr(_websocket, "unclosed", [_websocket.failing])
     state = tmp_path / "state"
     state.mkdir(mode=0o700)
     metrics.use(metrics.Recording(Shard(str(state))))

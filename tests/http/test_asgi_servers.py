@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
+import hypercorn
 import pytest
+import uvicorn
+import websockets
 from asgiref.sync import iscoroutinefunction
+from hypercorn.asyncio import serve
 
 from monagent import settings
 from monagent.conventions._arrivals import arrived
@@ -17,6 +25,7 @@ from monagent.integrations.hypercorn import has_left
 from tests.http.asgi import run, scope
 from tests.http.numbers import Numbers
 from tests.http.test_asgi import END, START, hello
+from tests.ports import free_port
 
 
 def test_who_has_left_is_not_waited_for(numbers: Numbers) -> None:
@@ -91,3 +100,63 @@ def test_receive_and_send_are_coroutine_functions(
     run(measured(app))
 
     assert told == [True, True]
+
+
+async def opens(scope: Any, receive: Any, send: Any) -> None:
+    """An application that leaves its WebSockets open: it returns, or raises."""
+    if scope["type"] != "websocket":
+        return  # hypercorn's lifespan
+    await receive()
+    await send({"type": "websocket.accept"})
+    if scope["path"] == "/raises":
+        raise ValueError
+
+
+@contextlib.asynccontextmanager
+async def served_by(server: str, port: int) -> AsyncIterator[None]:
+    """`opens` behind a real server in this loop."""
+    stop: Any
+    if server == "uvicorn":
+        config = uvicorn.Config(opens, port=port, log_config=None, lifespan="off")
+        running: Any = uvicorn.Server(config)
+        task = asyncio.ensure_future(running.serve())
+        stop = partial(setattr, running, "should_exit", True)
+    else:
+        end, bound = asyncio.Event(), hypercorn.Config()
+        bound.bind, bound.errorlog = [f"127.0.0.1:{port}"], logging.getLogger("unheard")
+        trigger: Any = end.wait
+        task = asyncio.ensure_future(serve(opens, bound, shutdown_trigger=trigger))
+        stop = end.set
+    try:
+        yield
+    finally:
+        stop()
+        await asyncio.wait_for(task, 60)
+
+
+@pytest.mark.parametrize("path", ["/returns", "/raises"])
+@pytest.mark.parametrize("server", ["uvicorn", "hypercorn"])
+def test_a_websocket_that_is_left_open_counts_by_the_code_that_its_client_sees(
+    numbers: Numbers, server: str, path: str
+) -> None:
+    """Servers do not agree: uvicorn closes the connection under it, hypercorn says 1011."""
+
+    async def main() -> int | None:
+        port = free_port()
+        async with served_by(server, port):
+            while True:
+                try:
+                    client = await websockets.connect(f"ws://127.0.0.1:{port}{path}")
+                    break
+                except OSError:
+                    await asyncio.sleep(0.05)
+            await asyncio.wait_for(client.wait_closed(), 60)
+            return client.close_code
+
+    code = asyncio.run(asyncio.wait_for(main(), 120))
+
+    assert code == {"uvicorn": 1006, "hypercorn": 1011}[server]
+    ended = numbers.series("websocket.connection.duration")
+    assert [
+        (dict(key)["websocket.close.code"], sum(cells[1:])) for key, cells in ended.items()
+    ] == [(str(code), 1)]

@@ -9,6 +9,7 @@ from monagent.conventions.realtime import Connection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from monagent.integrations._asgi_request import Message, Receive, Scope, Send
@@ -16,8 +17,19 @@ if TYPE_CHECKING:
 REFUSED = 403
 """What servers answer when the application closes before it accepts."""
 
-LOST = 1006
-"""No close code came. https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1"""
+UNSAID, LOST, BROKEN = 1005, 1006, 1011
+"""The connection was closed without a code; it was not closed; the server says it has failed.
+https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1"""
+
+
+def failing(_send: Send, error: BaseException | None) -> int:
+    """What is sent where an application has not closed, and its server says that it has failed."""
+    return LOST if error is None else BROKEN
+
+
+unclosed: list[Callable[[Send, BaseException | None], int]] = [failing]
+"""What the server of this process sends for an application that returns or raises without having
+closed: a code by the server's `send` and what was raised."""
 
 
 class Socket:
@@ -41,7 +53,7 @@ class Socket:
             if connection is None:
                 self.exchange.gone = True
             elif connection.open:
-                connection.code = message.get("code") or 1005
+                connection.code = message.get("code") or UNSAID
                 connection.ended(None)
 
     def sending(self, message: Message) -> None:
@@ -75,9 +87,10 @@ class Socket:
             self.connection.code = LOST
             self.connection.ended(None)
 
-    def ended(self, error: BaseException | None) -> None:
+    def ended(self, send: Send, error: BaseException | None) -> None:
         """The application is through with it."""
         if self.connection is not None:
+            self.connection.code = self.connection.code or unclosed[0](send, error)
             self.connection.ended(None if error is None else error_type(error))
         elif error is not None:
             self.exchange.over(error)
@@ -116,12 +129,12 @@ async def around(
         result = await original(self, scope, counting_receive, counting_send)
     except BaseException as error:
         try:
-            socket.ended(error)
+            socket.ended(send, error)
         except BaseException as ours:
             http.failed(ours)
         raise
     try:
-        socket.ended(None)
+        socket.ended(send, None)
     except BaseException as error:
         http.failed(error)
     return result

@@ -9,7 +9,7 @@ from time import sleep
 
 from monagent.conventions import http, http_workers
 from monagent.instrument import Library, replace
-from monagent.integrations import _asgi, _wsgi
+from monagent.integrations import _asgi, _websocket, _wsgi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def asgi(original: Any) -> Any:
     def _callback_wrapper(callback: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             callback = _asgi.measured(callback)
+            _websocket.unclosed[:] = [lambda *_: _websocket.UNSAID]
         except BaseException as error:
             http.failed(error)
         return original(callback, *args, **kwargs)

@@ -7,7 +7,7 @@ from weakref import ref
 from monagent.conventions import http, http_workers
 from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
-from monagent.integrations import _asgi, _asgi_request, _wsgi
+from monagent.integrations import _asgi, _asgi_request, _websocket, _wsgi
 from monagent.integrations._bridge import handing_on
 
 TYPE_CHECKING = False
@@ -33,6 +33,7 @@ def asgi(original: Any) -> Any:
         try:
             self.app = _asgi.measured(app)
             _asgi_request.gone[:] = [has_left]
+            _websocket.unclosed[:] = [unclosed]
         except BaseException as error:
             http.failed(error)
 
@@ -43,6 +44,12 @@ def has_left(request: _asgi_request.Request) -> bool:
     """Whether the client of a request has left: its stream is closed, not by an answer's end."""
     stream: Any = getattr(request.send, "__self__", None)
     return bool(stream.closed) and stream.state.name != "CLOSED"
+
+
+def unclosed(send: Any, _error: BaseException | None) -> int:
+    """What hypercorn sends for an application that leaves a WebSocket open, if anybody is there."""
+    stream = getattr(send, "__self__", None)
+    return _websocket.LOST if getattr(stream, "closed", False) else _websocket.BROKEN
 
 
 @replace("hypercorn.app_wrappers", "WSGIWrapper.__init__")

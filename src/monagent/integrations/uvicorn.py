@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from monagent.conventions import http
 from monagent.instrument import Library, replace
-from monagent.integrations import _uvicorn_workers
+from monagent.integrations import _uvicorn_workers, _websocket
 from monagent.integrations._asgi import measured
 from monagent.integrations._asgi_request import tells_who_left
 from monagent.integrations._bridge import handing_on
@@ -63,6 +63,7 @@ def environ(original: Any) -> Any:
 def wrap(config: Any) -> None:
     """Put the measuring innermost of uvicorn's own layers; the program's are left as they are."""
     tells_who_left("send", "disconnected")
+    _websocket.unclosed[:] = [lambda *_: _websocket.LOST]
     owner, name, app = config, "loaded_app", config.loaded_app
     own = [PROXY, LOGGER] if config.proxy_headers else [LOGGER]
     for layer in own:

@@ -98,6 +98,37 @@ def test_an_item_that_cannot_be_serialized_ends_its_call_with_what_the_client_ge
     numbers.settled("server", {(method, "UNKNOWN", "UNKNOWN"): 1 for method in KINDS})
 
 
+def test_an_answer_that_is_no_bytes_ends_its_call_with_what_the_client_gets(
+    numbers: Numbers,
+) -> None:
+    """Where nothing serializes: text and None are sent, all else is the server's error."""
+    answers = {b"none": None, b"text": "text", b"array": bytearray(b"x"), b"bytes": b"x"}
+
+    class Raw:
+        async def unary_unary(self, request: bytes, context: Any) -> Any:
+            return answers[request]
+
+        def unary_stream(self, request: bytes, context: Any) -> Iterator[Any]:
+            yield answers[request]
+
+        def stream_unary(self, requests: Iterator[bytes], context: Any) -> Any:
+            return answers[next(requests)]
+
+        stream_stream = unary_stream
+
+    async def all_of_them(channel: Any) -> list[Any]:
+        return [await call(channel, method, asked) for method in KINDS[:3] for asked in answers]
+
+    pool = futures.ThreadPoolExecutor(2)
+    got = with_channel(all_of_them, Raw(), migration_thread_pool=pool)
+
+    single: list[Any] = [b"", b"text", "UNKNOWN", b"x"]
+    assert got == [*single, [b""], [b"text"], "UNKNOWN", [b"x"], *single]
+    outcomes: Outcomes = {(method, "OK", None): 3 for method in KINDS[:3]}
+    outcomes |= {(method, "UNKNOWN", "UNKNOWN"): 1 for method in KINDS[:3]}
+    numbers.settled("server", outcomes)
+
+
 @pytest.mark.parametrize("code", [grpc.StatusCode.OK, 0], ids=repr)
 def test_an_answer_beside_a_status_of_ok_is_sent(numbers: Numbers, code: Any) -> None:
     """As that of a handler that says itself that all went well; unless it raises afterwards."""

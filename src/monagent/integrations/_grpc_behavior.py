@@ -110,6 +110,11 @@ def serialized(answer: Any, serializer: Any, code: Any = None) -> Any:
     return serializer(answer.encode() if isinstance(answer, str) else answer)
 
 
+def unsendable(answer: Any) -> TypeError | None:
+    """What the server raises over an answer that is no bytes: it sends None and text as well."""
+    return None if answer is None or isinstance(answer, str) else TypeError()
+
+
 def begin(method: str) -> tuple[rpc.Calls, float] | None:
     """A call of the method begins."""
     try:
@@ -151,7 +156,7 @@ def around_coroutine(behavior: Any, method: str, serializer: Any = None) -> Any:
         except BaseException as error:
             end(call, context, error)
             raise
-        end(call, context, None)
+        end(call, context, None if type(answer) is bytes else unsendable(answer))
         return answer
 
     return counted_behavior
@@ -182,7 +187,7 @@ def around_function(behavior: Any, method: str, serializer: Any) -> Any:
         except BaseException as error:
             end(context.call, context, error)
             raise
-        end(context.call, context, None)
+        end(context.call, context, None if type(answer) is bytes else unsendable(answer))
         return answer
 
     return counted_behavior
@@ -190,13 +195,16 @@ def around_function(behavior: Any, method: str, serializer: Any) -> Any:
 
 def around_generator(behavior: Any, method: str, serializer: Any) -> Any:
     def counted_behavior(request: Any, context: Any) -> Any:
-        context = Context(context, begin(method))
+        context, refused = Context(context, begin(method)), None
         try:
             for answer in behavior(request, context):
-                yield serialized(answer, serializer)
+                item = serialized(answer, serializer)
+                if type(item) is not bytes:
+                    refused = refused or unsendable(item)
+                yield item
         except BaseException as error:
             end(context.call, context, error)
             raise
-        end(context.call, context, None)
+        end(context.call, context, refused)
 
     return counted_behavior

@@ -26,6 +26,19 @@ def test_names_tell_two_engines_on_one_url_apart(make: Make, numbers: Numbers) -
     assert third is not first
 
 
+def test_engines_that_keep_no_connection_go_by_one_name(make: Make, numbers: Numbers) -> None:
+    """Programs make one for each call, and how many wait to be collected must not name them."""
+    keeping = make(pool_size=1)
+    engines = [make(poolclass=pool.NullPool) for _ in range(3)]
+    with engines[0].connect(), engines[1].connect(), keeping.connect():
+        assert numbers.pool("sqlite:///pool.db")["used"] == 1
+        assert numbers.pool("sqlite:///pool.db#2")["used"] == 2
+    engines[2].connect().close()
+
+    assert numbers.pools() == {"sqlite:///pool.db", "sqlite:///pool.db#2"}
+    assert numbers.pool("sqlite:///pool.db#2")["wait_time"] == 3
+
+
 def test_engines_that_share_a_pool_are_one_pool(make: Make, numbers: Numbers) -> None:
     """Counted once, whoever of them asks."""
     first = make(pool_size=2)

@@ -16,6 +16,7 @@ SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db", "db2": "ibm.d
 
 _urls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # of engines, by dialect
 _names: WeakKeyDictionary[Any, _pools.Name] = WeakKeyDictionary()  # of pools, by dialect
+_keepless: dict[str, _pools.Name] = {}  # of pools that keep no connections
 
 
 def met(dialect: Any, url: Any) -> None:
@@ -104,11 +105,25 @@ def watched(pool: Any) -> _pools.Pool:
     url = _urls.get(dialect)
     name = _names.get(dialect)
     if name is None or not name.users:
-        name = _pools.take_name(_name(pool, dialect, url))
+        name = _take_name(pool, _name(pool, dialect, url))
         if url is not None:
             _names[dialect] = name
     system = _system(dialect) if url is not None else "other_sql"
     return _pools.watched(pool, system, name, *_reader(pool))
+
+
+def _take_name(pool: Any, text: str) -> _pools.Name:
+    """One for all pools of this name that keep nothing: programs make an engine with such a pool
+    for each call, and it goes by chance how many of them are not collected yet."""
+    impl: Any = sys.modules["sqlalchemy.pool.impl"]
+    if not isinstance(pool, impl.NullPool):
+        return _pools.take_name(text)
+    name = _keepless.get(text)
+    if name is None or not name.users:
+        name = _pools.take_name(text)
+        if text in _keepless or len(_keepless) < _pools.MOST_NAMES:
+            _keepless[text] = name
+    return name
 
 
 def is_timeout(error: BaseException) -> bool:

@@ -5,6 +5,7 @@ A test that makes monagent fail on purpose carries the mark `swallows` and may l
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import signal
@@ -25,6 +26,15 @@ for one, usual in (
 ):
     if signal.getsignal(one) is signal.SIG_IGN:
         signal.signal(one, usual)
+
+with contextlib.suppress(ImportError):  # Environments of older versions may do without it.
+    from hypothesis import HealthCheck
+    from hypothesis import settings as examples
+
+    # A busy machine takes its time for each, and a run says the same of the same code.
+    slow = [HealthCheck.too_slow]
+    examples.register_profile("tests", deadline=None, derandomize=True, suppress_health_check=slow)
+    examples.load_profile("tests")
 
 SIGNALS = [one for one in range(1, 32) if one not in (signal.SIGKILL, signal.SIGSTOP)]
 

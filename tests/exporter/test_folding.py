@@ -143,7 +143,9 @@ def test_a_fold_killed_at_any_system_call_loses_nothing_and_counts_nothing_twice
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(st.data())
 def test_no_total_ever_falls_whatever_is_killed_folded_damaged_or_restarted(

@@ -50,19 +50,25 @@ def test_flasks_test_client_may_ask_for_the_status_alone(numbers: Numbers) -> No
     assert numbers.total("http.server.active_requests") == 0
 
 
-def test_what_a_body_warns_of_is_told_of_whoever_reads_it(numbers: Numbers) -> None:
-    """As Django does of an asynchronous stream."""
+def test_what_a_body_warns_of_is_told_of_whoever_reads_or_closes_it(numbers: Numbers) -> None:
+    """As Django does of an asynchronous stream, and Werkzeug's lint of a wrong length."""
 
     class Warns:
         def __iter__(self) -> Iterator[bytes]:
             warnings.warn("asynchronous", UserWarning, stacklevel=2)
             return iter([b"a"])
 
+        def close(self) -> None:
+            warnings.warn("length", UserWarning, stacklevel=2)
+
     def app(environ: Any, start_response: Any) -> Any:
         start_response("200 OK", [])
         return Warns()
 
-    with pytest.warns(UserWarning, match="asynchronous") as caught:
-        assert list(measured(app)({"REQUEST_METHOD": "GET"}, lambda *_: None)) == [b"a"]
+    body: Any = measured(app)({"REQUEST_METHOD": "GET"}, lambda *_: None)
+    with pytest.warns(UserWarning, match="asynchronous") as read:
+        assert list(body) == [b"a"]
+    with pytest.warns(UserWarning, match="length") as closed:
+        body.close()
 
-    assert [warning.filename for warning in caught] == [__file__]
+    assert [warning.filename for warning in (*read, *closed)] == [__file__, __file__]

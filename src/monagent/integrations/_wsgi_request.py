@@ -126,8 +126,9 @@ class Request(Exchange):
         self.start_response = self.write = None
 
 
-for _between in (Request.starting_response, Request.writing, Request.items):
-    step_aside(_between)  # Django warns whoever reads an asynchronous stream.
+# Django warns whoever reads an asynchronous stream, Werkzeug's lint whoever closes a wrong length.
+for _between in (Request.starting_response, Request.writing, Request.items, Request.closing):
+    step_aside(_between)
 
 
 def ended(request: Request, whole: bool) -> None:

@@ -128,9 +128,9 @@ class Life:
 
     def abandon(self) -> None:
         """Forgets lock and socket, in a process forked from the one this lives in."""
-        self.lock.release()
         if self._sock is not None:
             self._sock.close()
+        self.lock.release()  # Whoever gets it wants the port.
 
     async def _kept_up(self, service: Callable[[], Coroutine[None, None, None]]) -> None:
         """Runs the service, again and again if it fails."""

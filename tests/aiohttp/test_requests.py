@@ -255,7 +255,7 @@ def test_the_time_before_the_server_is_read_off_the_proxys_header(numbers: Numbe
 
     ((_, cells),) = numbers.series("http.server.request.queue.duration").items()
     assert sum(cells[1:]) == 2
-    assert cells[0] >= 60
+    assert cells[0] > 59  # A clock may be set meanwhile.
     assert numbers.counts() == {"GET / 200": 3}
 
 

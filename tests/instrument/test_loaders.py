@@ -60,14 +60,29 @@ class Finder:
             self.asked.remove(name)
 
 
+class AskingFinder:
+    """Asks all others itself, as logfire's auto-tracing does, and puts itself in their place."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
+        """The first spec of another finder."""
+        if name.startswith(NAME):
+            loaded.append(name)
+        for finder in sys.meta_path:
+            if not isinstance(finder, AskingFinder):
+                spec = finder.find_spec(name, path, target)
+                if spec is not None:
+                    return spec if name.startswith(NAME) else None
+        return None
+
+
 loaded: list[str] = []
 
 
 @pytest.fixture
-def finder() -> Iterator[Finder]:
+def finder(request: pytest.FixtureRequest) -> Iterator[Any]:
     """Somebody's import hooks."""
     loaded.clear()
-    finder = Finder()
+    finder = getattr(request, "param", Finder)()
     sys.meta_path.insert(0, finder)
     yield finder
     sys.meta_path.remove(finder)
@@ -90,3 +105,21 @@ def test_import_hooks_of_others_see_each_module_and_calls_are_seen_once(
     assert loaded == [NAME, f"{NAME}.inner"]
     assert library() == [(3,), (4,)]
     assert "exec_module" not in vars(vars(sys.modules[NAME])["__loader__"].loader)
+
+
+@pytest.mark.parametrize("finder", [AskingFinder], indirect=True)
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+def test_a_finder_that_asks_all_others_is_asked_once_at_a_time(
+    first: str, library: Seen, finder: AskingFinder
+) -> None:
+    """Each would ask the other for ever."""
+    hooks.install()
+    if first == "theirs":
+        sys.meta_path.remove(finder)
+        sys.meta_path.insert(0, finder)
+    module = importlib.import_module(NAME)
+
+    assert module.function(3) == 3
+    assert library() == [(3,)]
+    assert loaded == [NAME]
+    assert not hooks._asked

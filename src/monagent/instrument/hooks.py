@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from _thread import RLock
+from _thread import RLock, get_ident
 
 from monagent import guard
 from monagent.awaiting import ENTRANCES
@@ -36,6 +36,9 @@ others: list[Callable[[str], Callable[[ModuleType], None] | None]] = []
 _integrations: dict[str, ModuleType | None] = {}  # None when it failed
 _needed: set[str] = set()
 _finder: list[Finder] = []
+_asked: set[tuple[int, str, int]] = set()
+"""What finders are being asked for, by thread: logfire's asks all others itself, us as well."""
+
 _loading = [RLock()]  # One thread loads; a fork gives the child a lock of its own.
 os.register_at_fork(after_in_child=lambda: _loading.__setitem__(0, RLock()))
 
@@ -96,15 +99,25 @@ class Finder:
             others and _of_others(name)
         ):
             return None
-        for finder in sys.meta_path:
-            if finder is self:
-                continue
+        thread = get_ident()
+        for finder in self._behind():
             find = getattr(finder, "find_spec", None)
-            spec: ModuleSpec | None = find(name, path, target) if find else None
+            question = (thread, name, id(finder))
+            if find is None or question in _asked:
+                continue
+            _asked.add(question)
+            try:
+                spec: ModuleSpec | None = find(name, path, target)
+            finally:
+                _asked.discard(question)
             if spec is not None:
                 _prepare(spec)
                 return spec
         return None
+
+    def _behind(self) -> list[Any]:
+        finders = [*sys.meta_path]
+        return finders[finders.index(self) + 1 :] if self in finders else finders
 
 
 class _Exec:

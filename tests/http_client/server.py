@@ -64,6 +64,8 @@ class Server:
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
         server = self._loop.run_until_complete(self._listen())
+        # Not before the loop runs: it would be watched if the hooks came in between, to the end.
+        self._loop.call_soon(self._ready.set)
         self._loop.run_forever()
         server.close()
         for task in asyncio.all_tasks(self._loop):
@@ -74,7 +76,6 @@ class Server:
     async def _listen(self) -> asyncio.Server:
         server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.port = server.sockets[0].getsockname()[1]
-        self._ready.set()
         return server
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -92,9 +92,16 @@ def parse_labels(text: str) -> dict[str, str]:
 
 
 _RESERVED = ("le", "quantile", "error_type", "peer_service", "server_address", "server_port")
-_NAMESPACES = tuple(
-    f"{name}_"
-    for name in ["cpython", "db", "graphql", "http", "otel", "rpc", "socketio", "url", "websocket"]
+_NAMESPACES = (
+    "cpython_",
+    "db_",
+    "graphql_",
+    "http_",
+    "otel_",
+    "rpc_",
+    "socketio_",
+    "url_",
+    "websocket_",
 )
 
 

@@ -86,7 +86,9 @@ def application(folder: Path) -> web.Application:
 async def wire(site: Site) -> list[bytes]:
     """What a raw client sees."""
     paths = ("/stream", "/stream?events", "/fail", "/late", "/f/file.txt", "/none")
-    seen = [await site.ask(GET % (path.encode(), b"")) for path in paths]
+    asked = [GET % (path.encode(), b"") for path in paths]
+    refused = (GET % (b"/stream", b"")).replace(b"GET", b"PUT")
+    seen = [await site.ask(each) for each in (*asked, refused)]
     return [without_date(answer) for answer in seen]
 
 

@@ -67,7 +67,10 @@ def reachable() -> list[str]:
     """Every function and method of the modules that a request passes, by "module:path"."""
     found: list[str] = []
     module: Any
-    for module in [*MODULES, *(sys.modules[f"{hooks.PACKAGE}.{n}"] for n in ("starlette",))]:
+    for module in [
+        *MODULES,
+        *(sys.modules[f"{hooks.PACKAGE}.{n}"] for n in ("starlette", "_werkzeug_rules")),
+    ]:
         for name, value in vars(module).items():
             if getattr(value, "__module__", "") != module.__name__:
                 continue
@@ -148,8 +151,9 @@ def answers_of_wsgi() -> list[Any]:
         return name
 
     got = []
-    for path in ("/a", "/b/c", "/events", "/fail"):
-        answer = app.test_client().post(path) if path == "/b/c" else app.test_client().get(path)
+    gets = [(path, "GET") for path in ("/a", "/events", "/fail")]
+    for path, method in [*gets, ("/a", "POST"), ("/b/c", "POST")]:
+        answer = app.test_client().open(path, method=method)
         got.append((answer.status, list(answer.headers), answer.get_data()))
         answer.close()
     return got

@@ -53,7 +53,8 @@ def falcon(folder: Path) -> list[Any]:
 def bottle(folder: Path) -> list[Any]:
     """Mounts and errors."""
     paths = ("/items/3", "/none", "/merged/items/3", "/flask/things/x", "/fail/now", "/fail/http")
-    return asked(test_bottle.application(folder), *paths)
+    app = test_bottle.application(folder)
+    return [*asked(app, *paths), get(app, "/items/3", "DELETE"), get(app, "/merged/items/3", "PUT")]
 
 
 def pyramid(folder: Path) -> list[Any]:
@@ -74,9 +75,12 @@ def litestar(folder: Path) -> list[Any]:
 def quart(folder: Path) -> list[Any]:
     """Blueprints and errors."""
     paths = ("/sync/a", "/none", "/outer/inner/leaf/7/", "/outer/inner/value", "/outer/inner/key")
-    return [run(test_quart.nested(), path) for path in paths]
+    refused = run(test_quart.nested(), "/outer/inner/leaf/7/", "DELETE")
+    # The methods of a set, in any order.
+    return [*(run(test_quart.nested(), path) for path in paths), [each["type"] for each in refused]]
 
 
+SHARED = ("monagent.integrations._mounts", "monagent.integrations._werkzeug_rules")
 FRAMEWORKS = (bottle, connexion, falcon, litestar, pyramid, quart)
 
 
@@ -87,7 +91,7 @@ def helpers(name: str) -> list[str]:
         f"{module}:{function.__name__}"
         for function in vars(sys.modules[module]).values()
         if inspect.isfunction(function)
-        and function.__module__ in (module, "monagent.integrations._mounts")
+        and function.__module__ in (module, *SHARED)
         and "original" not in inspect.signature(function).parameters
     ]
 

@@ -341,11 +341,13 @@ def test_answers_are_the_same_when_measuring_fails(
         raise MemoryError
 
     app = application(ok=ok, fails=raising(KeyError("a")))
-    asked = get("/ok"), get("/fails"), get("/none"), post("/ok", b"a" * 100)
+    refused = get("/ok", method="DELETE")
+    asked = get("/ok"), get("/fails"), get("/none"), post("/ok", b"a" * 100), refused
     whole = serve(app, *asked)
     for owner, names in (
         (Exchange, ("__init__", "begin", "sent_all", "over")),
         (_sanic, ("begun", "sizes", "ended", "route_of", "lost", "raised", "exchange_of", "over")),
+        (_sanic, ("of_other_methods",)),  # of the refused one
     ):
         for name in names:
             with monkeypatch.context() as patched:

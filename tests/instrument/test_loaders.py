@@ -88,15 +88,20 @@ def finder(request: pytest.FixtureRequest) -> Iterator[Any]:
     sys.meta_path.remove(finder)
 
 
+def install(first: str, finder: Any) -> None:
+    """Our import hooks, in front of somebody's or behind."""
+    hooks.install()
+    if first == "theirs":
+        sys.meta_path.remove(finder)
+        sys.meta_path.insert(0, finder)
+
+
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 def test_import_hooks_of_others_see_each_module_and_calls_are_seen_once(
     first: str, library: Seen, finder: Finder
 ) -> None:
     """Whoever stands in front: the import works, their patch is there, and ours is there once."""
-    hooks.install()
-    if first == "theirs":
-        sys.meta_path.remove(finder)
-        sys.meta_path.insert(0, finder)
+    install(first, finder)
     inner = importlib.import_module(f"{NAME}.inner")
     result = sys.modules[NAME].function(3)
     inner.Class().method(4)
@@ -113,10 +118,7 @@ def test_a_finder_that_asks_all_others_is_asked_once_at_a_time(
     first: str, library: Seen, finder: AskingFinder
 ) -> None:
     """Each would ask the other for ever."""
-    hooks.install()
-    if first == "theirs":
-        sys.meta_path.remove(finder)
-        sys.meta_path.insert(0, finder)
+    install(first, finder)
     module = importlib.import_module(NAME)
 
     assert module.function(3) == 3

@@ -112,7 +112,8 @@ def serialized(answer: Any, serializer: Any, code: Any = None) -> Any:
 
 def unsendable(answer: Any) -> TypeError | None:
     """What the server raises over an answer that is no bytes: it sends None and text as well."""
-    return None if answer is None or isinstance(answer, str) else TypeError()
+    fine = answer is None or type(answer) is bytes or isinstance(answer, str)
+    return None if fine else TypeError()
 
 
 def begin(method: str) -> tuple[rpc.Calls, float] | None:
@@ -156,7 +157,7 @@ def around_coroutine(behavior: Any, method: str, serializer: Any = None) -> Any:
         except BaseException as error:
             end(call, context, error)
             raise
-        end(call, context, None if type(answer) is bytes else unsendable(answer))
+        end(call, context, unsendable(answer))
         return answer
 
     return counted_behavior
@@ -187,7 +188,7 @@ def around_function(behavior: Any, method: str, serializer: Any) -> Any:
         except BaseException as error:
             end(context.call, context, error)
             raise
-        end(context.call, context, None if type(answer) is bytes else unsendable(answer))
+        end(context.call, context, unsendable(answer))
         return answer
 
     return counted_behavior
@@ -199,8 +200,7 @@ def around_generator(behavior: Any, method: str, serializer: Any) -> Any:
         try:
             for answer in behavior(request, context):
                 item = serialized(answer, serializer)
-                if type(item) is not bytes:
-                    refused = refused or unsendable(item)
+                refused = refused or unsendable(item)
                 yield item
         except BaseException as error:
             end(context.call, context, error)

@@ -22,14 +22,9 @@ UNSAID, LOST, BROKEN = 1005, 1006, 1011
 https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1"""
 
 
-def failing(_send: Send, error: BaseException | None) -> int:
-    """What is sent where an application has not closed, and its server says that it has failed."""
-    return LOST if error is None else BROKEN
-
-
-unclosed: list[Callable[[Send, BaseException | None], int]] = [failing]
-"""What the server of this process sends for an application that returns or raises without having
-closed: a code by the server's `send` and what was raised."""
+unclosed: list[Callable[[Send], int]] = []
+"""Says by the server's `send` which code it sends for an application that returns or raises without
+having closed."""
 
 
 class Socket:
@@ -90,7 +85,8 @@ class Socket:
     def ended(self, send: Send, error: BaseException | None) -> None:
         """The application is through with it."""
         if self.connection is not None:
-            self.connection.code = self.connection.code or unclosed[0](send, error)
+            if unclosed and not self.connection.code:
+                self.connection.code = unclosed[0](send)
             self.connection.ended(None if error is None else error_type(error))
         elif error is not None:
             self.exchange.over(error)

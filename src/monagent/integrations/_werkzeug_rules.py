@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from monagent.conventions import http
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -17,19 +15,15 @@ def of_other_methods(exchange: Exchange, context: Any, request: Any) -> None:
     Werkzeug's error names the methods alone, so the path is matched once more, which only a 405
     pays for; not where a converter is the application's, which would see one value more.
     """
+    methods = getattr(request.routing_exception, "valid_methods", None)
+    adapter = context.url_adapter
+    if not methods or not all(map(own, adapter.map.converters.values())):
+        return
     try:
-        refused = getattr(request, "routing_exception", None)
-        methods = getattr(refused, "valid_methods", None)
-        adapter = context.url_adapter
-        if not methods or not all(map(own, adapter.map.converters.values())):
-            return
-        try:
-            rule, _ = adapter.match(method=min(methods), return_rule=True)
-        except Exception:  # A redirect, or a value that its converter refuses.
-            return
-        exchange.route = exchange.prefix + rule.rule
-    except BaseException as error:
-        http.failed(error)
+        rule, _ = adapter.match(method=min(methods), return_rule=True)
+    except Exception:  # A redirect, or a value that its converter refuses.
+        return
+    exchange.route = exchange.prefix + rule.rule
 
 
 def own(converter: Any) -> bool:

@@ -33,16 +33,18 @@ def application(original: Any) -> Any:
 def match(original: Any) -> Any:
     def match_request(self: Any) -> None:
         original(self)
-        exchange = None
         try:
             request = self.request
             exchange = request.environ[KEY]
             if exchange.script is not None:
                 dispatched(exchange, request.environ)
-            exchange.route = exchange.prefix + request.url_rule.rule
-        except (KeyError, AttributeError, TypeError):
-            if exchange is not None:  # Else nobody measures.
+            rule = request.url_rule
+            if rule is None:
                 of_other_methods(exchange, self, request)
+            else:
+                exchange.route = exchange.prefix + rule.rule
+        except (KeyError, AttributeError, TypeError):
+            pass  # Nobody measures, or it is not as we know it.
         except BaseException as error:
             http.failed(error)
 

@@ -29,7 +29,7 @@ def asgi(original: Any) -> Any:
     def _callback_wrapper(callback: Any, *args: Any, **kwargs: Any) -> Any:
         try:
             callback = _asgi.measured(callback)
-            _websocket.unclosed[:] = [lambda *_: _websocket.UNSAID]
+            _websocket.unclosed[:] = [lambda _: _websocket.UNSAID]
         except BaseException as error:
             http.failed(error)
         return original(callback, *args, **kwargs)

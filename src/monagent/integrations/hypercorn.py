@@ -46,7 +46,7 @@ def has_left(request: _asgi_request.Request) -> bool:
     return bool(stream.closed) and stream.state.name != "CLOSED"
 
 
-def unclosed(send: Any, _error: BaseException | None) -> int:
+def unclosed(send: Any) -> int:
     """What hypercorn sends for an application that leaves a WebSocket open, if anybody is there."""
     stream = getattr(send, "__self__", None)
     return _websocket.LOST if getattr(stream, "closed", False) else _websocket.BROKEN

@@ -63,7 +63,7 @@ def environ(original: Any) -> Any:
 def wrap(config: Any) -> None:
     """Put the measuring innermost of uvicorn's own layers; the program's are left as they are."""
     tells_who_left("send", "disconnected")
-    _websocket.unclosed[:] = [lambda *_: _websocket.LOST]
+    _websocket.unclosed[:] = [lambda _: _websocket.LOST]
     owner, name, app = config, "loaded_app", config.loaded_app
     own = [PROXY, LOGGER] if config.proxy_headers else [LOGGER]
     for layer in own:

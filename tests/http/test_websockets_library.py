@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import importlib.util
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -170,6 +171,21 @@ def test_the_code_is_that_of_the_closing_handshake(numbers: Numbers, api: str) -
 
     assert facts(numbers, LIFETIME, "websocket.close.code") == {("3003",): 2, ("1011",): 2}
     assert facts(numbers, OPEN) == {}
+
+
+def test_a_message_at_the_heels_of_the_handshake_makes_no_second_connection(
+    numbers: Numbers,
+) -> None:
+    """A client shakes hands in one thread and has the server's greeting in another."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(200):
+            talk_threads(numbers, [], 1000)
+    finally:
+        sys.setswitchinterval(interval)
+
+    assert facts(numbers, LIFETIME, "websocket.close.code") == {("1000",): 400}
 
 
 @pytest.mark.skipif(not NEW, reason="this version has no such API")

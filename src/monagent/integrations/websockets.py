@@ -7,10 +7,13 @@ request: an application that answers HTTP before it has a server for that.
 
 from __future__ import annotations
 
+from _thread import RLock
+
 from monagent import guard
 from monagent.conventions._peers import Peer, of
 from monagent.conventions.realtime import Connection
 from monagent.instrument import Library, replace
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +34,9 @@ OPEN = frozenset((1, 2))
 """States of a protocol: open and closing; a handshake may also end with an answer of HTTP."""
 
 OTHERS = frozenset(("uvicorn", "sanic"))
+
+_turn = [RLock()]  # A fork gives the child one of its own.
+os.register_at_fork(after_in_child=lambda: _turn.__setitem__(0, RLock()))
 
 
 @replace("websockets.asyncio.server", "ServerConnection.handshake", optional=True)
@@ -53,7 +59,7 @@ def shaking_sync(original: Any) -> Any:
     def handshake(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            with self.protocol_mutex:  # its other thread may have a message already
+            with self.protocol_mutex:  # Its other thread may see the end just now.
                 if self.protocol.state in OPEN:
                     opened(self.protocol)
         except BaseException as error:
@@ -175,8 +181,13 @@ def losing_legacy(original: Any) -> Any:
 def opened(protocol: Any) -> Connection:
     """The count of a connection whose handshake is over."""
     counted: Connection | None = getattr(protocol, "_monagent", None)
-    if counted is None:
-        counted = protocol._monagent = Connection(None, peer_of(protocol))
+    if counted is not None:
+        return counted
+    # One thread shakes hands, and another has a message already.
+    with _turn[0]:
+        counted = getattr(protocol, "_monagent", None)
+        if counted is None:
+            counted = protocol._monagent = Connection(None, peer_of(protocol))
     return counted
 
 

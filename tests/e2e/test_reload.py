@@ -38,13 +38,20 @@ SERVERS = {
 }
 
 
+def save(file: Path, text: str) -> None:
+    """At once, as editors do: half an application is none, and ends gunicorn."""
+    draft = file.with_suffix(".draft")
+    draft.write_text(text)
+    draft.replace(file)
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_numbers_go_on_after_every_reload(server: str, tmp_path: Path) -> None:
     """Five edits with three requests after each: one endpoint throughout, 18 requests or more."""
     words, command = SERVERS[server]
     port = free_port()
     file = tmp_path / "edited.py"
-    file.write_text(APP.format(number=0, **words))
+    save(file, APP.format(number=0, **words))
     line = [sys.executable, *(part.format(port=port) for part in command)]
     answered = lost = 0
 
@@ -61,7 +68,7 @@ def test_numbers_go_on_after_every_reload(server: str, tmp_path: Path) -> None:
     def edited(number: int, again: int) -> bool:
         nonlocal lost
         # Of another size each time: bytecode of the same second counts as fresh otherwise.
-        file.write_text(APP.format(number=number, **words) + "#" * (3 * number + again))
+        save(file, APP.format(number=number, **words) + "#" * (3 * number + again))
         lost += server in ABRUPT
         with contextlib.suppress(AssertionError):
             until(partial(version, number), f"version {number}", 20)

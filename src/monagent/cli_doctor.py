@@ -21,6 +21,7 @@ from monagent.cli_metrics import misspelt
 from monagent.cli_scrape import Sample
 from monagent.cli_verdict import UNTOUCHED, Verdict, judge, reached
 from monagent.store import reader
+from monagent.store.directory import KEPT
 
 SECONDS = 10.0
 GRACE = 10.0
@@ -187,15 +188,14 @@ def observe(asked: Asked) -> Seen:
             signal.signal(number, _ended_by)
     with tempfile.TemporaryDirectory(prefix="monagent-doctor-") as home:
         state, last = os.path.join(home, "state"), os.path.join(home, "last.prom")
+        os.mkdir(state + KEPT)  # What a process says about libraries leaves the endpoint with it.
         options = ["--port", "0", "--dir", state, "--textfile", last, "--log-level", "warning"]
         environ = {**os.environ, "MONAGENT_EXPORTER": "process"}
         command = [sys.executable, "-m", "monagent", "run", *options, "--", *asked.words]
         process = subprocess.Popen(command, stdout=sys.stderr, env=environ)
         seen = Seen()
-        kept = os.path.join(home, "kept")
-        os.mkdir(kept)
         try:
-            _watch(process, asked.seconds, state, kept, seen)
+            _watch(process, asked.seconds, state, seen)
             if process.poll() is None:
                 look(seen, tree.endpoint(state) or "", state)
             else:
@@ -205,7 +205,7 @@ def observe(asked: Asked) -> Seen:
             _await_exporter(state)  # It would make its directory anew behind us.
         if seen.exit_code is not None:
             _read_last(last, state, seen)
-        for shard in reader.scan(kept):
+        for shard in reader.scan(state + KEPT) + reader.scan(state):
             seen.samples += cli_scrape.of_shard(shard)
     return seen
 
@@ -214,26 +214,12 @@ def _ended_by(number: int, _: object) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _watch(
-    process: subprocess.Popen[bytes], seconds: float, state: str, kept: str, seen: Seen
-) -> None:
+def _watch(process: subprocess.Popen[bytes], seconds: float, state: str, seen: Seen) -> None:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends and process.poll() is None:
         if not seen.answered and tree.endpoint(state):
             look(seen, tree.endpoint(state) or "", state)
-        _keep(state, kept)
-        time.sleep(0.001)  # A program of a moment lives for twenty of these.
-    _keep(state, kept)
-
-
-def _keep(state: str, kept: str) -> None:
-    """A second name for every process's file: the exporter removes those of the dead, and with
-    them what they said about libraries."""
-    for shard in reader.scan(state):
-        try:
-            os.link(shard, os.path.join(kept, os.path.basename(shard)))
-        except OSError:
-            pass
+        time.sleep(0.01)
 
 
 def _read_last(last: str, state: str, seen: Seen) -> None:

@@ -2,8 +2,7 @@
 it.
 
 What was read once is never lost again: a shard that is damaged or deleted under us counts with its
-last good numbers, and a
-dead one stays until it is folded into the retained total.
+last good numbers, and a dead one stays until it is folded into the retained total.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ from monagent.exporter.merge import Feed
 from monagent.exporter.retained import Archive
 from monagent.exporter.table import Table
 from monagent.store import layout
+from monagent.store.directory import KEPT
 from monagent.store.reader import ShardFile, scan
 
 STILLBORN = 10.0
@@ -137,8 +137,14 @@ class Roster:
             del self.unreadable[path]
 
     def _delete(self, path: str) -> bool:
+        kept = self.path + KEPT
         try:
-            self._disk.unlink(path)
+            if os.path.isdir(kept):
+                self._disk.rename(path, f"{kept}/{os.path.basename(path)}")
+            else:
+                self._disk.unlink(path)
+        except FileNotFoundError:
+            return True
         except OSError:
             return False
         return True

@@ -24,6 +24,9 @@ LOCK = "exporter.lock"
 LOG = "exporter.log"
 RETAINED = "retained"
 INNER = "workers"
+KEPT = ".kept"
+"""Where a directory of the state directory's name with this behind it stands, the exporter puts the
+files of ended processes there and deletes none: what they said of themselves can be read later."""
 
 ROOM = 4 * 1024 * 1024
 """Bytes that a place should have for a tree: some fifty processes with few series each."""

@@ -8,7 +8,7 @@ from time import perf_counter, time
 import pytest
 
 from monagent.metrics import Counter, Gauge, Histogram, Recording, UpDownCounter, use
-from monagent.metrics.fused import attempt, brief, cell, exchange, place, places, timer
+from monagent.metrics.fused import attempt, brief, cell, exchange, place, places, timer, together
 from monagent.store.reader import ShardFile
 from monagent.store.shard import Shard
 
@@ -40,9 +40,12 @@ def test_a_fused_call_adds_what_its_parts_would() -> None:
     assert kept
     chance = random.Random(7)
     for _ in range(500):
-        seconds = chance.choice((0.0, 0.1, 0.5, 1.0, 7.0))
+        # Sums of these are exact in any order.
+        seconds = chance.choice((0.0, 0.0625, 0.5, 1.0, 7.0))
         sent, received = (chance.choice((-1, 0, 1, 10, 11, 1000)) for _ in range(2))
+        ACTIVE.bind("fused")(1.0)
         finish(seconds, sent, received)
+        ACTIVE.bind("apart")(1.0)
         ACTIVE.bind("apart")(-1.0)
         SECONDS.bind("apart")(seconds)
         if sent >= 0:
@@ -73,6 +76,24 @@ def test_a_series_that_is_just_being_made_has_no_place_yet() -> None:
     assert cells(shard, "late")["test.fused.active"] == [-1.0]
     assert cells(shard, "added")["test.fused.active"] == [3.0]
     assert cells(shard, "late")["test.fused.seconds"] == [0.5, 0.0, 1.0, 0.0]
+    use(Recording())
+    shard.close()
+
+
+def test_series_that_move_together_share_joint_cells_once() -> None:
+    """The same series have the same cells; none where there is no room, or no histogram."""
+    shard = Shard(None)
+    use(Recording(shard))
+    mem, at, edges = place(SECONDS.bind("together")) or ([], 0, ())
+    one = ((at + 1, 1),)
+    first, again = (together(mem, edges, ((0, at),), one) for _ in range(2))
+    shard.busy = True
+    late = together(mem, edges, (), one)
+    shard.busy = False
+
+    assert first == again > at
+    assert late == together(list(mem), edges, (), one) == together(mem, (), (), one) == -1
+    assert together(mem, edges, (), one) > first
     use(Recording())
     shard.close()
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monagent.metrics.family import Family, Spec
+from monagent.metrics.family import Family, Spec, joint
 from monagent.store import layout
 from monagent.store.attributes import identity
 from monagent.store.encoding import encode, text
@@ -37,13 +37,14 @@ def written(series: int = 12, directory: str | None = None) -> Shard:
         family = Family(shard, spec, 100_000)
         for number in range(series):
             family.recorder(number, {"number": number, "kind": spec.kind})(number / 10)
+    joint(shard, 4, ((0, 700), (1, 800)), ((900, 1),))
     return shard
 
 
-def understood(content: bytes) -> set[tuple[object, ...]]:
+def understood(content: bytes) -> set[object]:
     """All that a reader gets out of these bytes."""
     file = ShardFile(content)
-    return {_known(one) for one in file.series}
+    return {*map(_known, file.series), *file.joints}
 
 
 def _known(one: Series) -> tuple[object, ...]:
@@ -129,7 +130,7 @@ def test_text_refuses_what_json_has_not() -> None:
         (CONTENT[:100], layout.Nascent, "shorter than a header"),
         (bytes(64 * 1024), layout.Nascent, "not finished"),
         (b"\x7fELF" + CONTENT[4:], layout.Foreign, "found magic"),
-        (CONTENT[:8] + struct.pack("=I", 2) + CONTENT[12:], layout.Foreign, "found version 2"),
+        (CONTENT[:8] + struct.pack("=I", 1) + CONTENT[12:], layout.Foreign, "found version 1"),
         (CONTENT[:12] + struct.pack("=I", 8) + CONTENT[16:], layout.Foreign, "header of 8 bytes"),
     ],
 )
@@ -144,15 +145,15 @@ def test_what_is_no_shard_is_refused_with_a_reason(
 
 
 def test_a_version_is_read_by_its_own_reader_only() -> None:
-    """Whoever changes the layout changes its version: these are version 1's numbers."""
+    """Whoever changes the layout changes its version: these are version 2's numbers."""
     assert (layout.VERSION, layout.HEADER_SIZE, layout.CHUNK_HEAD, layout.RECORD_HEAD) == (
-        1,
+        2,
         512,
         16,
         16,
     )
     assert struct.calcsize(layout.HEADER) == 64
-    assert CONTENT[:12] == b"MONAGENT" + struct.pack("=I", 1)
+    assert CONTENT[:12] == b"MONAGENT" + struct.pack("=I", 2)
 
 
 @given(st.data())
@@ -174,7 +175,7 @@ def test_garbage_in_a_shard_never_makes_a_wrong_series(data: st.DataObject) -> N
     except layout.Foreign:
         return
 
-    assert {_known(one) for one in found.series} <= KNOWN
+    assert {*map(_known, found.series), *found.joints} <= KNOWN
     assert len(found.values()) == len(CONTENT) // 8
 
 
@@ -191,6 +192,25 @@ def test_a_shard_cut_short_tells_a_part_of_what_it_told(length: int, zeros: bool
     assert found <= KNOWN
 
 
+def test_joint_cells_add_to_all_that_they_stand_for() -> None:
+    """A sum and buckets to each of the same, all counts to a cell; what is taken off ends at 0."""
+    shard = Shard(None)
+    at, like, more, less, least = (shard.series(4, lambda _: b"{}") for _ in range(5))
+    made = joint(shard, 4, ((0, at), (1, like + 1)), ((more, 2), (less, -1), (least, -1)))
+    for index, value in zip(range(made or 0, (made or 0) + 4), (2.5, 1, 0, 2), strict=True):
+        shard.mem[0][index] = value
+    for index, value in ((at, 0.5), (at + 2, 7), (more, 1), (less, 5), (least, 2)):
+        shard.mem[0][index] = value
+    file = ShardFile(shard.snapshot())
+    values = file.values()
+    shard.close()
+
+    assert list(values[at : at + 4]) == [3, 1, 7, 2]
+    assert list(values[like : like + 4]) == [0, 1, 0, 2]
+    assert (values[more], values[less], values[least]) == (7, 2, 0)
+    assert file.torn == 0
+
+
 def test_a_damaged_record_is_counted_and_the_others_are_read() -> None:
     """One flipped byte costs one series."""
     at = CONTENT.index(b'"number":5')
@@ -198,7 +218,7 @@ def test_a_damaged_record_is_counted_and_the_others_are_read() -> None:
     file = ShardFile(content)
 
     assert file.torn == 1
-    assert len(file.series) == len(KNOWN) - 1
+    assert len(file.series) == 12 * len(SPECS) - 1
 
 
 def test_records_that_lie_are_counted(tmp_path: Path) -> None:
@@ -218,6 +238,14 @@ def test_records_that_lie_are_counted(tmp_path: Path) -> None:
         {**SPECS[0].descriptor(), "instrument": 8, "kind": "unheard of"},
         {**SPECS[0].descriptor(), "instrument": 8, "bounds": ["a"]},
         {**SPECS[0].descriptor(), "instrument": 8, "scope": ["", None, ""]},
+        {"joint": 600, "width": 4, "spread": [[-1, 700]], "counts": [[800, 1]]},
+        {"joint": 600, "width": 4, "spread": [[0, 700]], "counts": [[10**9, 1]]},
+        {"joint": 600, "width": 10**9, "spread": [[0, 700]], "counts": []},
+        {"joint": 5, "width": 4, "spread": [[0, 700]], "counts": []},
+        {"joint": 600, "width": 4, "spread": [[0, 10**9]], "counts": []},
+        {"joint": 600, "width": 4, "spread": [[0, 700]], "counts": [[800, 0.5]]},
+        {"joint": 600, "width": 4, "spread": [[0, 700]], "counts": [800]},
+        {"joint": 600, "width": 4, "spread": 700, "counts": []},
         {"info": ["a"]},
         {"info": {"labels": {"a": ["b"]}}},
         {"info": {"resource": "b"}},
@@ -228,8 +256,8 @@ def test_records_that_lie_are_counted(tmp_path: Path) -> None:
     file = ShardFile(shard.snapshot())
     shard.close()
 
-    assert len(file.series) == len(SPECS)
-    assert file.torn == 18
+    assert (len(file.series), len(file.joints)) == (len(SPECS), 1)
+    assert file.torn == 26
     assert file.info == {"python": "3.11", "labels": {"zone": "a"}}
 
 

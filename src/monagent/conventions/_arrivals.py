@@ -16,7 +16,7 @@ from monagent.conventions.http import (
     REQUEST_SIZE,
     RESPONSE_SIZE,
 )
-from monagent.metrics.fused import cell, place
+from monagent.metrics.fused import cell, place, together
 from monagent.metrics.pulse import due, pulse
 
 TYPE_CHECKING = False
@@ -88,22 +88,33 @@ def ender(arrival: Arrival, route: str, status: int, error: str | None) -> Ender
     end = _apart(*recorders) if None in places else _fused(*places)
     if arrival.method == "HEAD" or status in NO_BODY:
         end = _without_body(end)
-    if len(kept) < _MOST_ENDERS:
+    if len(kept) < _MOST_ENDERS and None not in places:
         kept[key] = end
     return end
 
 
 def _fused(active: Any, duration: Any, first_byte: Any, request: Any, response: Any) -> Ender:
-    """One function for all cells: each call that it saves costs more than an addition."""
+    """One function for all cells: each call that it saves costs more than an addition, and each
+    addition as much as a call of our own."""
     mem, a, _ = active
     _, d, edges = duration
     _, f, f_edges = first_byte
     _, q, q_edges = request
     _, r, r_edges = response
+    # Most answers are small, and their requests have no body: joint cells for those in one piece,
+    # and for those whose first byte has a time of its own in the first bucket.
+    small = r_edges[0] if r_edges and edges == f_edges else -1.0
+    none = q + 1 + bisect_left(q_edges, 0)
+    counts = (a, -1), (none, 1), (r + 1, 1)
+    j = together(mem, edges, ((0, d), (0, f)), counts) if small >= 0 else -1
+    other = [j if j < 0 else 0]
 
-    # Most answers are fast, small and in one piece: they get by without a search. What is needed
-    # are defaults, which lie side by side, not cells of a closure. No call stands between mem[0]
-    # and the last write, see metrics/recorders.py.
+    def another() -> int:
+        other[0] = together(mem, edges, ((0, d), (1, f + 1)), counts)
+        return other[0]
+
+    # What is needed are defaults, which lie side by side, not cells of a closure. No call stands
+    # between mem[0] and the last write, see metrics/recorders.py.
     def end(
         exchange: Exchange,
         active: float,
@@ -114,48 +125,57 @@ def _fused(active: Any, duration: Any, first_byte: Any, request: Any, response: 
         r_edges: Any = r_edges,
         search: Any = bisect_left,
         fast: float = edges[0] if edges and edges == f_edges else -1.0,
-        small: float = r_edges[0] if r_edges else -1.0,
+        small: float = small if j >= 0 else -1.0,
         a: int = a,
         d: int = d,
-        d1: int = d + 1,
         f: int = f,
-        f1: int = f + 1,
         q: int = q,
-        q1: int = q + 1,
+        none: int = none,
         r: int = r,
-        r1: int = r + 1,
+        j: int = j,
+        j1: int = j + 1,
+        other: list[int] = other,
     ) -> None:
         exchange.recorded = True
         exchange.active = None
-        start, now = exchange.start, exchange.end
+        start, now, first = exchange.start, exchange.end, exchange.first
         if not now:
             now = exchange.end = perf_counter()
-        seconds = to_first = now - start
-        if exchange.first:
-            to_first = exchange.first - start
-        if seconds <= fast:
-            bucket, first_bucket = d1, f1
-        else:
-            bucket = d1 + search(edges, seconds)
-            first_bucket = f1 + search(f_edges, to_first)
+        seconds = now - start
         sent = exchange.sent
-        sent_bucket = r1 if sent <= small else r1 + search(r_edges, sent)
-        received = exchange.received
-        if received:
-            received_bucket = q1 + search(q_edges, received)
+        joint = sent <= small and active and not exchange.received
+        if joint and not first:
+            bucket = j1 if seconds <= fast else j1 + search(edges, seconds)
             view = mem[0]
+            view[j] += seconds
+            view[bucket] += 1.0
+            view[r] += sent
+        elif joint and seconds <= fast and (o := other[0] or another()) > 0:
+            view = mem[0]
+            view[o] += seconds
+            view[o + 1] += 1.0
+            view[f] += first - start
+            view[r] += sent
+        else:
+            to_first = first - start if first else seconds
+            if seconds <= fast:
+                bucket, first_bucket = d + 1, f + 1
+            else:
+                bucket = d + 1 + search(edges, seconds)
+                first_bucket = f + 1 + search(f_edges, to_first)
+            sent_bucket = r + 1 if sent <= small else r + 1 + search(r_edges, sent)
+            received = exchange.received
+            received_bucket = q + 1 + search(q_edges, received) if received else none
+            view = mem[0]
+            view[a] -= active
+            view[d] += seconds
+            view[bucket] += 1.0
+            view[f] += to_first
+            view[first_bucket] += 1.0
             view[q] += received
             view[received_bucket] += 1.0
-        else:
-            view = mem[0]
-            view[q1] += 1.0
-        view[a] -= active
-        view[d] += seconds
-        view[bucket] += 1.0
-        view[f] += to_first
-        view[first_bucket] += 1.0
-        view[r] += sent
-        view[sent_bucket] += 1.0
+            view[r] += sent
+            view[sent_bucket] += 1.0
         if now > due[0]:
             pulse(now)
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from monagent.store.asleep import View
     from monagent.store.shard import Shard
 
+    Pairs = tuple[tuple[int, int], ...]
     Maker = Callable[[list[View], int, Mapping[str, object]], Recorder]
 
 # https://opentelemetry.io/docs/specs/otel/metrics/sdk/#overflow-attribute
@@ -118,7 +119,7 @@ class Family:
                 shard.busy = False
         if full and self._overflowed is not None:
             self._overflowed(self)
-        self._catch_up()
+        _catch_up(shard)
         return made
 
     def _make(self, attributes: Mapping[str, object]) -> Recorder:
@@ -153,17 +154,39 @@ class Family:
 
         return record
 
-    def _catch_up(self) -> None:
-        deferred = self.shard.deferred
-        while deferred:
-            try:
-                put_by = deferred.pop(0)
-            except IndexError:  # Another thread took it.
-                return
-            try:
-                put_by()
-            except BaseException as error:
-                guard.failed("metrics", error)
+
+def joint(shard: Shard, width: int, spread: Pairs, counts: Pairs) -> int | None:
+    """Reserves joint cells (see `store.layout`) in a shard and gives the index of the first; None
+    where they cannot be had: a series is just being made, or there is no room."""
+
+    def record(at: int) -> bytes:
+        return encode({"joint": at, "width": width, "spread": spread, "counts": counts})
+
+    with shard.lock:
+        if shard.busy or os.getpid() != shard.pid:
+            return None
+        shard.busy = True
+        try:
+            made = shard.series(width, record)
+        except Full:
+            return None
+        finally:
+            shard.busy = False
+    _catch_up(shard)
+    return made
+
+
+def _catch_up(shard: Shard) -> None:
+    deferred = shard.deferred
+    while deferred:
+        try:
+            put_by = deferred.pop(0)
+        except IndexError:  # Another thread took it.
+            return
+        try:
+            put_by()
+        except BaseException as error:
+            guard.failed("metrics", error)
 
 
 def _discard(value: float) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from monagent.clock import perf_counter, time
+from monagent.metrics.declared import cache, recording
+from monagent.metrics.family import joint
 from monagent.metrics.pulse import due, pulse
 
 TYPE_CHECKING = False
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
+    from monagent.metrics.family import Pairs
     from monagent.metrics.recorders import Recorder
 
     Finish = Callable[[float, int, int], None]
@@ -69,6 +72,23 @@ def places(*recorders: Recorder) -> tuple[Any, list[tuple[int, tuple[float, ...]
     if len(kept) < len(found):
         return [Apart(recorders)], [(n * _APART, ()) for n in range(len(recorders))], False
     return kept[0][0], [(index, edges) for _, index, edges in kept], True
+
+
+_joints: dict[Any, int] = cache()
+
+
+def together(mem: Any, edges: tuple[float, ...], spread: Pairs, counts: Pairs) -> int:
+    """The first of the joint cells for what a histogram with these edges gets and other series get
+    with it (see `store.layout`), where all are in `mem`; -1 where such cells cannot be had."""
+    key = spread, counts
+    found = _joints.get(key)
+    if found is None:
+        shard = recording().shard
+        made = joint(shard, len(edges) + 2, *key) if edges and mem is shard.mem else None
+        if made is None:
+            return -1
+        found = _joints.setdefault(key, made)
+    return found
 
 
 def brief(recorder: Recorder) -> Recorder:
@@ -190,7 +210,9 @@ def exchange(
     (mem, a, _), (_, d, edges), (_, q, q_edges), (_, r, r_edges) = (
         found for found in places if found
     )
-    d1, q1, r1 = d + 1, q + 1, r + 1
+    # Most calls have no body to send and get a small answer.
+    none = q + 1 + bisect_left(q_edges, 0)
+    j = together(mem, edges, ((0, d),), ((a, -1), (none, 1), (r + 1, 1)))
 
     # What it needs are defaults, which lie side by side, not cells of a closure. No call stands
     # between mem[0] and the last write, see recorders.py.
@@ -204,18 +226,25 @@ def exchange(
         r_edges: Any = r_edges,
         search: Any = bisect_left,
         short: float = edges[0] if edges else -1.0,
-        small: float = r_edges[0] if r_edges else -1.0,
+        small: float = r_edges[0] if r_edges and j >= 0 else -1.0,
         a: int = a,
         d: int = d,
-        d1: int = d1,
         q: int = q,
-        q1: int = q1,
+        none: int = none,
         r: int = r,
-        r1: int = r1,
+        j: int = j,
     ) -> None:
-        bucket = d1 if seconds <= short else d1 + search(edges, seconds)
-        sent_bucket = q1 + search(q_edges, sent) if sent else q1
-        received_bucket = r1 if received <= small else r1 + search(r_edges, received)
+        bucket = 1 if seconds <= short else 1 + search(edges, seconds)
+        if 0 <= received <= small and not sent:
+            bucket += j
+            view = mem[0]
+            view[j] += seconds
+            view[bucket] += 1.0
+            view[r] += received
+            return
+        bucket += d
+        sent_bucket = q + 1 + search(q_edges, sent) if sent else none
+        received_bucket = r + 1 if received <= small else r + 1 + search(r_edges, received)
         view = mem[0]
         view[a] -= 1.0
         view[d] += seconds

@@ -34,11 +34,13 @@ A shard holds what one process has recorded.  It is a file of 8-byte aligned, na
       {"instrument": 3, "name": …, "kind": …, "unit": …, "help": …, "bounds": […],
        "merge": …, "minmax": …, "scope": [name, version, schema URL]}
       {"series": 3, "at": 1234, "width": 15, "attributes": {…}}
+      {"joint": 1300, "width": 15, "spread": [[0, 1234], [1, 1251]], "counts": [[1200, -1]]}
 
   The first tells about the process, the second declares metric number 3, the third gives one of
-  its series the cells from index 1234 on.  Attribute values that JSON has no form for are objects
-  of one member: ``{"bytes": base64}`` and ``{"mapping": {…}}``; a list stands for a sequence.  A
-  process that was forked while a series was being made may declare it twice: its cells add up.
+  its series the cells from index 1234 on, the fourth makes joint cells.  Attribute values that JSON
+  has no form for are objects of one member: ``{"bytes": base64}`` and ``{"mapping": {…}}``; a list
+  stands for a sequence.  A process that was forked while a series was being made may declare it
+  twice: its cells add up.
 
 The cells of a series, from its index:
 
@@ -46,6 +48,13 @@ The cells of a series, from its index:
 * ``gauge``: the value, and the unix time of its last change (0: never set).
 * ``histogram``: the sum, then a count for each bucket (not cumulative, the last one is +Inf), and
   with ``minmax`` the smallest and the largest value (valid once a bucket counts something).
+
+Joint cells save whoever records most additions where one event goes to several series alike: from
+their index, a sum and a count for each bucket, as of a histogram.  For each pair of ``spread`` a
+reader adds them, from the one at this offset to the last, to the cells from this index on; for each
+pair of ``counts`` it adds the number of all that were counted, times a factor, to a cell.  A factor
+below zero takes off what was added when the event began, perhaps just after a reader read that:
+such a cell ends at 0, not below.
 
 Records are only ever appended.  A record whose CRC does not fit is passed over: the reader goes on
 at the next magic.
@@ -61,7 +70,7 @@ if TYPE_CHECKING:
     from monagent.store.process import Identity
 
 MAGIC = b"MONAGENT"
-VERSION = 1
+VERSION = 2
 HEADER_SIZE = 512
 LOCKED = 64
 ENDING = 2

@@ -51,6 +51,29 @@ class Series:
     width: int
 
 
+@dataclass(frozen=True, slots=True)
+class Joint:
+    """Cells that stand for several series at once, see `layout`."""
+
+    index: int
+    width: int
+    spread: tuple[tuple[int, int], ...]
+    counts: tuple[tuple[int, int], ...]
+
+    def add_to(self, cells: array.array[float]) -> None:
+        """Adds to all that they stand for."""
+        own = cells[self.index : self.index + self.width]
+        number = sum(own[1:])
+        if not number:
+            return
+        for first, index in self.spread:
+            for place, value in enumerate(own[first:], index):
+                if value:
+                    cells[place] += value
+        for index, factor in self.counts:
+            cells[index] = max(0.0, cells[index] + number * factor)
+
+
 def scan(directory: str) -> list[str]:
     """The paths of all shard files in `directory` and in that for workers that gave up root; empty
     when there is no such directory."""
@@ -68,7 +91,7 @@ class ShardFile:
     """A shard, read from its file while its process goes on writing.
 
     Attributes:
-        series: all series found so far, in the order of their making; `refresh` appends.
+        series, joints: all found so far, in the order of their making; `refresh` appends.
         info: what the process told about itself.
         torn: how many damaged records were passed over.
     """
@@ -76,6 +99,7 @@ class ShardFile:
     def __init__(self, buffer: bytes, path: str = "", fd: int = -1) -> None:
         self.path = path
         self.series: list[Series] = []
+        self.joints: list[Joint] = []
         self.info: dict[str, Any] = {}
         self.torn = 0
         self._buffer = buffer
@@ -188,6 +212,8 @@ class ShardFile:
                 record = _of_letters(record)
             if "series" in record:
                 self._series(record)
+            elif "joint" in record:
+                self._joint(record)
             elif "instrument" in record:
                 self._instruments[record["instrument"]] = _instrument(record)
             elif "info" in record:
@@ -205,14 +231,32 @@ class ShardFile:
         found = attributes.all_from_json(record["attributes"])
         self.series.append(Series(instrument, found, index, width))
 
+    def _joint(self, record: dict[str, Any]) -> None:
+        index, width = record["joint"], record["width"]
+        spread = [(first, to) for first, to in record["spread"]]
+        counts = [(to, factor) for to, factor in record["counts"]]
+        numbers = [index, width, *(number for pair in (*spread, *counts) for number in pair)]
+        if not all(type(number) is int for number in numbers):
+            raise TypeError(f"found {record}, expected whole numbers")
+        known = layout.HEADER_SIZE // 8, len(self._buffer) // 8
+        wanted = [(index, width), *((to, width - first) for first, to in spread)]
+        wanted += [(to, 1) for to, _ in counts]
+        for at, size in wanted:
+            if not (known[0] <= at < at + size <= known[1] and size <= width):
+                raise ValueError(f"found {record}, expected cells of {known}")
+        self.joints.append(Joint(index, width, tuple(spread), tuple(counts)))
+
     def values(self) -> Sequence[float]:
-        """All cells as they are now, by index (the descriptors between them are no numbers).
+        """All cells as they are now, by index (the descriptors between them are no numbers), with
+        what joint cells add to them.
 
         Raises Foreign when the file is not what it was, OSError when it cannot be read.
         """
         buffer = self._read() if self.path else self._buffer
         cells = array.array("d")
         cells.frombytes(memoryview(buffer)[: len(buffer) & ~7])
+        for joint in self.joints:
+            joint.add_to(cells)
         return cells
 
     def _read(self) -> bytes:

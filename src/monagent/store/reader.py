@@ -17,6 +17,7 @@ from typing import Any
 
 from monagent.store import attributes, layout, process
 from monagent.store.directory import INNER
+from monagent.store.joint import Joint
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +50,6 @@ class Series:
     attributes: dict[str, Any]
     index: int
     width: int
-
-
-@dataclass(frozen=True, slots=True)
-class Joint:
-    """Cells that stand for several series at once, see `layout`."""
-
-    index: int
-    width: int
-    spread: tuple[tuple[int, int], ...]
-    counts: tuple[tuple[int, int], ...]
-
-    def add_to(self, cells: array.array[float]) -> None:
-        """Adds to all that they stand for."""
-        own = cells[self.index : self.index + self.width]
-        number = sum(own[1:])
-        if not number:
-            return
-        for first, index in self.spread:
-            for place, value in enumerate(own[first:], index):
-                if value:
-                    cells[place] += value
-        for index, factor in self.counts:
-            cells[index] = max(0.0, cells[index] + number * factor)
 
 
 def scan(directory: str) -> list[str]:
@@ -213,7 +191,7 @@ class ShardFile:
             if "series" in record:
                 self._series(record)
             elif "joint" in record:
-                self._joint(record)
+                self.joints.append(Joint.of(record, len(self._buffer) // 8))
             elif "instrument" in record:
                 self._instruments[record["instrument"]] = _instrument(record)
             elif "info" in record:
@@ -230,21 +208,6 @@ class ShardFile:
             return
         found = attributes.all_from_json(record["attributes"])
         self.series.append(Series(instrument, found, index, width))
-
-    def _joint(self, record: dict[str, Any]) -> None:
-        index, width = record["joint"], record["width"]
-        spread = [(first, to) for first, to in record["spread"]]
-        counts = [(to, factor) for to, factor in record["counts"]]
-        numbers = [index, width, *(number for pair in (*spread, *counts) for number in pair)]
-        if not all(type(number) is int for number in numbers):
-            raise TypeError(f"found {record}, expected whole numbers")
-        known = layout.HEADER_SIZE // 8, len(self._buffer) // 8
-        wanted = [(index, width), *((to, width - first) for first, to in spread)]
-        wanted += [(to, 1) for to, _ in counts]
-        for at, size in wanted:
-            if not (known[0] <= at < at + size <= known[1] and size <= width):
-                raise ValueError(f"found {record}, expected cells of {known}")
-        self.joints.append(Joint(index, width, tuple(spread), tuple(counts)))
 
     def values(self) -> Sequence[float]:
         """All cells as they are now, by index (the descriptors between them are no numbers), with

@@ -49,9 +49,10 @@ class Joint:
         number = sum(own[1:])
         if not number:
             return
+        told = [(place, value) for place, value in enumerate(own) if value]
         for first, index in self.spread:
-            for place, value in enumerate(own[first:], index):
-                if value:
-                    cells[place] += value
+            for place, value in told:
+                if place >= first:
+                    cells[index + place - first] += value
         for index, factor in self.counts:
             cells[index] = max(0.0, cells[index] + number * factor)

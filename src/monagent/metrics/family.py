@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from monagent.metrics.recorders import Recorder
     from monagent.store.asleep import View
+    from monagent.store.joint import Pairs
     from monagent.store.shard import Shard
 
-    Pairs = tuple[tuple[int, int], ...]
     Maker = Callable[[list[View], int, Mapping[str, object]], Recorder]
 
 # https://opentelemetry.io/docs/specs/otel/metrics/sdk/#overflow-attribute

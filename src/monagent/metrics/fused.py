@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from monagent.metrics.family import Pairs
     from monagent.metrics.recorders import Recorder
+    from monagent.store.joint import Pairs
 
     Finish = Callable[[float, int, int], None]
 

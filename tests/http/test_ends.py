@@ -85,6 +85,16 @@ def test_all_series_together_get_what_each_would_get(shard: Shard) -> None:
     assert found["http.server.active_requests", "None"] == [0]
 
 
+def test_only_plain_answers_have_joint_cells(shard: Shard) -> None:
+    """What ends by an error is taken off the active ones before: such cells would stay empty."""
+    arrival = arrived("GET", "http")
+    ender(arrival, "/fails", 500, "ValueError")
+    before = len(ShardFile(shard.snapshot()).joints)
+    ender(arrival, "/works", 200, None)
+
+    assert (before, len(ShardFile(shard.snapshot()).joints)) == (0, 1)
+
+
 def chosen(edges: tuple[float, ...], metric: str, name: str) -> tuple[float, ...] | None:
     """These buckets for one metric, or for all when that is ""."""
     return edges if metric in (name, "") else None

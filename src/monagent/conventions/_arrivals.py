@@ -85,7 +85,7 @@ def ender(arrival: Arrival, route: str, status: int, error: str | None) -> Ender
         RESPONSE_SIZE.bind(*labels),
     )
     places = [place(recorder) for recorder in recorders]
-    end = _apart(*recorders) if None in places else _fused(*places)
+    end = _apart(*recorders) if None in places else _fused(error is None, *places)
     if arrival.method == "HEAD" or status in NO_BODY:
         end = _without_body(end)
     if len(kept) < _MOST_ENDERS and None not in places:
@@ -93,7 +93,9 @@ def ender(arrival: Arrival, route: str, status: int, error: str | None) -> Ender
     return end
 
 
-def _fused(active: Any, duration: Any, first_byte: Any, request: Any, response: Any) -> Ender:
+def _fused(
+    plain: bool, active: Any, duration: Any, first_byte: Any, request: Any, response: Any
+) -> Ender:
     """One function for all cells: each call that it saves costs more than an addition, and each
     addition as much as a call of our own."""
     mem, a, _ = active
@@ -101,9 +103,9 @@ def _fused(active: Any, duration: Any, first_byte: Any, request: Any, response: 
     _, f, f_edges = first_byte
     _, q, q_edges = request
     _, r, r_edges = response
-    # Most answers are small, and their requests have no body: joint cells for those in one piece,
-    # and for those whose first byte has a time of its own in the first bucket.
-    small = r_edges[0] if r_edges and edges == f_edges else -1.0
+    # Most plain answers are small, and their requests have no body: joint cells for those in one
+    # piece, and for those whose first byte has a time of its own in the first bucket.
+    small = r_edges[0] if plain and r_edges and edges == f_edges else -1.0
     none = q + 1 + bisect_left(q_edges, 0)
     counts = (a, -1), (none, 1), (r + 1, 1)
     j = together(mem, edges, ((0, d), (0, f)), counts) if small >= 0 else -1

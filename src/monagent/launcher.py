@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from monagent import guard, options, settings, tree, where
+from monagent.store import guests
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ def prepare(plan: Plan) -> None:
         return
     try:
         directory, _ = tree.find(plan.settings, plan.environ, where.bootstrap())
-        plan.directory = plan.environ["MONAGENT_DIR"] = directory
+        host = plan.environ["MONAGENT_DIR"] = guests.host(directory)
+        if host == directory:  # Else its exporter is not ours to wait for.
+            plan.directory = directory
         adopt(plan.environ)
         if plan.settings.exporter == "process" and not tree.exporter_runs(directory):
             _start_exporter(plan, directory)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 
 from monagent.clock import time
-from monagent.store import directory, process
+from monagent.store import directory, guests, process
 from monagent.store.descriptors import create
 from monagent.system import os
 
@@ -31,6 +31,9 @@ def find(
     Raises directory.Refused or OSError with a message when there is no place for it.
     """
     own = os.getpid() if pid is None else pid
+    place = guests.find(settings.dir, environ, own)
+    if place is not None:
+        return place, False
     if settings.dir is not None:
         os.makedirs(os.path.dirname(settings.dir), exist_ok=True)
         path = directory.prepare(settings.dir)
@@ -42,7 +45,10 @@ def find(
     else:
         root = directory.tree_root(directory.adopted_by(bootstrap), own)
         path = directory.for_tree(root, environ)
-    return path, _take(path, root)
+    begun = _take(path, root)
+    if begun and settings.exporter == "process" and not os.geteuid():
+        guests.receive(path, root)
+    return path, begun
 
 
 def told(error: Exception) -> str:
@@ -78,7 +84,10 @@ def _withdraw(path: str) -> None:
 
 
 def exporter_runs(path: str) -> bool:
-    """Whether an exporter holds this directory's lock, or was started a moment ago."""
+    """Whether an exporter holds this directory's lock, or was started a moment ago; at a place for
+    guests the host's is taken for granted."""
+    if guests.is_place(path):
+        return True
     try:
         fd = os.open(f"{path}/{directory.LOCK}", os.O_RDWR | os.O_CLOEXEC)
     except OSError:
@@ -120,13 +129,16 @@ def abandoned(path: str, age: float = 3600.0) -> list[str]:
     found = []
     for name in os.listdir(home):
         other = f"{home}/{name}"
+        host = guests.host(other)
+        if host == path or (host != other and os.path.isdir(host)):  # It goes with its host.
+            continue
         root = directory.read_root(other)
         try:
             old = time() - os.stat(other).st_mtime > age
         except OSError:
             continue
         dead = root is None or not process.runs(*root)
-        if other != path and old and dead and not exporter_runs(other):
+        if old and dead and not exporter_runs(host):
             found.append(other)
     return found
 

@@ -14,6 +14,9 @@ EXPORTER = os.path.join(PACKAGE, "exporter", "__main__.py")
 SITE = "MONAGENT_SITE"
 """Internal variable: the folder with our dependencies, where it is not the one we lie in."""
 
+GUESTS = ".guests"
+"""Behind the name of a state directory, the place for guests: see `store.guests`."""
+
 
 def bootstrap() -> str:
     """The folder that PYTHONPATH has to name."""
@@ -41,4 +44,4 @@ def feed(directory: str) -> str:
     It is abstract, https://man7.org/linux/man-pages/man7/unix.7.html, since a worker that has
     given up root may not look into the directory any more.
     """
-    return "\0monagent" + directory[-90:]  # of 107 bytes at most
+    return "\0monagent" + directory.removesuffix(GUESTS)[-90:]  # of 107 bytes at most

@@ -14,7 +14,10 @@ import pytest
 from monagent.store.reader import scan
 from tests.launch.oracle import ADOPTED, BARE, ENV, RUN, START_LINE, environment, run, words
 
-CODE = "import sqlite3; sqlite3.connect(':memory:').execute('select 1'); print('ran')"
+CODE = (
+    "import sqlite3; base = sqlite3.connect(':memory:'); base.execute('select 1'); base.close(); "
+    "print('ran')"
+)
 PROGRAM = [sys.executable, "-c", CODE]
 
 root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

@@ -8,28 +8,26 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-import shutil
 import signal
 import socket
 import time
 import traceback
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from monagent import tree, where
-from monagent.exporter import selfmetrics
+from monagent import where
+from monagent.exporter import clearing, selfmetrics
 from monagent.exporter.awaited import Awaited
-from monagent.exporter.engine import LEDGER, Engine
+from monagent.exporter.engine import Engine
 from monagent.exporter.exposition import OPENMETRICS
 from monagent.exporter.http import Server
 from monagent.exporter.limits import budget
 from monagent.exporter.listener import Listener
 from monagent.exporter.lock import Lock
 from monagent.exporter.outbox import Outbox
-from monagent.exporter.roster import somebody_records
 from monagent.exporter.voice import Voice
 from monagent.exporter.worker import Worker
 from monagent.settings import Settings
-from monagent.store import directory, process
+from monagent.store import directory, guests, process
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -88,7 +86,7 @@ class Life:
             loop.add_signal_handler(signal.SIGTERM, self.stop)
         self._watch_root(loop)
         self.outbox.begin()
-        await self._work(self._sweep)
+        await self._work(lambda: clearing.sweep(self.path))
         loop.set_exception_handler(self._strange)
         tasks = [
             asyncio.ensure_future(self._kept_up(one))
@@ -109,22 +107,19 @@ class Life:
                 self._sock.close()
             self._worker.end()
         if ended or (self.guest and self.engine.lonely):
-            self._clean()
+            clearing.clear(
+                self.path,
+                self._root,
+                self.lock.path,
+                self.engine.leftovers(),
+                chosen=self.settings.dir is not None,
+            )
         self.lock.release()
 
     def stop(self) -> None:
         """Asks for the end, with last deliveries."""
         self._stop.set()
         self._wake.set()
-
-    def _sweep(self) -> None:
-        """Trees that were killed with their exporters leave directories in memory."""
-        try:
-            for path in tree.abandoned(self.path):
-                if not somebody_records(path):
-                    shutil.rmtree(path, ignore_errors=True)
-        except OSError:
-            pass
 
     def abandon(self) -> None:
         """Forgets lock and socket, in a process forked from the one this lives in."""
@@ -243,6 +238,8 @@ class Life:
                 self.voice.log("the state directory was wiped; going on with what we had read")
                 if self._root is not None:
                     directory.write_root(self.path, self._root)
+                    if not os.geteuid() and not self.guest:
+                        guests.receive(self.path, self._root)
                 if self._sock is not None:
                     self.listener.announce(self._sock)
         except OSError:
@@ -295,36 +292,3 @@ class Life:
         await self._work(self.engine.fold)
         await self.outbox.last()
         return not ended or not await self._work(self._look)
-
-    def _clean(self) -> None:
-        """Removes what is ours; a shard that somebody has just made keeps the directory."""
-        names = [
-            directory.RETAINED,
-            LEDGER,
-            directory.ENDPOINT,
-            directory.LOG,
-            directory.SUPERVISOR,
-        ]
-        if directory.read_root(self.path) == self._root:
-            names.append(directory.ROOT)
-        for name in names:
-            for path in (f"{self.path}/{name}", f"{self.path}/{name}.new"):
-                _remove(path)
-        for path in [*self.engine.leftovers()]:
-            _remove(path)
-        _remove(self.lock.path)
-        places = [f"{self.path}/{directory.INNER}"]
-        if self.settings.dir is None:
-            places.append(self.path)
-        for place in places:
-            try:
-                os.rmdir(place)
-            except OSError:
-                pass
-
-
-def _remove(path: str) -> None:
-    try:
-        os.unlink(path)
-    except OSError:
-        pass

@@ -16,6 +16,7 @@ from monagent.exporter.disk import Disk
 from monagent.exporter.merge import Feed
 from monagent.exporter.retained import Archive
 from monagent.exporter.table import Table
+from monagent.exporter.users import Users
 from monagent.store import layout
 from monagent.store.directory import KEPT
 from monagent.store.reader import ShardFile, scan
@@ -55,6 +56,7 @@ class Roster:
 
     Args:
         descriptors: how many shards may be kept open; beyond, each reading opens the file anew.
+        users: whose files count among those of guests.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Roster:
         wall: Callable[[], float] = time.time,
         descriptors: int = 512,
         alive: Callable[[ShardFile], bool] = ShardFile.alive,
+        users: Users | None = None,
     ) -> None:
         self.path = path
         self.members: dict[str, Member] = {}
@@ -77,6 +80,7 @@ class Roster:
         self._wall = wall
         self._descriptors = descriptors
         self._alive = alive
+        self._users = users or Users(path)
 
     def living(self) -> list[Member]:
         """Members whose process runs."""
@@ -104,6 +108,9 @@ class Roster:
             member.gone = path not in here
 
     def _enter(self, path: str) -> None:
+        if not self._users.welcome(path):
+            self._unreadable(path, f"{path}: found a user that the program does not run as", False)
+            return
         try:
             file = ShardFile.open(path, keep=len(self.members) < self._descriptors)
         except FileNotFoundError:

@@ -73,6 +73,18 @@ def parent(pid: int, proc: str = "/proc") -> int:
     return int(fields[1]) if fields else 0
 
 
+def user(pid: int, proc: str = "/proc") -> int | None:
+    """The user as whom `pid` runs (its effective user id), or None where that is not told."""
+    try:
+        with open(f"{proc}/{pid}/status", encoding="utf-8", errors="replace") as status:
+            for line in status:
+                if line.startswith("Uid:"):
+                    return int(line.split()[2])
+    except (OSError, ValueError, IndexError):
+        pass
+    return None
+
+
 def runs(pid: int, ticks: int, proc: str = "/proc") -> bool:
     """Whether the process that is known as `pid`, started at `ticks`, still runs, whatever
     program."""

@@ -18,6 +18,7 @@ from typing import Any
 from monagent.store import attributes, layout, process
 from monagent.store.directory import INNER
 from monagent.store.joint import Joint
+from monagent.where import GUESTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,10 @@ class Series:
 
 
 def scan(directory: str) -> list[str]:
-    """The paths of all shard files in `directory` and in that for workers that gave up root; empty
-    when there is no such directory."""
+    """The paths of all shard files in `directory`, in that for workers that gave up root, and in
+    that for guests; empty when there is no such directory."""
     found = []
-    for place in (directory, f"{directory}/{INNER}"):
+    for place in (directory, f"{directory}/{INNER}", directory + GUESTS):
         try:
             names = os.listdir(place)
         except OSError:

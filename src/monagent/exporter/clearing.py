@@ -1,0 +1,65 @@
+"""What trees leave on disk: that of the own tree at its end, and that of others, whose exporters
+were killed with them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable
+
+from monagent import tree
+from monagent.exporter.engine import LEDGER
+from monagent.exporter.roster import somebody_records
+from monagent.store import directory, guests
+from monagent.where import GUESTS
+
+
+def sweep(path: str) -> None:
+    """Remove what ended trees beside the one at `path` have left in memory."""
+    try:
+        for other in tree.abandoned(path):
+            if not somebody_records(other):
+                shutil.rmtree(other, ignore_errors=True)
+                shutil.rmtree(other + GUESTS, ignore_errors=True)
+    except OSError:
+        pass
+
+
+def clear(
+    path: str, root: tuple[int, int] | None, lock: str, leftovers: Iterable[str], chosen: bool
+) -> None:
+    """Remove what is ours; a shard that somebody has just made keeps the directory.
+
+    Args:
+        root: the tree's, as the exporter knows it.
+        lock: the exporter's lock file, which goes last but for the directories.
+        leftovers: files in the directory that are nobody's any more.
+        chosen: somebody has named the directory, and it stays.
+    """
+    names = [
+        directory.RETAINED,
+        LEDGER,
+        directory.ENDPOINT,
+        directory.LOG,
+        directory.SUPERVISOR,
+    ]
+    if directory.read_root(path) == root:
+        names.append(directory.ROOT)
+    for name in names:
+        for file in (f"{path}/{name}", f"{path}/{name}.new"):
+            _remove(file)
+    for file in [*leftovers, lock]:
+        _remove(file)
+    guests.remove(path)
+    for place in [f"{path}/{directory.INNER}"] if chosen else [f"{path}/{directory.INNER}", path]:
+        try:
+            os.rmdir(place)
+        except OSError:
+            pass
+
+
+def _remove(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass

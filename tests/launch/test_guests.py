@@ -160,12 +160,16 @@ def test_guests_may_leave_files_and_look_at_none(open_to_all: Path) -> None:
     tree.find(found, {}, where.bootstrap())
     place = state + where.GUESTS
     (open_to_all / "state.guests" / "1-1.shard").touch(mode=0o600)
+    made = open_to_all / "made"
+    made.touch()
+    made.chmod(0o666)
 
     def visit() -> None:
         become()
         assert tree.find(found, {}, where.bootstrap()) == (place, False)
         assert tree.exporter_runs(place)
-        Path(place, "2-2.shard").touch(mode=0o600)
+        os.umask(0o077)
+        made.write_text(Shard(place).path or "none")
         for refused in (
             lambda: os.listdir(place),
             lambda: os.unlink(f"{place}/1-1.shard"),
@@ -176,8 +180,9 @@ def test_guests_may_leave_files_and_look_at_none(open_to_all: Path) -> None:
 
     end(in_child(visit))
 
-    assert [os.path.basename(path) for path in scan(state)] == ["1-1.shard", "2-2.shard"]
+    assert set(scan(state)) == {f"{place}/1-1.shard", made.read_text()}
     assert os.stat(place).st_mode & 0o7777 == 0o1733
+    assert os.stat(made.read_text()).st_mode & 0o777 == 0o644  # Root may not read all there is.
     assert where.feed(place) == where.feed(state)
 
 

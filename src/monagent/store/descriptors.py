@@ -11,13 +11,13 @@ def inode(found: os.stat_result) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
-def create(path: str, flags: int, dir_fd: int | None = None) -> int:
-    """Opens a file that `flags` may make, mode 0600: a mask may take from its own user what the
-    others of our processes need."""
-    fd = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=dir_fd)
-    if os.fstat(fd).st_mode & 0o600 != 0o600:
+def create(path: str, flags: int, dir_fd: int | None = None, mode: int = 0o600) -> int:
+    """Opens a file that `flags` may make, with this mode: a mask may take from its own user what
+    the others of our processes need."""
+    fd = os.open(path, flags | os.O_CREAT | os.O_CLOEXEC, mode, dir_fd=dir_fd)
+    if os.fstat(fd).st_mode & mode != mode:
         try:
-            os.fchmod(fd, 0o600)
+            os.fchmod(fd, mode)
         except OSError:  # Another user's.
             pass
     return fd

@@ -14,6 +14,7 @@ import sys
 from monagent.store import layout
 from monagent.store.descriptors import above_stdio, close_all, create, fill_stdio, inode
 from monagent.system import os
+from monagent.where import GUESTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,8 +24,12 @@ _TRACKS = sys.version_info >= (3, 13)
 
 
 class File:
-    """A new file at `path`, mode 0600, or of that name in `inner`, locked; raises OSError when it
-    cannot be made.
+    """A new file at `path`, or of that name in `inner`, locked; raises OSError when it cannot be
+    made.
+
+    Its mode is 0600, and 0644 where root's exporter is to read what is another user's: in `inner`
+    and among guests, which no third one can look into. A container may have taken from root the
+    right to read all files (CAP_DAC_OVERRIDE).
 
     The lock goes with the last mapping: when the process and those forked from it have ended or
     run another program.  It is for readers in other pid namespaces, to whom a pid says nothing.
@@ -83,11 +88,12 @@ class File:
 
     def _open(self, flags: int) -> int:
         flags |= os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW
-        opening = create if flags & os.O_CREAT else os.open
-        if self._inner is None:
-            return above_stdio(opening(self.path, flags))
-        name = os.path.basename(self.path)
-        return above_stdio(opening(name, flags, dir_fd=self._inner.fd()))
+        folder, name = os.path.split(self.path)
+        path, inside = (self.path, None) if self._inner is None else (name, self._inner.fd())
+        if not flags & os.O_CREAT:
+            return above_stdio(os.open(path, flags, dir_fd=inside))
+        mode = 0o600 if inside is None and not folder.endswith(GUESTS) else 0o644
+        return above_stdio(create(path, flags, inside, mode))
 
     def _holds(self) -> bool:
         try:

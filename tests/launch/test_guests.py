@@ -223,6 +223,8 @@ def test_only_files_of_the_tree_s_users_count(open_to_all: Path) -> None:
 
     stranger = in_child(visit)
     left = f"{place}/{stranger}-1.shard"
+    met = Users(state)
+    met.meet([stranger])
     try:
         before = Users(state).welcome(left)
         os.unlink(f"{state}/{directory.ROOT}")
@@ -233,7 +235,7 @@ def test_only_files_of_the_tree_s_users_count(open_to_all: Path) -> None:
         end(stranger)
         end(root)
 
-    assert (before, alive) == (False, True)
+    assert (before, alive, met.welcome(left)) == (False, True, True)
     assert users.welcome(left)  # One that is known may have ended.
     assert not Users(state).welcome(left)
     assert Users(state).welcome(f"{state}/{stranger}-1.shard")

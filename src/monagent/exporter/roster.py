@@ -94,9 +94,11 @@ class Roster:
         """Takes in new shards of the directory."""
         paths = scan(self.path)
         known = len(self.members)
-        for path in paths:
-            if path not in self.members:
-                self._enter(path)
+        new = [path for path in paths if path not in self.members]
+        if any(map(self._users.guest, new)):
+            self._users.meet(member.file.pid for member in self.living())
+        for path in new:
+            self._enter(path)
         if len(self.members) > known + 1:
             # As they came: beyond the series limit, those that a predecessor showed are shown on.
             members = self.members.items()

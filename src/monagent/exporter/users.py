@@ -4,6 +4,7 @@ users as whom a process of the tree runs."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 from monagent.store import process
 from monagent.store.directory import read_root
@@ -16,12 +17,20 @@ class Users:
     def __init__(self, path: str, proc: str = "/proc") -> None:
         self._path = path
         self._proc = proc
-        self._known = {os.geteuid()}
+        self._known: set[int | None] = {os.geteuid()}
+
+    def guest(self, path: str) -> bool:
+        """Whether the shard at `path` lies in the place for guests."""
+        return os.path.dirname(path) == self._path + GUESTS
+
+    def meet(self, pids: Iterable[int]) -> None:
+        """These processes are the tree's, whoever they have become."""
+        self._known.update(process.user(pid, self._proc) for pid in pids)
 
     def welcome(self, path: str) -> bool:
         """Whether the shard at `path` is one of the tree's: a user is known from the first process
         on that is seen alive."""
-        if os.path.dirname(path) != self._path + GUESTS:
+        if not self.guest(path):
             return True
         try:
             user = os.lstat(path).st_uid

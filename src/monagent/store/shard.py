@@ -14,12 +14,13 @@ import mmap
 
 from monagent import guard
 from monagent.clock import monotonic, time
-from monagent.store import accidents, layout, process
+from monagent.store import accidents, guests, layout, process
 from monagent.store.asleep import Asleep
 from monagent.store.directory import Inner
 from monagent.store.file import File
 from monagent.store.regions import CHUNK, Region, first_regions
 from monagent.system import os
+from monagent.where import GUESTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -170,13 +171,16 @@ class Shard:
             file.discard()
 
     def _new_file(self, pid: int, nonce: int) -> File:
-        path = f"{self.directory}/{pid}-{nonce:016x}{layout.SUFFIX}"
+        name = f"{pid}-{nonce:016x}{layout.SUFFIX}"
         try:
-            return File(path)
+            return File(f"{self.directory}/{name}")
         except PermissionError:
-            if self._inner is None:
+            if self._inner is not None:
+                return File(name, self._inner)
+            place = f"{self.directory}{GUESTS}"
+            if not guests.is_place(place):
                 raise
-            return File(path, self._inner)
+            return File(f"{place}/{name}")  # Our parent gave up root before it forked.
 
     def _last(self, kind: int) -> Region:
         return next(region for region in reversed(self._regions) if region.kind == kind)

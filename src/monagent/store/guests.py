@@ -69,9 +69,11 @@ def find(chosen: str | None, environ: Mapping[str, str], pid: int) -> str | None
         return None
     if chosen is not None:
         place = chosen + GUESTS
+        if not is_place(place):
+            return None
         # Where proc(5) hides the processes of others (hidepid) the name alone must do.
         related = read_root(place) in [*_line(pid)] or process.start_ticks(1) is None
-        return place if related and is_place(place) else None
+        return place if related else None
     for home in map(_home, places(environ)):
         if os.path.isdir(home):
             for above, ticks in _line(pid):
@@ -83,7 +85,9 @@ def find(chosen: str | None, environ: Mapping[str, str], pid: int) -> str | None
 
 def is_place(path: str) -> bool:
     """Whether this is a place for guests, and root's."""
-    return path.endswith(GUESTS) and _is_root_s(path) and os.access(path, os.W_OK | os.X_OK)
+    if not path.endswith(GUESTS) or not _is_root_s(path):
+        return False
+    return os.access(path, os.W_OK | os.X_OK, effective_ids=True)
 
 
 def host(path: str) -> str:

@@ -23,6 +23,7 @@ SERVERS |= {"bottle", "connexion", "falcon", "pyramid", "sanic", "waitress"}
 def numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Numbers]:
     """What was recorded since the test began, when no server has run yet."""
     monkeypatch.setattr(_websocket, "unclosed", [])
+    monkeypatch.setattr(_websocket, "unanswered", [])
     state = tmp_path / "state"
     state.mkdir(mode=0o700)
     metrics.use(metrics.Recording(Shard(str(state))))

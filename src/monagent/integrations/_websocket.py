@@ -26,6 +26,10 @@ unclosed: list[Callable[[Send], int]] = []
 """Says by the server's `send` which code it sends for an application that returns or raises without
 having closed."""
 
+unanswered: list[int] = []
+"""The status that the server answers a handshake with for an application that returns or raises
+before it has accepted or refused; 500 if nothing is said here."""
+
 
 class Socket:
     """A connection from its handshake on; until it is accepted it is an HTTP request."""
@@ -88,10 +92,10 @@ class Socket:
             if unclosed and not self.connection.code:
                 self.connection.code = unclosed[0](send)
             self.connection.ended(None if error is None else error_type(error))
-        elif error is not None:
-            self.exchange.over(error)
         else:
-            self.exchange.over(None)
+            if unanswered and not self.exchange.status:
+                self.exchange.status = unanswered[0]
+            self.exchange.over(error)
 
 
 async def around(

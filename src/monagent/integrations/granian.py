@@ -30,6 +30,7 @@ def asgi(original: Any) -> Any:
         try:
             callback = _asgi.measured(callback)
             _websocket.unclosed[:] = [lambda _: _websocket.UNSAID]
+            _websocket.unanswered[:] = [_websocket.REFUSED]
         except BaseException as error:
             http.failed(error)
         return original(callback, *args, **kwargs)

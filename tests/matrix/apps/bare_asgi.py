@@ -27,6 +27,8 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await answer(scope["method"], scope["path"], receive, send)
     elif scope["type"] == "websocket":
         await receive()
+        if scope["path"] == "/unanswered":
+            raise ValueError
         await send({"type": "websocket.accept"})
         await send({"type": "websocket.send", "text": (await receive())["text"]})
         await send({"type": "websocket.close", "code": 4002})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,31 @@ def test_a_successor_goes_on_with_our_own_counters(tmp_path: Path) -> None:
         if not name.startswith("process_"):
             assert after[name] >= before[name], name
     assert after['monagent_deliveries_total{goal="otlp",outcome="success"}'] == 3.0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_successor_knows_the_tree_s_users(tmp_path: Path) -> None:
+    """Of guests that have ended meanwhile nobody can be asked whose they were."""
+    deaths, user = Deaths(), 54321
+    state, place = tmp_path / "state", tmp_path / "state.guests"
+    state.mkdir()
+    place.mkdir()
+
+    def visit() -> None:
+        shard = Forged(str(place), [(REQUESTS, {}, [1.0])])
+        os.chown(next(place.glob(f"*{shard.nonce:016x}*")), user, user)
+        deaths.kill(shard)
+
+    first = engine(state, deaths)
+    visit()
+    before = scrape(first)
+    first._roster.users.restore([user])
+    known = scrape(first)
+    visit()
+    after = scrape(engine(state, deaths))
+
+    assert "http_requests_total" not in before
+    assert (known["http_requests_total"], after["http_requests_total"]) == (1.0, 2.0)
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b'{"own": [[1]]}', b'{"own": 5}', b"\xff"])

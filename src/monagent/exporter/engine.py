@@ -102,6 +102,7 @@ class Engine:
                 state = json.loads(file.read())
             self.own.restore(state["own"], _OWN)
             self._processes.restore(state["processes"])
+            self._roster.users.restore(state.get("users", ()))
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -238,7 +239,11 @@ class Engine:
         self._pythons |= pythons
 
     def _save_ledger(self) -> None:
-        state = {"own": self.own.state(), "processes": self._processes.state()}
+        state = {
+            "own": self.own.state(),
+            "processes": self._processes.state(),
+            "users": self._roster.users.state(),
+        }
         try:
             self._restore_directory()
             replace(self._disk, f"{self.path}/{LEDGER}", json.dumps(state).encode())

@@ -53,10 +53,10 @@ class Roster:
     Attributes:
         unreadable: files passed over because they are no shards or torn, by path.
         damage: how often a shard or a record of one could not be read.
+        users: whose files count among those of guests.
 
     Args:
         descriptors: how many shards may be kept open; beyond, each reading opens the file anew.
-        users: whose files count among those of guests.
     """
 
     def __init__(
@@ -68,7 +68,6 @@ class Roster:
         wall: Callable[[], float] = time.time,
         descriptors: int = 512,
         alive: Callable[[ShardFile], bool] = ShardFile.alive,
-        users: Users | None = None,
     ) -> None:
         self.path = path
         self.members: dict[str, Member] = {}
@@ -80,7 +79,7 @@ class Roster:
         self._wall = wall
         self._descriptors = descriptors
         self._alive = alive
-        self._users = users or Users(path)
+        self.users = Users(path)
 
     def living(self) -> list[Member]:
         """Members whose process runs."""
@@ -95,8 +94,8 @@ class Roster:
         paths = scan(self.path)
         known = len(self.members)
         new = [path for path in paths if path not in self.members]
-        if any(map(self._users.guest, new)):
-            self._users.meet(member.file.pid for member in self.living())
+        if any(map(self.users.guest, new)):
+            self.users.meet(member.file.pid for member in self.living())
         for path in new:
             self._enter(path)
         if len(self.members) > known + 1:
@@ -110,8 +109,8 @@ class Roster:
             member.gone = path not in here
 
     def _enter(self, path: str) -> None:
-        if not self._users.welcome(path):
-            self._unreadable(path, f"{path}: found a user that the program does not run as", False)
+        if not self.users.welcome(path):
+            self._unreadable(path, f"{path}: found a user as whom nobody of the tree runs", False)
             return
         try:
             file = ShardFile.open(path, keep=len(self.members) < self._descriptors)

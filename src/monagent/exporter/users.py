@@ -17,7 +17,15 @@ class Users:
     def __init__(self, path: str, proc: str = "/proc") -> None:
         self._path = path
         self._proc = proc
-        self._known: set[int | None] = {os.geteuid()}
+        self._known = {os.geteuid()}
+
+    def state(self) -> list[int]:
+        """Who is known, for a successor."""
+        return sorted(self._known)
+
+    def restore(self, state: Iterable[int]) -> None:
+        """Goes on with whom a predecessor knew."""
+        self._known.update(map(int, state))
 
     def guest(self, path: str) -> bool:
         """Whether the shard at `path` lies in the place for guests."""
@@ -25,7 +33,8 @@ class Users:
 
     def meet(self, pids: Iterable[int]) -> None:
         """These processes are the tree's, whoever they have become."""
-        self._known.update(process.user(pid, self._proc) for pid in pids)
+        met = (process.user(pid, self._proc) for pid in pids)
+        self._known.update(user for user in met if user is not None)
 
     def welcome(self, path: str) -> bool:
         """Whether the shard at `path` is one of the tree's: a user is known from the first process

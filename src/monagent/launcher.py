@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from monagent import guard, options, settings, tree, where
-from monagent.store import guests
+from monagent.store import visitors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def prepare(plan: Plan) -> None:
         return
     try:
         directory, _ = tree.find(plan.settings, plan.environ, where.bootstrap())
-        host = plan.environ["MONAGENT_DIR"] = guests.host(directory)
+        host = plan.environ["MONAGENT_DIR"] = visitors.host(directory)
         if host == directory:  # Else its exporter is not ours to wait for.
             plan.directory = directory
         adopt(plan.environ)

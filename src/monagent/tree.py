@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 
 from monagent.clock import time
-from monagent.store import directory, guests, process
+from monagent.store import directory, process, visitors
 from monagent.store.descriptors import create
 from monagent.system import os
 
@@ -31,7 +31,7 @@ def find(
     Raises directory.Refused or OSError with a message when there is no place for it.
     """
     own = os.getpid() if pid is None else pid
-    place = guests.find(settings.dir, environ, own)
+    place = visitors.find(settings.dir, environ, own)
     if place is not None:
         return place, False
     if settings.dir is not None:
@@ -47,7 +47,7 @@ def find(
         path = directory.for_tree(root, environ)
     begun = _take(path, root)
     if begun and settings.exporter == "process" and not os.geteuid():
-        guests.receive(path, root)
+        visitors.receive(path, root)
     return path, begun
 
 
@@ -85,8 +85,8 @@ def _withdraw(path: str) -> None:
 
 def exporter_runs(path: str) -> bool:
     """Whether an exporter holds this directory's lock, or was started a moment ago; at a place for
-    guests the host's is taken for granted."""
-    if guests.is_place(path):
+    visitors the host's is taken for granted."""
+    if visitors.is_place(path):
         return True
     try:
         fd = os.open(f"{path}/{directory.LOCK}", os.O_RDWR | os.O_CLOEXEC)
@@ -129,7 +129,7 @@ def abandoned(path: str, age: float = 3600.0) -> list[str]:
     found = []
     for name in os.listdir(home):
         other = f"{home}/{name}"
-        host = guests.host(other)
+        host = visitors.host(other)
         if host == path or (host != other and os.path.isdir(host)):  # It goes with its host.
             continue
         root = directory.read_root(other)

@@ -14,8 +14,8 @@ EXPORTER = os.path.join(PACKAGE, "exporter", "__main__.py")
 SITE = "MONAGENT_SITE"
 """Internal variable: the folder with our dependencies, where it is not the one we lie in."""
 
-GUESTS = ".guests"
-"""Behind the name of a state directory, the place for guests: see `store.guests`."""
+VISITORS = ".visitors"
+"""Behind the name of a state directory, the place for visitors: see `store.visitors`."""
 
 
 def bootstrap() -> str:
@@ -44,4 +44,4 @@ def feed(directory: str) -> str:
     It is abstract, https://man7.org/linux/man-pages/man7/unix.7.html, since a worker that has
     given up root may not look into the directory any more.
     """
-    return "\0monagent" + directory.removesuffix(GUESTS)[-90:]  # of 107 bytes at most
+    return "\0monagent" + directory.removesuffix(VISITORS)[-90:]  # of 107 bytes at most

@@ -132,9 +132,9 @@ def test_a_successor_goes_on_with_our_own_counters(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_a_successor_knows_the_tree_s_users(tmp_path: Path) -> None:
-    """Of guests that have ended meanwhile nobody can be asked whose they were."""
+    """Of visitors that have ended meanwhile nobody can be asked whose they were."""
     deaths, user = Deaths(), 54321
-    state, place = tmp_path / "state", tmp_path / "state.guests"
+    state, place = tmp_path / "state", tmp_path / "state.visitors"
     state.mkdir()
     place.mkdir()
 

@@ -102,8 +102,8 @@ def test_an_exporter_is_there_if_it_holds_the_lock_or_was_just_announced(tmp_pat
 def test_only_directories_without_a_living_soul_are_abandoned(tmp_path: Path) -> None:
     """Not the own one, none with a root or a lock, none of late, none that is not ours."""
     home = tmp_path / f"monagent-{os.geteuid()}"
-    guests = ("own.guests", "abandoned.guests", "hostless.guests")
-    kinds = ("own", "root lives", "locked", "young", "abandoned", *guests)
+    visitors = ("own.visitors", "abandoned.visitors", "hostless.visitors")
+    kinds = ("own", "root lives", "locked", "young", "abandoned", *visitors)
     for kind in kinds:
         (home / kind).mkdir(parents=True)
     live = (os.getpid(), process.start_ticks(os.getpid()) or 0)
@@ -119,7 +119,7 @@ def test_only_directories_without_a_living_soul_are_abandoned(tmp_path: Path) ->
         os.kill(child, 9)
         os.waitpid(child, 0)
 
-    assert sorted(found) == [str(home / "abandoned"), str(home / "hostless.guests")]
+    assert sorted(found) == [str(home / "abandoned"), str(home / "hostless.visitors")]
     assert elsewhere == []
 
 

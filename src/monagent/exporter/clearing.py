@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from monagent import tree
 from monagent.exporter.engine import LEDGER
 from monagent.exporter.roster import somebody_records
-from monagent.store import directory, guests
-from monagent.where import GUESTS
+from monagent.store import directory, visitors
+from monagent.where import VISITORS
 
 
 def sweep(path: str) -> None:
@@ -20,7 +20,7 @@ def sweep(path: str) -> None:
         for other in tree.abandoned(path):
             if not somebody_records(other):
                 shutil.rmtree(other, ignore_errors=True)
-                shutil.rmtree(other + GUESTS, ignore_errors=True)
+                shutil.rmtree(other + VISITORS, ignore_errors=True)
     except OSError:
         pass
 
@@ -50,7 +50,7 @@ def clear(
             _remove(file)
     for file in [*leftovers, lock]:
         _remove(file)
-    guests.remove(path)
+    visitors.remove(path)
     for place in [f"{path}/{directory.INNER}"] if chosen else [f"{path}/{directory.INNER}", path]:
         try:
             os.rmdir(place)

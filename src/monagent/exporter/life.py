@@ -27,7 +27,7 @@ from monagent.exporter.outbox import Outbox
 from monagent.exporter.voice import Voice
 from monagent.exporter.worker import Worker
 from monagent.settings import Settings
-from monagent.store import directory, guests, process
+from monagent.store import directory, process, visitors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -239,7 +239,7 @@ class Life:
                 if self._root is not None:
                     directory.write_root(self.path, self._root)
                     if not os.geteuid() and not self.guest:
-                        guests.receive(self.path, self._root)
+                        visitors.receive(self.path, self._root)
                 if self._sock is not None:
                     self.listener.announce(self._sock)
         except OSError:

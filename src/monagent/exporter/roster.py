@@ -53,7 +53,7 @@ class Roster:
     Attributes:
         unreadable: files passed over because they are no shards or torn, by path.
         damage: how often a shard or a record of one could not be read.
-        users: whose files count among those of guests.
+        users: whose files count among those of visitors.
 
     Args:
         descriptors: how many shards may be kept open; beyond, each reading opens the file anew.
@@ -94,7 +94,7 @@ class Roster:
         paths = scan(self.path)
         known = len(self.members)
         new = [path for path in paths if path not in self.members]
-        if any(map(self.users.guest, new)):
+        if any(map(self.users.visitor, new)):
             self.users.meet(member.file.pid for member in self.living())
         for path in new:
             self._enter(path)

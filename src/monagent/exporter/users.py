@@ -1,5 +1,5 @@
-"""Whose files count in the place for guests, where anybody on the machine may leave some: those of
-users as whom a process of the tree runs."""
+"""Whose files count in the place for visitors, where anybody on the machine may leave some: those
+of users as whom a process of the tree runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from monagent.store import process
 from monagent.store.directory import read_root
-from monagent.where import GUESTS
+from monagent.where import VISITORS
 
 
 class Users:
@@ -27,9 +27,9 @@ class Users:
         """Goes on with whom a predecessor knew."""
         self._known.update(map(int, state))
 
-    def guest(self, path: str) -> bool:
-        """Whether the shard at `path` lies in the place for guests."""
-        return os.path.dirname(path) == self._path + GUESTS
+    def visitor(self, path: str) -> bool:
+        """Whether the shard at `path` lies in the place for visitors."""
+        return os.path.dirname(path) == self._path + VISITORS
 
     def meet(self, pids: Iterable[int]) -> None:
         """These processes are the tree's, whoever they have become."""
@@ -39,7 +39,7 @@ class Users:
     def welcome(self, path: str) -> bool:
         """Whether the shard at `path` is one of the tree's: a user is known from the first process
         on that is seen alive."""
-        if not self.guest(path):
+        if not self.visitor(path):
             return True
         try:
             user = os.lstat(path).st_uid

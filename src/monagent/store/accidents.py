@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from monagent import guard
 from monagent.clock import monotonic
-from monagent.store import directory, guests, layout
+from monagent.store import directory, layout, visitors
 from monagent.store.asleep import Asleep
 from monagent.system import os
 
@@ -40,7 +40,7 @@ def _make_anew(shard: Shard, path: str) -> None:
     """A cleaner of temporary files was here: numbers go on from zero in another file, and the
     exporter keeps what it last read of the removed one."""
     try:
-        if not guests.is_place(path):  # Of those the host takes care.
+        if not visitors.is_place(path):  # Of those the host takes care.
             directory.restore(path)
     except (OSError, directory.Refused) as error:
         shard.reason = f"{path} was removed and cannot be made again: {error}"

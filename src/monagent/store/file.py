@@ -14,7 +14,7 @@ import sys
 from monagent.store import layout
 from monagent.store.descriptors import above_stdio, close_all, create, fill_stdio, inode
 from monagent.system import os
-from monagent.where import GUESTS
+from monagent.where import VISITORS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class File:
     made.
 
     Its mode is 0600, and 0644 where root's exporter is to read what is another user's: in `inner`
-    and among guests, which no third one can look into. A container may have taken from root the
+    and among visitors, which no third one can look into. A container may have taken from root the
     right to read all files (CAP_DAC_OVERRIDE).
 
     The lock goes with the last mapping: when the process and those forked from it have ended or
@@ -92,7 +92,7 @@ class File:
         path, inside = (self.path, None) if self._inner is None else (name, self._inner.fd())
         if not flags & os.O_CREAT:
             return above_stdio(os.open(path, flags, dir_fd=inside))
-        mode = 0o600 if inside is None and not folder.endswith(GUESTS) else 0o644
+        mode = 0o600 if inside is None and not folder.endswith(VISITORS) else 0o644
         return above_stdio(create(path, flags, inside, mode))
 
     def _holds(self) -> bool:

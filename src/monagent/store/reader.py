@@ -18,7 +18,7 @@ from typing import Any
 from monagent.store import attributes, layout, process
 from monagent.store.directory import INNER
 from monagent.store.joint import Joint
-from monagent.where import GUESTS
+from monagent.where import VISITORS
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,9 @@ class Series:
 
 def scan(directory: str) -> list[str]:
     """The paths of all shard files in `directory`, in that for workers that gave up root, and in
-    that for guests; empty when there is no such directory."""
+    that for visitors; empty when there is no such directory."""
     found = []
-    for place in (directory, f"{directory}/{INNER}", directory + GUESTS):
+    for place in (directory, f"{directory}/{INNER}", directory + VISITORS):
         try:
             names = os.listdir(place)
         except OSError:

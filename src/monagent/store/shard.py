@@ -14,13 +14,13 @@ import mmap
 
 from monagent import guard
 from monagent.clock import monotonic, time
-from monagent.store import accidents, guests, layout, process
+from monagent.store import accidents, layout, process, visitors
 from monagent.store.asleep import Asleep
 from monagent.store.directory import Inner
 from monagent.store.file import File
 from monagent.store.regions import CHUNK, Region, first_regions
 from monagent.system import os
-from monagent.where import GUESTS
+from monagent.where import VISITORS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,8 +177,8 @@ class Shard:
         except PermissionError:
             if self._inner is not None:
                 return File(name, self._inner)
-            place = f"{self.directory}{GUESTS}"
-            if not guests.is_place(place):
+            place = f"{self.directory}{VISITORS}"
+            if not visitors.is_place(place):
                 raise
             return File(f"{place}/{name}")  # Our parent gave up root before it forked.
 

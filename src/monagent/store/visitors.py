@@ -12,7 +12,7 @@ import stat
 from monagent.store import process
 from monagent.store.directory import ROOT, places, read_root, write_root
 from monagent.system import os
-from monagent.where import GUESTS
+from monagent.where import VISITORS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ _WRITABLE = 0o022
 
 def receive(path: str, root: tuple[int, int]) -> None:
     """Make the place beside the directory `path` of root's tree, or take it over from the tree that
-    was there before. Where it cannot be made there are no guests."""
-    place, name = path + GUESTS, f"{path}{GUESTS}/{ROOT}"
+    was there before. Where it cannot be made there are no visitors."""
+    place, name = path + VISITORS, f"{path}{VISITORS}/{ROOT}"
     home = os.path.dirname(path)
     try:
         try:
@@ -48,7 +48,7 @@ def receive(path: str, root: tuple[int, int]) -> None:
 
 def remove(path: str) -> None:
     """Take the place away, unless somebody's file lies there."""
-    place = path + GUESTS
+    place = path + VISITORS
     try:
         os.unlink(f"{place}/{ROOT}")
     except OSError:
@@ -68,7 +68,7 @@ def find(chosen: str | None, environ: Mapping[str, str], pid: int) -> str | None
     if not os.geteuid():
         return None
     if chosen is not None:
-        place = chosen + GUESTS
+        place = chosen + VISITORS
         if not is_place(place):
             return None
         # Where proc(5) hides the processes of others (hidepid) the name alone must do.
@@ -77,22 +77,22 @@ def find(chosen: str | None, environ: Mapping[str, str], pid: int) -> str | None
     for home in map(_home, places(environ)):
         if os.path.isdir(home):
             for above, ticks in _line(pid):
-                place = f"{home}/{above}-{ticks}{GUESTS}"
+                place = f"{home}/{above}-{ticks}{VISITORS}"
                 if is_place(place):
                     return place
     return None
 
 
 def is_place(path: str) -> bool:
-    """Whether this is a place for guests, and root's."""
-    if not path.endswith(GUESTS) or not _is_root_s(path):
+    """Whether this is a place for visitors, and root's."""
+    if not path.endswith(VISITORS) or not _is_root_s(path):
         return False
     return os.access(path, os.W_OK | os.X_OK, effective_ids=True)
 
 
 def host(path: str) -> str:
-    """The directory of the tree whose place for guests this is, or the directory itself."""
-    return path.removesuffix(GUESTS)
+    """The directory of the tree whose place for visitors this is, or the directory itself."""
+    return path.removesuffix(VISITORS)
 
 
 def _home(place: str) -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from monagent import settings, tree, where
 from monagent.exporter.users import Users
-from monagent.store import directory, guests, process
+from monagent.store import directory, process, visitors
 from monagent.store.reader import scan
 from monagent.store.shard import Shard
 from tests.launch.oracle import ADOPTED, DEADLINE, ENV, RUN, START_LINE, environment
@@ -92,7 +92,7 @@ def end(child: int) -> None:
 @pytest.fixture
 def open_to_all() -> Iterator[Path]:
     """A folder that every user may enter, which pytest's own is not."""
-    with tempfile.TemporaryDirectory(prefix="guests-", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="visitors-", dir="/tmp") as folder:
         os.chmod(folder, 0o755)
         yield Path(folder)
 
@@ -144,22 +144,22 @@ def test_what_an_entrypoint_of_root_s_starts_as_another_user_is_served(
         for line in last.read_text().splitlines()
         if line.startswith("db_client_operation_duration_seconds_count")
     ]
-    while Path(f"{state}.guests").exists() and time.monotonic() < ends:
+    while Path(f"{state}.visitors").exists() and time.monotonic() < ends:
         time.sleep(0.05)
 
     assert (done.returncode, done.stdout) == (0, f"{USER}\n".encode())
     assert START_LINE.fullmatch(done.stderr)
     assert counted == [4.0]
-    assert not Path(f"{state}.guests").exists()
+    assert not Path(f"{state}.visitors").exists()
 
 
-def test_guests_may_leave_files_and_look_at_none(open_to_all: Path) -> None:
+def test_visitors_may_leave_files_and_look_at_none(open_to_all: Path) -> None:
     """Neither list the place nor take away what is another's."""
     state = str(open_to_all / "state")
     found = settings.load({"MONAGENT_DIR": state})
     tree.find(found, {}, where.bootstrap())
-    place = state + where.GUESTS
-    (open_to_all / "state.guests" / "1-1.shard").touch(mode=0o600)
+    place = state + where.VISITORS
+    (open_to_all / "state.visitors" / "1-1.shard").touch(mode=0o600)
     made = open_to_all / "made"
     made.touch()
     made.chmod(0o666)
@@ -186,22 +186,22 @@ def test_guests_may_leave_files_and_look_at_none(open_to_all: Path) -> None:
     assert where.feed(place) == where.feed(state)
 
 
-def test_who_is_not_of_the_tree_is_no_guest(open_to_all: Path) -> None:
+def test_who_is_not_of_the_tree_is_no_visitor(open_to_all: Path) -> None:
     """A place of some other tree's, or one that the user has made for itself."""
     state = str(open_to_all / "state")
     directory.prepare(state)
     other = in_child(lambda: None)
-    guests.receive(state, (other, process.start_ticks(other) or 0))
+    visitors.receive(state, (other, process.start_ticks(other) or 0))
     own = str(open_to_all / "own")
-    os.mkdir(own + where.GUESTS)
-    os.chown(own + where.GUESTS, USER, USER)
+    os.mkdir(own + where.VISITORS)
+    os.chown(own + where.VISITORS, USER, USER)
     hidden: list[bool] = []
 
     def visit() -> None:
         become()
         hidden.append(process.start_ticks(1) is None)  # hidepid: who is above cannot be told.
-        assert hidden[0] or guests.find(state, {}, os.getpid()) is None
-        assert guests.find(own, {}, os.getpid()) is None
+        assert hidden[0] or visitors.find(state, {}, os.getpid()) is None
+        assert visitors.find(own, {}, os.getpid()) is None
 
     end(in_child(visit))
     end(other)
@@ -214,8 +214,8 @@ def test_only_files_of_the_tree_s_users_count(open_to_all: Path) -> None:
     root = in_child(lambda: None)
     identity = root, process.start_ticks(root) or 0
     directory.write_root(state, identity)
-    guests.receive(state, identity)
-    place = state + where.GUESTS
+    visitors.receive(state, identity)
+    place = state + where.VISITORS
 
     def visit() -> None:
         become()
@@ -242,12 +242,12 @@ def test_only_files_of_the_tree_s_users_count(open_to_all: Path) -> None:
 
 
 def test_a_place_that_was_wiped_is_made_again(open_to_all: Path) -> None:
-    """By the exporter; a guest then makes its file anew."""
+    """By the exporter; a visitor then makes its file anew."""
     state = str(open_to_all / "state")
     root = os.getpid(), process.start_ticks(os.getpid()) or 0
     directory.prepare(state)
-    guests.receive(state, root)
-    place = state + where.GUESTS
+    visitors.receive(state, root)
+    place = state + where.VISITORS
     go, gone = os.pipe(), os.pipe()
 
     def visit() -> None:
@@ -268,7 +268,7 @@ def test_a_place_that_was_wiped_is_made_again(open_to_all: Path) -> None:
     os.read(gone[0], 1)
     before = scan(state)
     shutil.rmtree(place)
-    guests.receive(state, root)
+    visitors.receive(state, root)
     os.write(go[1], b"x")
     _, status = os.waitpid(child, 0)
     after = scan(state)

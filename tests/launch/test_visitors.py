@@ -121,6 +121,8 @@ def test_what_an_entrypoint_of_root_s_starts_as_another_user_is_served(
     mode: str, chosen: bool, open_to_all: Path, interpreter: str
 ) -> None:
     """As gosu, su-exec and setpriv do it: one tree, one endpoint, and no rest at the end."""
+    (open_to_all / "src").mkdir()
+    (open_to_all / "src").chmod(0o755)
     shutil.copytree(where.PACKAGE, open_to_all / "src" / "monagent")
     shutil.copytree(where.bootstrap(), open_to_all / "bootstrap")
     state, last = open_to_all / "state", open_to_all / "last.prom"

@@ -20,6 +20,10 @@ NAME = "monagent.test.Echo"
 KINDS = ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream")
 
 
+waiting: list[bytes] = []
+"""What was asked of the handlers in threads that have begun to wait: they have their requests."""
+
+
 class Threads:
     """Handlers that run in threads."""
 
@@ -32,6 +36,7 @@ class Threads:
         if wish in (b"wait", b"lag"):
             over = threading.Event()
             context.add_callback(over.set)
+            waiting.append(wish)
             over.wait(60)
         if wish in (b"raise", b"lag"):
             raise ValueError("of the application")

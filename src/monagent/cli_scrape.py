@@ -184,7 +184,7 @@ def running() -> dict[str, str]:
     """Endpoints of the trees that run on this machine as this user, by state directory."""
     found = {}
     for place in directory.places(os.environ):
-        home = f"{place}/monagent-{os.geteuid()}"
+        home = directory.home(place)
         for name in sorted(os.listdir(home)) if os.path.isdir(home) else ():
             path = f"{home}/{name}"
             root, url = directory.read_root(path), tree.endpoint(path)

@@ -9,6 +9,7 @@ import os
 import sys
 
 from monagent import guard, tree, where
+from monagent.store.directory import home
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,7 +127,8 @@ def _environment(directory: str, environ: Mapping[str, str]) -> dict[str, str]:
     """MONAGENT_DIR is there for the program's children; the exporter reads it as the operator's
     choice, whose directory stays when the tree has ended."""
     made = dict(environ)
-    if os.path.basename(os.path.dirname(directory)) == f"monagent-{os.geteuid()}":
+    above = os.path.dirname(directory)
+    if above == home(os.path.dirname(above)):
         made.pop("MONAGENT_DIR", None)
     return made
 

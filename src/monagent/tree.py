@@ -124,7 +124,7 @@ def abandoned(path: str, age: float = 3600.0) -> list[str]:
     pid namespace looks dead from here, but its exporter's lock does not.
     """
     home = os.path.dirname(path)
-    if os.path.basename(home) != f"monagent-{os.geteuid()}":
+    if home != directory.home(os.path.dirname(home)):
         return []
     found = []
     for name in os.listdir(home):

@@ -42,6 +42,11 @@ def places(environ: Mapping[str, str]) -> list[str]:
     return [place for place in wanted if place and os.path.isdir(place)]
 
 
+def home(place: str, user: int | None = None) -> str:
+    """Where the trees of a user, by default the one we run as, lie in one of the places."""
+    return f"{place}/monagent-{os.geteuid() if user is None else user}"
+
+
 def tree_root(adopted: Callable[[int], bool], pid: int, proc: str = "/proc") -> tuple[int, int]:
     """The root of the tree that `pid` belongs to, as (pid, start in clock ticks).
 
@@ -83,15 +88,15 @@ def for_tree(root: tuple[int, int], environ: Mapping[str, str]) -> str:
 
     The tree's first process takes the first place that has room, and all others what it made.
     """
-    homes = [f"{place}/monagent-{os.geteuid()}" for place in places(environ)]
+    homes = [home(place) for place in places(environ)]
     name = f"{root[0]}-{root[1]}"
-    made = [home for home in homes if os.path.isdir(f"{home}/{name}")]
-    roomy = [home for home in homes if _room(os.path.dirname(home)) >= ROOM]
+    made = [above for above in homes if os.path.isdir(f"{above}/{name}")]
+    roomy = [above for above in homes if _room(os.path.dirname(above)) >= ROOM]
     reasons = []
-    for home in [*made, *roomy, *homes]:
+    for above in [*made, *roomy, *homes]:
         try:
-            prepare(home)
-            return prepare(f"{home}/{name}")
+            prepare(above)
+            return prepare(f"{above}/{name}")
         except (OSError, Refused) as error:
             reasons.append(str(error))
     raise Refused("; ".join(dict.fromkeys(reasons)) or "no /dev/shm, TMPDIR, /tmp or /var/tmp")

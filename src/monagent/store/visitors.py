@@ -10,7 +10,7 @@ from __future__ import annotations
 import stat
 
 from monagent.store import process
-from monagent.store.directory import ROOT, places, read_root, write_root
+from monagent.store.directory import ROOT, home, places, read_root, write_root
 from monagent.system import os
 from monagent.where import VISITORS
 
@@ -25,8 +25,7 @@ _WRITABLE = 0o022
 def receive(path: str, root: tuple[int, int]) -> None:
     """Make the place beside the directory `path` of root's tree, or take it over from the tree that
     was there before. Where it cannot be made there are no visitors."""
-    place, name = path + VISITORS, f"{path}{VISITORS}/{ROOT}"
-    home = os.path.dirname(path)
+    place, name, above = path + VISITORS, f"{path}{VISITORS}/{ROOT}", os.path.dirname(path)
     try:
         try:
             os.mkdir(place, 0o700)
@@ -40,8 +39,8 @@ def receive(path: str, root: tuple[int, int]) -> None:
         os.chmod(name, 0o644)
         os.chmod(place, _MODE)
         # Whoever has chosen another place has chosen who may come near it.
-        if home == _home(os.path.dirname(home)):
-            os.chmod(home, 0o711)
+        if above == home(os.path.dirname(above), 0):
+            os.chmod(above, 0o711)
     except OSError:
         pass
 
@@ -74,10 +73,12 @@ def find(chosen: str | None, environ: Mapping[str, str], pid: int) -> str | None
         # Where proc(5) hides the processes of others (hidepid) the name alone must do.
         related = read_root(place) in [*_line(pid)] or process.start_ticks(1) is None
         return place if related else None
-    for home in map(_home, places(environ)):
-        if os.path.isdir(home):
-            for above, ticks in _line(pid):
-                place = f"{home}/{above}-{ticks}{VISITORS}"
+    line = None
+    for above in [home(place, 0) for place in places(environ)]:
+        if os.path.isdir(above):
+            line = line or [*_line(pid)]
+            for one, ticks in line:
+                place = f"{above}/{one}-{ticks}{VISITORS}"
                 if is_place(place):
                     return place
     return None
@@ -93,10 +94,6 @@ def is_place(path: str) -> bool:
 def host(path: str) -> str:
     """The directory of the tree whose place for visitors this is, or the directory itself."""
     return path.removesuffix(VISITORS)
-
-
-def _home(place: str) -> str:
-    return f"{place}/monagent-0"
 
 
 def _is_root_s(path: str) -> bool:

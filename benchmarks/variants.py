@@ -23,7 +23,7 @@ class Variant:
 
     @property
     def ours(self) -> bool:
-        return self.name == "monagent"
+        return self.name.startswith("monagent")
 
 
 OTEL = {
@@ -41,6 +41,11 @@ MONAGENT = Variant(
     "monagent",
     (str(SCRIPTS / "monagent"), "run"),
     {"MONAGENT_PORT": "0", "MONAGENT_DIR": "{folder}", "MONAGENT_LOG_LEVEL": "warning"},
+)
+PYTHON_ALONE = Variant(
+    "monagent without its part in C",
+    MONAGENT.prefix,
+    {**MONAGENT.environ, "MONAGENT_NATIVE": "off"},
 )
 PROMETHEUS = Variant(
     "prometheus_client, multiprocess",
@@ -62,6 +67,7 @@ OPENTELEMETRY_TUNED = Variant(
 FASTAPI = (
     BARE,
     MONAGENT,
+    PYTHON_ALONE,
     INSTRUMENTATOR,
     NOISE,
     STARLETTE_EXPORTER,
@@ -69,7 +75,7 @@ FASTAPI = (
     OPENTELEMETRY_TUNED,
     OPENTELEMETRY,
 )
-WSGI = (BARE, MONAGENT, PROMETHEUS, NOISE, OPENTELEMETRY_TUNED, OPENTELEMETRY)
+WSGI = (BARE, MONAGENT, PYTHON_ALONE, PROMETHEUS, NOISE, OPENTELEMETRY_TUNED, OPENTELEMETRY)
 # OpenTelemetry's instrumentor wants settings in a module that the environment names.
 DJANGO = (BARE, MONAGENT, PROMETHEUS, NOISE)
 ALONE = (BARE, MONAGENT, NOISE)

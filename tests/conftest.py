@@ -89,7 +89,7 @@ def pytest_runtest_teardown() -> None:
         if http is None
         else [kind for kinds in http.arrivals.values() for kind in kinds.values()]
     )
-    if any(kind.mem[0][kind.at] for kind in known):
+    if any(mem[0][at] for mem, at in (kind.cell for kind in known)):
         gc.collect()
 
 

@@ -6,12 +6,19 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+
+COMPILES = (
+    shutil.which(sysconfig.get_config_var("CC").split()[0]) is not None
+    and Path(sysconfig.get_path("include"), "Python.h").exists()
+)
+"""Whether what is in C can be built here."""
 
 older_than_the_interpreter = pytest.mark.skipif(
     sys.version_info >= (3, 14), reason="these releases know nothing of this interpreter"

@@ -61,6 +61,7 @@ class Settings:
     log_level: str
     config: str | None
     web_config: str | None
+    native: bool
     supervise: bool | None
     pushgateway: str | None
     textfile: str | None

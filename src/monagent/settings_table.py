@@ -218,6 +218,13 @@ TABLE = (
         "Prometheus web configuration file: TLS and basic authentication of the endpoint.",
     ),
     Setting(
+        "native",
+        "MONAGENT_NATIVE",
+        SWITCH,
+        True,
+        "Record what is plain of HTTP requests by the part that is in C, where it was built.",
+    ),
+    Setting(
         "supervise",
         "MONAGENT_SUPERVISE",
         SWITCH,

@@ -46,7 +46,8 @@ def engine() -> str:
     if tried.returncode:
         pytest.skip(f"containers do not run here: {tried.stderr.strip()[-300:]}")
     for tag, file in ((AGENT, "docker/Dockerfile"), (SAMPLE, "docker/sample/Dockerfile")):
-        run("buildah", "bud", "-q", "--format", "docker", "-t", tag, "-f", file, ".")
+        arguments = ("--build-arg", f"BUILD={BASE}") if tag == AGENT else ()
+        run("buildah", "bud", "-q", "--format", "docker", *arguments, "-t", tag, "-f", file, ".")
     return "podman"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,24 @@ def test_a_failing_page_for_errors_is_a_500(numbers: Numbers, tmp_path: Path) ->
     app.error(403)(page)
     assert get(app, "/fail/http") == 500
     assert numbers.counts() == {"GET /fail/<kind> 500 LookupError": 1}
+
+
+def test_an_error_that_is_made_outside_of_a_request_is_nobodys(
+    numbers: Numbers, tmp_path: Path
+) -> None:
+    """In a thread that a view has begun there is no request."""
+    app = application(tmp_path)
+
+    def answer() -> bottle.HTTPError:
+        return bottle.HTTPError(503, "later", KeyError("store"))
+
+    @app.get("/elsewhere")  # type: ignore[untyped-decorator]  # Bottle's
+    def elsewhere() -> bottle.HTTPError:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(answer).result()
+
+    assert get(app, "/elsewhere") == 503
+    assert numbers.counts() == {"GET /elsewhere 503 503": 1}
 
 
 def test_an_application_behind_a_dispatcher_has_its_mount_point(

@@ -184,6 +184,18 @@ def failing(kind: type[Exception]) -> Any:
     return config.make_wsgi_app()
 
 
+def test_an_exception_may_be_answered_by_any_wsgi_application(numbers: Numbers) -> None:
+    """Pyramid asks no more of a response than to be called."""
+    config = Configurator()
+    config.add_route("fail", "/fail/{kind}")
+    config.add_view(fails, route_name="fail")
+    config.add_response_adapter(lambda app: app, flask.Flask)
+    config.add_exception_view(lambda error, request: flask_application(), OSError)
+    assert get(config.make_wsgi_app(), "/fail/lost") == 404
+
+    assert numbers.counts() == {"GET /fail/{kind} 404": 1}
+
+
 def test_what_a_view_does_not_find_keeps_the_views_name(numbers: Numbers) -> None:
     """It was the view that said so."""
     assert get(failing(HTTPNotFound), "/") == 404

@@ -244,6 +244,16 @@ def test_requests_on_one_connection_count_each(numbers: Numbers) -> None:
     assert numbers.counts() == {"GET /ok 200": 1, "GET unmatched 404": 1}
 
 
+def test_a_request_that_is_made_by_hand_is_none_of_the_servers(numbers: Numbers) -> None:
+    """Sanic's tests and those of programs give it no transport."""
+    from sanic.request import Request
+
+    request = Request(b"/", {}, "1.1", "GET", None, application(ok=ok))  # type: ignore[arg-type]
+
+    assert request.path == "/"
+    assert numbers.counts() == {}
+
+
 def test_a_response_that_takes_too_long_is_sanics_503(numbers: Numbers) -> None:
     """Its own timeout, which is no exception of the handler."""
 

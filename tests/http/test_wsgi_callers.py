@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from itertools import islice
@@ -11,6 +12,7 @@ import pytest
 
 from monagent.integrations._wsgi import measured
 from tests.http.numbers import Numbers
+from tests.http.test_wsgi import call
 from tests.http.test_wsgi_oddities import Answer
 
 
@@ -72,3 +74,19 @@ def test_what_a_body_warns_of_is_told_of_whoever_reads_or_closes_it(numbers: Num
         body.close()
 
     assert [warning.filename for warning in (*read, *closed)] == [__file__, __file__]
+
+
+@pytest.mark.parametrize(("length", "received"), [(5, 5), (0, 0), (-1, 3)])
+def test_a_length_may_be_a_number(numbers: Numbers, length: int, received: int) -> None:
+    """Servers give text; who calls applications without a server may know no better."""
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        assert environ["CONTENT_LENGTH"] is length
+        environ["wsgi.input"].read(3)
+        start_response("200 OK", [])
+        return [b"ok"]
+
+    call(measured(app), "POST", CONTENT_LENGTH=length, **{"wsgi.input": io.BytesIO(b"abcde")})
+
+    assert numbers.counts() == {"POST unmatched 200": 1}
+    assert numbers.sums("http.server.request.body.size") == {"unmatched": received}

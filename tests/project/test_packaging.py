@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.command import scrape, until
+from tests.environment import COMPILES
 from tests.launch.oracle import python
 from tests.ports import free_port, listening
 
@@ -71,6 +72,27 @@ def test_the_wheel_ships_the_bootstrap_alone_in_its_folder(wheel: Path) -> None:
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"monagent"}
 
 
+@pytest.mark.skipif(not COMPILES, reason="no compiler, or no Python.h")
+def test_the_wheel_has_its_part_in_c_for_every_minor(wheel: Path) -> None:
+    """Which uses the stable interface of 3.10."""
+    with zipfile.ZipFile(wheel) as files:
+        names = set(files.namelist())
+
+    assert "monagent/_native.abi3.so" in names
+    assert "-cp310-abi3-linux" in wheel.name
+
+
+def test_without_a_compiler_the_wheel_is_one_of_python_alone(tmp_path: Path) -> None:
+    """It works everywhere."""
+    _run(*UV, "build", "--quiet", "--wheel", "--out-dir", str(tmp_path), str(ROOT), CC="none-here")
+    (found,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(found) as files:
+        names = files.namelist()
+
+    assert found.name.endswith("-py3-none-any.whl")
+    assert not [name for name in names if name.endswith(".so")]
+
+
 def test_the_source_distribution_is_enough_to_build_the_wheel(built: Path) -> None:
     """It holds the bootstrap, which lies outside of src."""
     (found,) = built.glob("*.tar.gz")
@@ -78,6 +100,7 @@ def test_the_source_distribution_is_enough_to_build_the_wheel(built: Path) -> No
         names = {name.partition("/")[2] for name in files.getnames()}
 
     assert {"pyproject.toml", "LICENSE", "bootstrap/sitecustomize.py"} <= names
+    assert {"src/native/_native.c", "src/native/build.py"} <= names
 
 
 @pytest.mark.parametrize("minor", MINORS)

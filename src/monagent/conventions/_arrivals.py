@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 
 from monagent.clock import perf_counter
-from monagent.conventions import http
+from monagent.conventions import _plain, http
 from monagent.conventions.http import (
     ACTIVE,
     DURATION,
@@ -37,18 +37,19 @@ class Arrival:
 
     Attributes:
         method, scheme: as labels.
-        add: adds to the active requests; so does whoever adds to mem[0][at].
+        add: adds to the active requests.
+        cell: where that adds, `mem` and the index.
         enders: of plain answers, by status and route: see `ender`.
         others: of all others, by route, status and error.
     """
 
-    __slots__ = ("add", "at", "enders", "mem", "method", "others", "scheme")
+    __slots__ = ("add", "cell", "enders", "method", "others", "scheme")
 
     def __init__(self, method: str, scheme: str) -> None:
         self.method = method
         self.scheme = scheme
         self.add: Recorder = ACTIVE.bind(method, scheme)
-        self.mem, self.at = cell(self.add)
+        self.cell = cell(self.add)
         self.enders: dict[int, dict[object, Ender]] = {}
         self.others: dict[object, Ender] = {}
 
@@ -109,6 +110,8 @@ def _fused(
     none = q + 1 + bisect_left(q_edges, 0)
     counts = (a, -1), (none, 1), (r + 1, 1)
     j = together(mem, edges, ((0, d), (0, f)), counts) if small >= 0 else -1
+    small = small if j >= 0 else -1.0
+    fast = edges[0] if edges and edges == f_edges else -1.0
     other = [j if j < 0 else 0]
 
     def another() -> int:
@@ -126,8 +129,8 @@ def _fused(
         q_edges: Any = q_edges,
         r_edges: Any = r_edges,
         search: Any = bisect_left,
-        fast: float = edges[0] if edges and edges == f_edges else -1.0,
-        small: float = small if j >= 0 else -1.0,
+        fast: float = fast,
+        small: float = small,
         a: int = a,
         d: int = d,
         f: int = f,
@@ -181,7 +184,12 @@ def _fused(
         if now > due[0]:
             pulse(now)
 
-    return end
+    histograms = edges, f_edges, q_edges, r_edges
+    if _plain.Ender is None or max(map(len, histograms)) > _plain.MOST_EDGES:
+        return end
+    places = (d, edges), (f, f_edges), (q, q_edges), (r, r_edges)
+    made: Ender = _plain.Ender(end, another, due, pulse, mem, a, *places, none, j, small, fast)
+    return made
 
 
 def _apart(

@@ -7,6 +7,7 @@ the route, and it records itself once, when its last byte is gone.
 from __future__ import annotations
 
 from monagent.clock import perf_counter
+from monagent.conventions import _plain, http
 from monagent.conventions._arrivals import Arrival, arrived, ender
 from monagent.conventions.http import (
     CLIENT_CLOSED,
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
     from monagent.conventions.realtime import EventStream
     from monagent.metrics.recorders import Recorder
+
+if _plain.native is not None:
+    _plain.native.failures_go_to(http.failed)
 
 KEY = "monagent.exchange"
 """Under this key a request's `Exchange` lies in the ASGI scope and in the WSGI environ."""
@@ -44,7 +48,7 @@ class Rare:
         instance.plain = False
 
 
-class Exchange:
+class Exchange(_plain.Fields):
     """A request on its way through a server.
 
     `begin`, `sent_all` and `over` are called by whoever measures it, `mounted` and `routed` by the
@@ -61,23 +65,20 @@ class Exchange:
         script: SCRIPT_NAME in front of a WSGI dispatcher, until a route is found.
     """
 
-    __slots__ = (
-        "__dict__",
-        "active",
-        "arrival",
-        "end",
-        "first",
-        "plain",
-        "prefix",
-        "received",
-        "recorded",
-        "route",
-        "script",
-        "sent",
-        "start",
-        "status",
-    )
+    __slots__ = ("__dict__",)
+    active: Recorder | None
     arrival: Arrival
+    end: float
+    first: float
+    plain: bool
+    prefix: str
+    received: int
+    recorded: bool
+    route: str
+    script: str | None
+    sent: int
+    start: float
+    status: int
     gone: bool = Rare(False)  # type: ignore[assignment]  # what it holds
     stream: EventStream | None = Rare(None)  # type: ignore[assignment]
     error: str | None = Rare(None)  # type: ignore[assignment]
@@ -93,12 +94,11 @@ class Exchange:
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         return type(None), ()
 
-    # `_asgi` and `_wsgi` write this out, since a call costs more than all of it.
     def __init__(self) -> None:
         self.prefix = ""
         self.route = UNMATCHED
-        self.active: Recorder | None = None
-        self.script: str | None = None
+        self.active = None
+        self.script = None
         self.plain = True
         self.recorded = False
         self.start = self.first = self.end = 0.0
@@ -106,9 +106,14 @@ class Exchange:
 
     def begin(self, method: str, scheme: str) -> None:
         """The request has arrived."""
-        self.arrival = arrived(method, scheme)
-        self.active = self.arrival.add
-        self.active(1.0)
+        self.arrives(arrived(method, scheme))
+
+    def arrives(self, arrival: Arrival) -> None:
+        """The request has arrived; from here on it is one of the active ones."""
+        self.arrival = arrival
+        self.active = arrival.add
+        mem, at = arrival.cell
+        mem[0][at] += 1.0
         self.start = perf_counter()
 
     def mounted(self, prefix: str) -> None:

@@ -11,20 +11,18 @@ from itertools import chain, cycle, repeat
 from operator import itemgetter
 
 from monagent import settings
-from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
-from monagent.conventions.http import UNMATCHED
+from monagent.conventions._plain import arrived_asgi
 from monagent.integrations import _asgi_within, _mount, _websocket
-from monagent.integrations._asgi_request import Request, gone, has_left, marked
+from monagent.integrations._asgi_request import FRESH, Request, gone, has_left, marked
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Any
 
-    from monagent.conventions._arrivals import Arrival
     from monagent.integrations._asgi_request import Headers, Receive, Scope, Send
 
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -79,50 +77,19 @@ def measured_method(original: Any) -> Any:
 
     # Every request passes here: written out, with an eye on each instruction of Python's.
     async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
-        arrival = request = socket = None
+        request = socket = None
         try:
-            if KEY not in scope:
-                arrival = arrivals[scope["scheme"]][scope["method"]]
-        except KeyError:
-            try:
-                arrival, socket = not_met(scope)
-            except BaseException as error:
-                http.failed(error)
+            if arrived_asgi is not None:
+                request = arrived_asgi(Request, arrivals, scope, receive, send)
+            if request is None:
+                request, socket = arriving(scope, receive, send)
         except BaseException as error:
-            http.failed(error)
-        if arrival is None:
-            if socket is None:
-                if "endpoint" in scope and (inner := within(scope)) is not None:
-                    return await _asgi_within.call(original, self, scope, receive, send, inner)
-                return await original(self, scope, receive, send)
-            return await around_socket(original, self, socket, scope, receive, send)
-        try:
-            # Falcon's test client, by the letter of ASGI, gives what can be read once.
-            if (
-                look[0]()
-                and type(headers := scope["headers"]) is list
-                and not no_queue(map(first_of, headers))
-            ):
-                queued(headers)
-            # As Exchange.__init__ does.
-            request = scope[KEY] = Request()
-            request.arrival = arrival
-            request.receive = receive
-            request.send = send
-            request.prefix = ""
-            request.route = UNMATCHED
-            request.script = None
-            request.plain = True
-            request.recorded = False
-            request.stage = request.status = request.received = request.sent = 0
-            request.first = request.end = 0.0
-            request.active = arrival.add
-            arrival.mem[0][arrival.at] += 1.0
-            request.start = perf_counter()
-        except BaseException as error:
-            request = None
             http.failed(error)
         if request is None:
+            if socket is not None:
+                return await around_socket(original, self, socket, scope, receive, send)
+            if "endpoint" in scope and (inner := within(scope)) is not None:
+                return await _asgi_within.call(original, self, scope, receive, send, inner)
             return await original(self, scope, receive, send)
         try:
             result = await original(self, scope, request.receiving, request.sending)
@@ -186,16 +153,37 @@ def _call(app: App, scope: Scope, receive: Receive, send: Send) -> Awaitable[Non
     return app(scope, receive, send)
 
 
-def not_met(scope: Scope) -> tuple[Arrival | None, _websocket.Socket | None]:
-    """Of a scope whose method and scheme are not known yet: what such requests share, or the
-    connection if it is one; nothing of all others."""
-    marked()
-    kind = scope["type"]
-    if kind == "http" and not http.broken:
-        return arrived(scope.get("method", ""), scope.get("scheme", "http")), None
-    if kind == "websocket" and not http.broken:
-        return None, _websocket.Socket(scope)
-    return None, None
+def arriving(
+    scope: Scope, receive: Receive, send: Send
+) -> tuple[Request | None, _websocket.Socket | None]:
+    """A request that arrives now, or a connection; neither when it is measured already, or is
+    something else."""
+    if KEY in scope:
+        return None, None
+    try:
+        arrival = http.arrivals[scope["scheme"]][scope["method"]]
+    except KeyError:
+        marked()
+        kind = scope.get("type")
+        if kind == "websocket" and not http.broken:
+            return None, _websocket.Socket(scope)
+        if kind != "http" or http.broken:
+            return None, None
+        arrival = arrived(scope.get("method", ""), scope.get("scheme", "http"))
+    # Falcon's test client, by the letter of ASGI, gives what can be read once.
+    if (
+        look[0]()
+        and type(headers := scope.get("headers")) is list
+        and not no_queue(map(first_of, headers))
+    ):
+        queued(headers)
+    request = Request()
+    request.receive = receive
+    request.send = send
+    request.stage = FRESH
+    scope[KEY] = request
+    request.arrives(arrival)
+    return request, None
 
 
 def within(scope: Scope) -> Exchange | None:
@@ -224,7 +212,7 @@ def queued(headers: Headers) -> None:
 
 def left_out(excluded: Excluded, scope: Scope) -> bool:
     """Whether the request is excluded by its URL."""
-    headers = scope["headers"]
+    headers = scope.get("headers")
     known = headers if isinstance(headers, (list, tuple)) else ()  # Else the application's alone.
     host = next((value for name, value in known if name == b"host"), b"")
     return excluded(scope.get("scheme", "http"), host.decode("latin-1"), scope.get("path", ""))

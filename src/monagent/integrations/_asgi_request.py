@@ -12,6 +12,7 @@ from operator import attrgetter
 from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._exchange import Exchange, Rare
+from monagent.conventions._plain import ended, said
 from monagent.conventions.realtime import EventStream
 
 TYPE_CHECKING = False
@@ -49,8 +50,7 @@ class Request(Exchange):
         length: bytes of the body that were promised; without a promise no body has so many.
     """
 
-    __slots__ = ("head", "receive", "send", "stage")
-    __init__ = object.__init__  # whoever makes it fills it
+    __slots__ = ()
     receive: Receive
     send: Send
     stage: int
@@ -75,6 +75,20 @@ class Request(Exchange):
     def sending(self, message: Message) -> Awaitable[None]:
         """The application's `send`."""
         try:
+            whole = None if said is None else said(self, message, gone)
+            if whole:
+                return self.ending(message)
+            if whole is None:
+                self.saying(message)
+        except BaseException as error:
+            http.failed(error)
+        if not self.stage:
+            return self.send(message)
+        return self.ending(message) if self.stage == LAST else self.passing(message)
+
+    def saying(self, message: Message) -> None:
+        """Note what the application says."""
+        try:
             kind = message["type"]
             if kind == "http.response.start":
                 self.head = message
@@ -85,7 +99,9 @@ class Request(Exchange):
                     self.gone = True
                 # Nobody gets to know a second one, nor does a client that has left.
                 if not self.status and (self.plain or not self.gone):
-                    self.status = message["status"]
+                    status = message["status"]
+                    if isinstance(status, int):  # Else the server will tell the application.
+                        self.status = status
             elif (
                 kind == "http.response.body"
                 and not self.stage
@@ -97,15 +113,7 @@ class Request(Exchange):
             else:
                 self.continuing(kind, message)
         except (LookupError, TypeError, AttributeError):
-            try:
-                self.unusual(message)
-            except BaseException as error:
-                http.failed(error)
-        except BaseException as error:
-            http.failed(error)
-        if not self.stage:
-            return self.send(message)
-        return self.ending(message) if self.stage == LAST else self.passing(message)
+            self.unusual(message)
 
     def starting(self, message: Message) -> None:
         """A response begins that may be a stream of events, or have trailers."""
@@ -188,7 +196,7 @@ class Request(Exchange):
                 http.failed(error)
             raise
         try:
-            if not self.recorded:
+            if not self.recorded and not (ended is not None and ended(self)):
                 self.sent_all()
         except BaseException as error:
             http.failed(error)
@@ -204,7 +212,8 @@ def marked() -> None:
     if hasattr(inspect, "markcoroutinefunction"):  # since 3.12
         inspect.markcoroutinefunction(Request.sending)
     elif asyncio is not None:
-        Request.sending._is_coroutine = asyncio.coroutines._is_coroutine
+        sending: Any = Request.sending
+        sending._is_coroutine = asyncio.coroutines._is_coroutine
 
 
 def tells_who_left(method: str, attribute: str) -> None:

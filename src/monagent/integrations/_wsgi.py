@@ -8,11 +8,10 @@ else is handed through item by item and closed once.
 from __future__ import annotations
 
 from monagent import settings
-from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
-from monagent.conventions.http import UNMATCHED
+from monagent.conventions._plain import arrived_wsgi, counted
 from monagent.integrations import _mount, _wsgi_body
 from monagent.integrations._wsgi_request import Request, broke
 
@@ -44,51 +43,24 @@ def measured(app: App) -> App:
 def measured_method(original: Any) -> Any:
     """A `__call__(self, environ, start_response)` that is recorded."""
     arrivals = http.arrivals
-    body_of = _wsgi_body.around
+    body_of, unsized = _wsgi_body.around, _wsgi_body.unsized
     excluded = http.excluder()
     some_off = http.some_off()
 
     # Every request passes here: written out, with an eye on each instruction of Python's.
     def __call__(self: Any, environ: Environ, start_response: Any) -> Any:
-        arrival = request = None
+        request = None
         try:
-            if KEY not in environ or used(environ):
-                arrival = arrivals[environ["wsgi.url_scheme"]][environ["REQUEST_METHOD"]]
-        except KeyError:
-            try:
-                arrival = not_met(environ)
-            except BaseException as error:
-                http.failed(error)
+            if arrived_wsgi is not None:
+                request = arrived_wsgi(Request, arrivals, environ, start_response)
+            if request is None:
+                request = arriving(environ, start_response)
         except BaseException as error:
-            http.failed(error)
-        if arrival is None:
-            return original(self, environ, start_response)
-        try:
-            if "HTTP_X_REQUEST_START" in environ or "HTTP_X_QUEUE_START" in environ:
-                queued(environ)
-            # As Exchange.__init__ does.
-            request = environ[KEY] = Request()
-            request.arrival = arrival
-            request.start_response = start_response
-            request.prefix = ""
-            request.route = UNMATCHED
-            request.script = None
-            request.plain = True
-            request.recorded = False
-            request.status = request.received = request.sent = 0
-            request.first = request.end = 0.0
-            if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
-                with_body(request, environ)
-            request.active = arrival.add
-            arrival.mem[0][arrival.at] += 1.0
-            request.start = perf_counter()
-        except BaseException as error:
-            request = None
             http.failed(error)
         if request is None:
             return original(self, environ, start_response)
         try:
-            body = original(self, environ, request.starting_response)
+            body = original(self, environ, request.begins)
         except BaseException as error:
             try:
                 broke(request, error)
@@ -96,7 +68,8 @@ def measured_method(original: Any) -> Any:
                 http.failed(ours)
             raise
         try:
-            return body_of(body, request, environ)
+            made = None if counted is None else counted(body, request, environ, unsized)
+            return body_of(body, request, environ) if made is None else made
         except BaseException as error:
             http.failed(error)
             try:
@@ -159,7 +132,7 @@ def queued(environ: Environ) -> None:
 
 def with_body(request: Request, environ: Environ) -> None:
     """The request has a body: of a declared length, or counted as it is read."""
-    length = environ.get("CONTENT_LENGTH")
+    length = str(environ.get("CONTENT_LENGTH") or "")  # Some callers give a number.
     if length and len(length) < 10 and length.isdecimal():
         request.received = int(length)
         return
@@ -175,8 +148,23 @@ def used(environ: Environ) -> bool:
     return exchange is None or bool(exchange.recorded and exchange.end)
 
 
-def not_met(environ: Environ) -> Arrival | None:
-    """What requests of a method and scheme that are not known yet share."""
-    if http.broken or (KEY in environ and not used(environ)):
+def arriving(environ: Environ, start_response: Any) -> Request | None:
+    """A request that arrives now; None when it is one that is measured already, or none is."""
+    if KEY in environ and not used(environ):
         return None
-    return arrived(environ.get("REQUEST_METHOD", ""), environ.get("wsgi.url_scheme", "http"))
+    arrival: Arrival
+    try:
+        arrival = http.arrivals[environ["wsgi.url_scheme"]][environ["REQUEST_METHOD"]]
+    except KeyError:
+        if http.broken:
+            return None
+        arrival = arrived(environ.get("REQUEST_METHOD", ""), environ.get("wsgi.url_scheme", "http"))
+    if "HTTP_X_REQUEST_START" in environ or "HTTP_X_QUEUE_START" in environ:
+        queued(environ)
+    request = Request()
+    request.start_response = start_response
+    if "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ:
+        with_body(request, environ)
+    environ[KEY] = request
+    request.arrives(arrival)
+    return request

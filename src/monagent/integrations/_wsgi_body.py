@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from monagent.integrations._wsgi_request import Request
 
 
-_unsized: set[type] = set()
+unsized: set[type] = set()
 """Classes of iterables that are no file wrapper and have no length, as most."""
 
 
 def around(body: Any, request: Request, environ: dict[str, Any]) -> Any:
     """What the server gets in place of the application's iterable."""
     kind = type(body)
-    if kind not in _unsized:
+    if kind not in unsized:
         if kind is list or kind is tuple:
             return in_memory(body, request)
         wrapper = environ.get("wsgi.file_wrapper")
@@ -44,8 +44,8 @@ def around(body: Any, request: Request, environ: dict[str, Any]) -> Any:
             return body
         if hasattr(kind, "__len__"):
             return _sized(body, request)
-        if len(_unsized) < 1000:
-            _unsized.add(kind)
+        if len(unsized) < 1000:
+            unsized.add(kind)
     # Servers say who they are, and close every body. Test clients and WebOb may drop one unread.
     return counted(Counted() if "SERVER_SOFTWARE" in environ else Dropped(), body, request)
 

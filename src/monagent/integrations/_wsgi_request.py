@@ -5,6 +5,7 @@ from __future__ import annotations
 from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._exchange import Exchange
+from monagent.conventions._plain import native
 from monagent.conventions.http import error_type
 from monagent.conventions.realtime import EventStream
 from monagent.instrument.identity import step_aside
@@ -24,8 +25,8 @@ BYTES = (bytes, bytearray, memoryview)
 class Request(Exchange):
     """A request over WSGI: stands between the application and the server's `start_response`."""
 
-    __slots__ = ("body", "start_response", "write")
-    __init__ = object.__init__  # whoever makes it fills it
+    __slots__ = ()
+    begins: Any
     body: Any
     start_response: Any
     write: Any
@@ -34,21 +35,7 @@ class Request(Exchange):
     def starting_response(self, status: str, headers: Any, exc_info: Any = _UNSAID) -> Any:
         """The application's `start_response`."""
         try:
-            try:
-                code = _codes[status]
-            except KeyError:
-                code = code_of(status)
-            if not self.first:  # Else the client has got one already.
-                self.status = code
-            # An iterator, which most servers take as well, has each header only once.
-            if type(headers) is list or not hasattr(headers, "__next__"):
-                for name, value in headers:
-                    if name == "Content-Type" or name.lower() == "content-type":
-                        if value.startswith("text/event-stream"):
-                            streams(self, headers)
-                        break
-            if exc_info is not _UNSAID and code >= 500:
-                broken_by(self, exc_info)
+            self.starting(status, headers, exc_info)
         except BaseException as error:
             try:
                 ours = legible(status, headers)  # Else the server will tell the application.
@@ -61,6 +48,27 @@ class Request(Exchange):
         else:
             self.write = self.start_response(status, headers, exc_info)
         return self.writing
+
+    if not native:
+        begins = starting_response  # In C it is that of plain answers, and asks for this.
+
+    def starting(self, status: str, headers: Any, exc_info: Any) -> None:
+        """An answer begins."""
+        try:
+            code = _codes[status]
+        except KeyError:
+            code = code_of(status)
+        if not self.first:  # Else the client has got one already.
+            self.status = code
+        # An iterator, which most servers take as well, has each header only once.
+        if type(headers) is list or not hasattr(headers, "__next__"):
+            for name, value in headers:
+                if name.lower() == "content-type":
+                    if value.startswith("text/event-stream"):
+                        streams(self, headers)
+                    break
+        if exc_info is not _UNSAID and code >= 500:
+            broken_by(self, exc_info)
 
     def writing(self, data: bytes) -> Any:
         """The application's `write`."""
@@ -80,14 +88,7 @@ class Request(Exchange):
         try:
             for item in self.body:
                 try:
-                    if type(item) is not bytes and not isinstance(item, BYTES):
-                        refused(self, bool(self.first))
-                    elif item:
-                        if not self.first:
-                            self.first = perf_counter()
-                        self.sent += len(item)
-                        if not self.plain and self.stream is not None:
-                            self.stream.sent(bytes(item))
+                    self.passed(item)
                 except BaseException as error:
                     http.failed(error)
                 yield item
@@ -100,26 +101,49 @@ class Request(Exchange):
                 http.failed(ours)
             raise
         try:
-            if not self.end:
-                self.sent_all()
-                if not self.recorded:
-                    self.over(None)
+            self.all_passed()
         except BaseException as error:
             http.failed(error)
+
+    def passed(self, item: Any) -> None:
+        """An item of the body goes to the server."""
+        if type(item) is not bytes and not isinstance(item, BYTES):
+            refused(self, bool(self.first))
+        elif item:
+            if not self.first:
+                self.first = perf_counter()
+            self.sent += len(item)
+            if not self.plain and self.stream is not None:
+                self.stream.sent(bytes(item))
+
+    def all_passed(self) -> None:
+        """The last item of the body has gone to the server."""
+        if not self.end:
+            self.sent_all()
+            if not self.recorded:
+                self.over(None)
+
+    def broke(self, error: BaseException) -> None:
+        """The body has raised."""
+        broke(self, error)
 
     def closing(self) -> None:
         """What the server calls at the end."""
         body, self.body = self.body, None
         try:
-            if not self.end:
-                # A server that has not read at all has no body to send: HEAD, 304.
-                ended(self, not self.first)
+            self.stopped()
             self.let_go()
         except BaseException as error:
             http.failed(error)
         close = getattr(body, "close", None)
         if close is not None:
             close()
+
+    def stopped(self) -> None:
+        """The server reads no further."""
+        if not self.end:
+            # One that has not read at all has no body to send: HEAD, 304.
+            ended(self, not self.first)
 
     def let_go(self) -> None:
         """Of the server, which holds the environ that this lies in: no circle is to be left."""

@@ -74,6 +74,28 @@ def test_retries_of_a_session_are_one_call(
     assert numbers.values(RESENDS, "reason") == {("status",): 2.0}
 
 
+def test_a_pool_is_asked_for_a_connection_as_it_takes_it(
+    numbers: Numbers, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the call's own timeout, which Happy Eyeballs go by."""
+    if niquests._compat.HAS_LEGACY_URLLIB3:
+        pytest.skip("urllib3's fork stands beside urllib3, and is not watched there")
+    from urllib3 import HTTPConnectionPool
+
+    given: list[Any] = []
+    original: Any = HTTPConnectionPool._new_conn
+
+    def new(self: Any, *, heb_timeout: Any = None) -> Any:
+        given.append(heb_timeout and heb_timeout.connect_timeout)
+        return original(self, heb_timeout=heb_timeout)
+
+    monkeypatch.setattr(HTTPConnectionPool, "_new_conn", new)
+    with niquests.Session() as session:
+        session.get(server.url("/ok"), timeout=7)
+
+    assert given == [7]
+
+
 def test_a_stream_that_is_closed_early_counts_as_answered(numbers: Numbers, server: Server) -> None:
     """Sync and async, with what was read until then or without a size."""
     with niquests.Session() as session:

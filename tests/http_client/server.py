@@ -285,6 +285,15 @@ async def flaky(writer: asyncio.StreamWriter, request: Request, rest: str) -> No
     writer.write(head(200 if _flaky[rest] > 2 else 503))
 
 
+@path("stumbling")
+async def stumbling(writer: asyncio.StreamWriter, request: Request, rest: str) -> bool:
+    """/stumbling/<name>: an orderly end without any answer once, then 200."""
+    _flaky[rest] = _flaky.get(rest, 0) + 1
+    if _flaky[rest] > 1:
+        writer.write(head(200, length=5) + b"hello")
+    return _flaky[rest] == 1
+
+
 @path("unbounded")
 async def unbounded(writer: asyncio.StreamWriter, request: Request, rest: str) -> bool:
     """A body that ends with the connection."""

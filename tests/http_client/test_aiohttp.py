@@ -353,3 +353,18 @@ def test_callbacks_of_the_application_are_not_looked_into(numbers: Numbers, serv
     run(work)
     assert numbers.outcomes() == {("GET", 200, None): 1}
     assert numbers.total(ACTIVE) == 0
+
+
+def test_what_interrupts_a_reader_may_have_a_cause_by_name(numbers: Numbers) -> None:
+    """Applications may do so to the body that they read."""
+    if OLD:
+        pytest.skip("aiohttp 3.8 takes no cause")
+
+    async def work() -> Any:
+        loop = asyncio.get_running_loop()
+        protocol = aiohttp.base_protocol.BaseProtocol(loop)
+        reader = aiohttp.StreamReader(protocol, 2**16, loop=loop)
+        reader.set_exception(ValueError("broken"), exc_cause=KeyError("why"))
+        return reader.exception()
+
+    assert type(asyncio.run(work())) is ValueError

@@ -93,3 +93,21 @@ def test_ten_thousand_clients_of_httpx_leave_no_memory(numbers: Numbers) -> None
 
     assert kept < 100_000
     assert numbers.total("http.client.connection.max") == 0
+
+
+def test_an_answer_that_is_dropped_goes_at_once_after_a_retry(
+    numbers: Numbers, server: Server
+) -> None:
+    """What the try before has raised holds its frames until the next collection, and those of
+    urllib3's pools hold no answer: its connection is closed, and nobody warns of it."""
+    import urllib3
+
+    gc.disable()
+    try:
+        with urllib3.connection_from_url(server.url("/")) as pool:
+            asked = pool.urlopen("GET", "/stumbling/once", retries=1, preload_content=False)
+            answer = weakref.ref(asked)
+            del asked
+            assert answer() is None
+    finally:
+        gc.enable()

@@ -139,3 +139,65 @@ def test_many_at_once_count_once_each(numbers: Numbers, server: Server) -> None:
         ("GET", None, "connection_reset"): 1,
     }
     assert numbers.total(ACTIVE) == 0
+
+
+def test_a_multi_handle_closes_its_handles_if_told_so(numbers: Numbers, server: Server) -> None:
+    """Those that it has at that time, and only if it was."""
+    import pycurl
+
+    if not hasattr(pycurl.Curl, "closed"):
+        pytest.skip("pycurl is older than 7.46")
+
+    def is_open(handle: Any) -> bool:
+        try:
+            handle.getinfo(pycurl.EFFECTIVE_URL)
+        except pycurl.error:
+            return False
+        return True
+
+    kept, taken_out, closed = pycurl.Curl(), pycurl.Curl(), pycurl.Curl()
+    with pycurl.CurlMulti() as many:
+        many.add_handle(kept)
+    with pycurl.CurlMulti(close_handles=True) as many:
+        many.add_handle(taken_out)
+        many.remove_handle(taken_out)
+        many.add_handle(closed)
+
+    assert [is_open(handle) for handle in (kept, taken_out, closed)] == [True, True, False]
+
+
+def test_what_a_multi_handle_does_not_take_it_refuses(numbers: Numbers) -> None:
+    """Unless a class of the application's takes it."""
+    import pycurl
+
+    class Mine(pycurl.CurlMulti):  # type: ignore[misc]  # untyped
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+    assert Mine("mine").name == "mine"
+    with pytest.raises(TypeError):
+        pycurl.CurlMulti(1)
+    with pytest.raises(TypeError):
+        pycurl.CurlMulti(name=1)
+
+
+def test_a_transfer_whose_end_a_callback_reads_counts(numbers: Numbers, server: Server) -> None:
+    """libcurl answers no question about it before the callback has returned."""
+    import pycurl
+
+    if not hasattr(pycurl, "M_NOTIFYFUNCTION"):
+        pytest.skip("libcurl is older than 8.17, or pycurl than 7.47")
+    many, handle = pycurl.CurlMulti(), pycurl.Curl()
+    over: list[Any] = []
+    many.setopt(pycurl.M_NOTIFYFUNCTION, lambda *_: over.extend(many.info_read()[1]))
+    many.notify_enable(pycurl.M_NOTIFY_INFO_READ)
+    handle.setopt(pycurl.URL, server.url("/ok"))
+    handle.setopt(pycurl.WRITEFUNCTION, lambda data: None)
+    many.add_handle(handle)
+    while not over:
+        many.perform()
+        many.select(0.1)
+    many.remove_handle(handle)
+    handle.close()
+
+    assert numbers.outcomes() == {("GET", 200, None): 1}

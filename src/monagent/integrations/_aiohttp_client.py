@@ -146,14 +146,14 @@ def interrupting(original: Any) -> Any:
     reader = sys.modules["aiohttp.streams"].StreamReader
     reading = {reader._wait.__code__, reader.read.__code__, reader.readany.__code__}
 
-    def set_exception(self: Any, exc: Any, *args: Any) -> None:
+    def set_exception(self: Any, exc: Any, *args: Any, **kwargs: Any) -> None:
         try:
             for callback in self._eof_callbacks:
                 if callback.__class__ is Body:
                     callback.over(reason(self, exc, reading))
         except BaseException as error:
             failed("aiohttp", error)
-        original(self, exc, *args)
+        original(self, exc, *args, **kwargs)
 
     return set_exception
 

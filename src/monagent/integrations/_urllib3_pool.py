@@ -49,7 +49,8 @@ def closing(original: Any) -> Any:
 def taking(original: Any) -> Any:
     """Wrapper of `HTTPConnectionPool._get_conn`."""
 
-    def _get_conn(self: Any, timeout: Any = None) -> Any:
+    # urllib3's fork in its place gives one more, and without a word none where that is refused.
+    def _get_conn(self: Any, timeout: Any = None, **others: Any) -> Any:
         wait = None
         try:
             if self.block and self.pool is not None and self.pool.empty():
@@ -57,7 +58,10 @@ def taking(original: Any) -> Any:
         except BaseException as error:
             failed("urllib3", error)
         try:
-            connection = original(self, timeout)
+            if others:
+                connection = original(self, timeout, **others)
+            else:
+                connection = original(self, timeout)
         except BaseException as error:
             try:
                 if wait is not None:

@@ -8,6 +8,7 @@ only Retry-After is known. C types cannot be patched: subclasses take their plac
 from __future__ import annotations
 
 import sys
+from weakref import WeakSet
 
 from monagent.clock import perf_counter
 from monagent.conventions._peers import of_url
@@ -86,12 +87,45 @@ def counting_many(base: Any) -> Any:
     class CurlMulti(base):  # type: ignore[misc]  # its base is known at run time
         __slots__ = ()
 
+        # C reads its arguments for its own class alone: it is asked for one of that, to refuse what
+        # it refuses, and what it would keep is done here.
+        def __new__(cls, /, *args: Any, **kwargs: Any) -> Any:
+            made = base.__new__(cls, *args, **kwargs)
+            if cls is CurlMulti and (args or kwargs):
+                base(*args, **kwargs).close()
+                if kwargs.get("close_handles"):  # since 7.46
+                    made._monagent_closes = WeakSet()
+            return made
+
         def add_handle(self, /, *args: Any) -> Any:
             result = base.add_handle(self, *args)
             try:
+                overdue(args[0])
                 note(args[0])
+                if hasattr(self, "_monagent_closes"):
+                    self._monagent_closes.add(args[0])
             except BaseException as error:
                 failed("pycurl", error)
+            return result
+
+        def remove_handle(self, /, *args: Any) -> Any:
+            try:
+                if args:
+                    overdue(args[0])
+            except BaseException as error:
+                failed("pycurl", error)
+            return base.remove_handle(self, *args)
+
+        def close(self, /, *args: Any) -> Any:
+            handles: list[Any] = []
+            try:
+                if hasattr(self, "_monagent_closes"):
+                    handles += [one for one in self._monagent_closes if one.multi() is self]
+            except BaseException as error:
+                failed("pycurl", error)
+            result = base.close(self, *args)
+            for handle in handles:
+                handle.close()
             return result
 
         def info_read(self, /, *args: Any) -> Any:
@@ -101,16 +135,33 @@ def counting_many(base: Any) -> Any:
                 frame = sys._getframe().f_back  # None in a thread that runs nothing else
                 if frame is None or frame.f_globals.get("__name__") != TORNADO:
                     for handle in found[1]:
-                        over(handle, 0)
+                        over_in_multi(handle, 0)
                     for handle, code, _ in found[2]:
-                        over(handle, code)
+                        over_in_multi(handle, code)
             except BaseException as error:
                 failed("pycurl", error)
             return found
 
-    for name in ("add_handle", "info_read"):
+    for name in ("add_handle", "remove_handle", "close", "info_read"):
         looks(vars(CurlMulti)[name], getattr(base, name))
     return named(CurlMulti, base)
+
+
+def over_in_multi(handle: Any, code: int) -> None:
+    """As `over`. Within a callback libcurl tells nothing of a handle: then its transfer counts when
+    it is taken out, or put in again."""
+    try:
+        over(handle, code)
+    except constants()["error"]:
+        handle._monagent_over = code
+
+
+def overdue(handle: Any) -> None:
+    """Count the transfer whose end was read within a callback, if one was."""
+    if hasattr(handle, "_monagent_over"):
+        code = handle._monagent_over
+        del handle._monagent_over
+        over_in_multi(handle, code)
 
 
 def note(handle: Any) -> None:
@@ -121,6 +172,7 @@ def note(handle: Any) -> None:
 def over(handle: Any, code: int, error: BaseException | None = None) -> None:
     """A transfer has ended with this number of libcurl's, -1: with an error of the application."""
     info, facts = handle.getinfo, _facts or known()
+    method = info(facts["EFFECTIVE_METHOD"]) or "GET"
     url = handle._monagent_url if hasattr(handle, "_monagent_url") else ""
     if "://" not in url:
         url = url_of(handle)  # By now it has guessed a scheme.
@@ -128,7 +180,7 @@ def over(handle: Any, code: int, error: BaseException | None = None) -> None:
         url = UNKNOWN_URL
     if url[:5].lower() not in SCHEMES:
         return
-    calls = calls_of(url, info(facts["EFFECTIVE_METHOD"]) or "GET")
+    calls = calls_of(url, method)
     calls.mem[0][calls.at] += 1.0
     seconds, status = info(facts["TOTAL_TIME"]), info(facts["RESPONSE_CODE"])
     for _ in range(info(facts["REDIRECT_COUNT"])):

@@ -82,7 +82,10 @@ def manager(original: Any) -> Any:
                 calls[status](now - begun, 0, _urllib3_body.received(response))
         except BaseException as error:
             failed("urllib3", error)
-        return response
+        try:
+            return response
+        finally:
+            del response  # What a retry has caught may hold this frame until the next collection.
 
     return urlopen
 
@@ -159,7 +162,10 @@ def pool(original: Any) -> Any:
                 returned(calls, now - begun, response, body, headers, preload_content)
         except BaseException as error:
             failed("urllib3", error)
-        return response
+        try:
+            return response
+        finally:
+            del response  # What a retry has caught may hold this frame until the next collection.
 
     return urlopen
 

@@ -7,13 +7,13 @@ may cost a few milliseconds and imports nothing that the program could want to p
 from __future__ import annotations
 
 import atexit
-import os
 import sys
 from _thread import start_new_thread
 
 from monagent import awaiting, guard, process_role, settings, tree, where
 from monagent.integrations import _interpreter
 from monagent.store.shard import Shard
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def _start(environ: MutableMapping[str, str]) -> None:
     _explain(found, begun)
     _export(found, directory, environ)
     shard = Shard(directory, info(found))
-    atexit.register(shard.ending)  # The last of all: what is registered first.
+    atexit.register(_stay)  # The last of all: what is registered first.
+    atexit.register(shard.ending)
     _interpreter.start(
         lambda: _record(found, shard),
         collections=found.library("runtime") != "off",
@@ -174,6 +175,14 @@ def info(found: Settings) -> str:
             "labels": found.labels,
         }
     )
+
+
+def _stay() -> None:
+    """Keep our modules whole: Python empties those in sys.modules at its end, while destructors of
+    the program still call what is wrapped."""
+    ours = __name__.partition(".")[0]
+    for name in [name for name in sys.modules if name.partition(".")[0] == ours]:
+        del sys.modules[name]
 
 
 def _json(value: object) -> str:

@@ -126,7 +126,8 @@ def _told(error: BaseException) -> str:
     traceback = error.__traceback__
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        file = code.co_filename.partition(" (as of ")[0]  # instrument/identity.py says more
+        file, aside, _ = code.co_filename.partition(" (as of ")  # instrument/identity.py says more
+        file = file[1:] if aside else file
         where = f" ({file}:{traceback.tb_lineno})"
         traceback = traceback.tb_next
     try:

@@ -5,11 +5,11 @@ It also holds nothing of the program: no terminal, no pipe, no listening socket.
 
 from __future__ import annotations
 
-import os
 import sys
 
 from monagent import guard, tree, where
 from monagent.store.directory import home
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

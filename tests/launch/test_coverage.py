@@ -1,4 +1,4 @@
-"""coverage.py measures a program under monagent as it measures it alone."""
+"""coverage.py and `trace` measure a program under monagent as they measure it alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from monagent import where
-from monagent.instrument.identity import step_aside
 from monagent.integrations import coverage
 from tests.launch.oracle import BARE, ENV, run
 
@@ -50,24 +49,29 @@ def test_a_program_covers_its_own_lines_alone(options: tuple[str, ...], tmp_path
     assert (bare[0], b"program.py" in bare[1]) == (0, True)
 
 
+def test_trace_writes_its_report(tmp_path: Path) -> None:
+    """It opens the files of all frames, save of those that say that they have none."""
+    (tmp_path / "program.py").write_text(PROGRAM)
+    command = [sys.executable, "-m", "trace", "--count", "--coverdir", "covered", "program.py"]
+
+    reports = []
+    for how in (BARE, ENV):
+        ran = run(how, command, cwd=tmp_path)
+        assert (ran.code, ran.stdout) == (0, b"hello\n[(1,)]\n"), ran.stderr
+        reports.append((tmp_path / "covered" / "program.cover").read_bytes())
+
+    assert reports[1] == reports[0]
+
+
 @pytest.mark.parametrize(
-    ("settings", "name", "measured"),
-    [
-        ({}, "guard.py", False),
-        ({"source_match": object()}, "guard.py", True),
-        ({"include_match": object()}, "guard.py", True),
-        ({"source_match": object()}, "aside", False),
-    ],
+    ("settings", "measured"),
+    [({}, False), ({"source_match": object()}, True), ({"include_match": object()}, True)],
 )
 def test_monagent_is_measured_where_it_is_asked_for(
-    settings: dict[str, object], name: str, measured: bool
+    settings: dict[str, object], measured: bool
 ) -> None:
-    """As in its own tests; but what has no file of that name cannot be reported."""
-
-    def function() -> None: ...
-
-    aside = step_aside(function).__code__.co_filename.removeprefix(__file__)
-    file = f"{where.PACKAGE}/guard.py{aside if name == 'aside' else ''}"
+    """As in its own tests."""
+    file = f"{where.PACKAGE}/guard.py"
 
     found = coverage.judge(lambda *_: None)(SimpleNamespace(**settings), file, None)
 

@@ -27,6 +27,18 @@ ENDS = {
     "KeyboardInterrupt": "import os, signal; os.kill(os.getpid(), signal.SIGINT); input()",
     "closed stdout": "import os; os.close(1); print('x')",
     "exit hooks": "import atexit; atexit.register(print, 'bye'); print('hello')",
+    # Python empties its modules, monagent's before the program's, which the interpreter holds.
+    "destructors": (
+        "import __main__, os, sqlite3\n"
+        "class Store:\n"
+        "    def __init__(self):\n"
+        "        self.database, self.write = sqlite3.connect(':memory:'), os.write\n"
+        "    def __del__(self):\n"
+        "        self.database.execute('select 1')\n"
+        "        self.write(1, b'stored')\n"
+        "store = Store()\n"
+        "os.register_at_fork(after_in_child=lambda: store)\n"
+    ),
 }
 
 

@@ -146,6 +146,22 @@ def test_few_descriptors_are_enough(mode: str, limit: int) -> None:
     assert (found.code, found.stdout, found.stderr) == (0, b"ran\n", b"")
 
 
+@pytest.mark.parametrize("mode", ADOPTED)
+def test_a_limit_of_file_sizes_that_kills_is_not_exceeded_by_us(mode: str) -> None:
+    """A sandbox whose child is killed if it writes too much: it writes nothing."""
+    code = (
+        "import os, resource, signal, sqlite3; signal.signal(signal.SIGXFSZ, signal.SIG_DFL); "
+        "os.fork() or (resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)), "
+        "sqlite3.connect(':memory:').execute('select 1'), os.write(1, b'ran\\n'), os._exit(0)); "
+        "print(os.wait()[1])"
+    )
+
+    bare, ours = (run(how, [sys.executable, "-c", code]) for how in (BARE, mode))
+
+    assert (ours.code, ours.stdout) == (bare.code, bare.stdout) == (0, b"ran\n0\n")
+    assert b"File too large; metrics of process" in ours.stderr
+
+
 @root
 @pytest.mark.parametrize("mode", ADOPTED)
 def test_an_unknown_user_without_a_home_is_served(mode: str) -> None:

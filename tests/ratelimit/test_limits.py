@@ -117,6 +117,20 @@ def test_window_statistics_that_somebody_asks_for_tell_too(numbers: Numbers) -> 
     assert (before, near(numbers)) == ({}, {None: 1})
 
 
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_limit_of_nothing_is_always_used_up(name: str, numbers: Numbers) -> None:
+    """With "0 per day" an endpoint is closed, but by the moving windows of limits before 3."""
+    import limits
+
+    chosen = strategy(name, False)
+    limit = limits.parse("0 per day")
+    decision = "allowed" if chosen.hit(limit, "somebody") else "limited"
+    chosen.get_window_stats(limit, "somebody")
+
+    assert decisions(numbers) == {(None, "limits", decision): 1}
+    assert near(numbers) == {None: 1}
+
+
 def test_a_store_that_fails_decides_nothing(
     numbers: Numbers, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -82,6 +82,24 @@ def test_a_loop_with_a_clock_of_its_own_is_left_alone(tmp_path: Path) -> None:
     assert ended.counted.total("asyncio.eventloop.delay") == 0
 
 
+def test_a_loop_is_watched_on_while_its_tasks_cannot_be_told(tmp_path: Path) -> None:
+    """Granian's task of `--task-impl rust` knows no loop: `asyncio.all_tasks` raises."""
+    text = """
+        import asyncio, asyncio.tasks
+        class Bare(asyncio.Task):
+            def __init__(self):
+                asyncio.tasks._register_task(self)
+            def done(self):
+                return False
+        bare = Bare()
+        asyncio.run(asyncio.sleep(1))
+    """
+    counted = program(text, tmp_path).counted
+
+    assert counted.total("asyncio.eventloop.delay") >= 3
+    assert counted.total("monagent.errors") == 0
+
+
 def test_many_short_runs_leave_nothing_behind(tmp_path: Path) -> None:
     """1,000 loops made, run and dropped, in threads as well: all are freed."""
     text = """

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from monagent import agent, tree
 from monagent.store.reader import ShardFile, scan
 from monagent.store.shard import Shard
 from tests.launch.oracle import ENV, run
@@ -54,6 +55,17 @@ def test_a_shard_grows_and_stays_while_a_file_system_is_faked(
     assert found.info["number"] == "2999"
     found.close()
     shard.close()
+
+
+def test_an_exporter_is_looked_for_whatever_stands_in_for_functions_of_os(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of blockbuster raise in a running event loop."""
+    tree.announce_exporter(str(tmp_path))
+    monkeypatch.setattr(agent, "_state", [str(tmp_path)])
+    monkeypatch.setattr(os, "access", Fake("os").access)
+
+    agent.ensure_exporter()
 
 
 MOCKED_PID = """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 _COPIED = ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__")
-_ASIDE = " (as of importlib._bootstrap)"
+_ASIDE = " (as of importlib._bootstrap)>"
 _ANNOTATIONS = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"
 
 
@@ -41,18 +41,14 @@ def step_aside(function: Any) -> Any:
     it were not there; returns it.
 
     `warnings._is_internal_frame` and, since 3.11, `logging` pass over the frames of the import
-    system, which they know by their file.
+    system, which they know by their file; its brackets tell `trace`, bdb and linecache that there
+    is none to open.
     """
     code = getattr(function, "__code__", None)
     # Not one that passes for another file's already.
     if code is not None and code.co_filename in ("<string>", function.__globals__.get("__file__")):
-        function.__code__ = code.replace(co_filename=code.co_filename + _ASIDE)
+        function.__code__ = code.replace(co_filename=f"<{code.co_filename}{_ASIDE}")
     return function
-
-
-def stepped_aside(filename: str) -> bool:
-    """Whether this is the file of a function that has stepped aside."""
-    return filename.endswith(_ASIDE)
 
 
 def with_parameters_of(original: Any, around: Any) -> Any:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _ABSENT: Any = object()
 _INTEGRATIONS = "monagent.integrations."
+_LATEST = 3  # copies, beside the first, of a module that is imported anew again and again
 _LAYERS = 16  # of wrappers that are looked through; some claim to wrap themselves
 
 
@@ -69,6 +70,7 @@ class Target:
     def _hang(self, owner: Any, name: str, hung: Any, wrapper: Any) -> None:
         setattr(owner, name, wrapper)
         self._done.append((owner, name, hung, wrapper))
+        del self._done[1:-_LATEST]  # Held by us, what was dropped would never go.
 
     def _stands_in(self, found: Any) -> bool:
         """Whether ours is what hangs there, or stands below what others have put around it since:

@@ -53,7 +53,10 @@ class Watch:
             guard.failed("asyncio", error)
 
     def _count(self, now: float) -> None:
-        found = len(sys.modules["asyncio"].all_tasks(self.loop))
+        try:
+            found = len(sys.modules["asyncio"].all_tasks(self.loop))
+        except RuntimeError:  # Granian has a task of no loop with `--task-impl rust`.
+            found = 0
         runtime.tasks(found - self._counted)
         self._counted = found
         took = perf_counter() - now

@@ -41,7 +41,8 @@ def arriving(original: Any) -> Any:
     ) -> None:  # fmt: skip
         original(self, url_bytes, headers, version, method, transport, app, *args, **kwargs)
         try:
-            protocol = getattr(transport.get_protocol(), "_http", None)
+            # Tests of programs make requests by hand, without one.
+            protocol = transport and getattr(transport.get_protocol(), "_http", None)
             if type(protocol).__module__ == HTTP1 and not http.broken:
                 if protocol in under_way:
                     again(protocol, self, method)

@@ -102,7 +102,10 @@ def raised(exception: BaseException) -> None:
     """A view has raised; Bottle makes a 500 of it."""
     import bottle  # Imported already, it is running.
 
-    environ = bottle.request.environ
+    try:
+        environ = bottle.request.environ
+    except RuntimeError:
+        return  # Made where no request is: in a thread of the application's own.
     exchange = environ.get(KEY) if environ else None
     if exchange is not None:
         exchange.error = error_type(exception)

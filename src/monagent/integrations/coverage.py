@@ -1,7 +1,6 @@
 """coverage.py: lines of monagent are no part of what a program's tests cover.
 
-It leaves out what is installed beside the program, which monagent need not be; and wrappers that
-pass for frames of the import system (see instrument/identity.py) have no file to report.
+It leaves out what is installed beside the program, which monagent need not be.
 """
 
 from __future__ import annotations
@@ -10,7 +9,6 @@ import os
 
 from monagent import guard, where
 from monagent.instrument import Library, replace
-from monagent.instrument.identity import stepped_aside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,4 +44,4 @@ def why_not(judge: Any, filename: str) -> str | None:
     if not filename.startswith(OWN):
         return None
     asked = any(getattr(judge, name, None) for name in ASKED)
-    return None if asked and not stepped_aside(filename) else "is part of monagent"
+    return None if asked else "is part of monagent"

@@ -147,7 +147,7 @@ class Question:
             item, count = self._item, self._count
             if count:
                 seconds = window(self._storage, item, count[0])
-                used(self._decision, item, self._client, count[1] / item.amount, seconds)
+                used(self._decision, item, self._client, taken_of(item, count[1]), seconds)
             elif not allowed:
                 used(self._decision, item, self._client, 1.0, item.get_expiry())
         except BaseException as error:
@@ -173,8 +173,8 @@ class Question:
 def told(item: Any, client: tuple[Any, ...], found: tuple[float, int]) -> None:
     """Somebody was told when the window ends, and how much remains."""
     end, remaining = found
-    share = (item.amount - remaining) / item.amount
-    used(_ratelimit.about(client), item, client, share, end - time())
+    taken = taken_of(item, item.amount - remaining)
+    used(_ratelimit.about(client), item, client, taken, end - time())
 
 
 def used(
@@ -190,6 +190,11 @@ def used(
     except TypeError:  # limits makes text of whatever it is given.
         client = tuple(map(str, client))
     ratelimit.used(route, client, item, share, seconds)
+
+
+def taken_of(item: Any, count: float) -> float:
+    """How much of a limit so many hits are; one of nothing, "0 per day", is always used up."""
+    return count / item.amount if item.amount else 1.0
 
 
 def window(storage: Any, item: Any, key: Any) -> float:

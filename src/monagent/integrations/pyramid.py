@@ -42,8 +42,8 @@ def match(original: Any) -> Any:
             found = info["route"]
             if found is not None:
                 exchange.route = exchange.prefix + slashed(found.pattern)
-        except KeyError:
-            pass  # Nobody measures.
+        except (KeyError, AttributeError):
+            pass  # Nobody measures, or it is a request of a test's own.
         except BaseException as error:
             http.failed(error)
         return info
@@ -105,7 +105,8 @@ def error(original: Any) -> Any:
         response = original(request, exc)
         try:
             exchange = request.environ.get(KEY)
-            if exchange is not None and response.status_int >= 500 and not hasattr(exc, "code"):
+            status = getattr(response, "status_int", 0)  # Any WSGI application may be a response.
+            if exchange is not None and status >= 500 and not hasattr(exc, "code"):
                 exchange.error = error_type(exc)
         except BaseException as ours:
             http.failed(ours)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import sys
+from errno import EFBIG
 
 from monagent.store import layout
 from monagent.store.descriptors import above_stdio, close_all, create, fill_stdio, inode
@@ -57,7 +58,7 @@ class File:
         A sparse file on a full tmpfs would kill the application with SIGBUS.
         """
         self._own()
-        os.posix_fallocate(self._fd, start, size - start)
+        _reserve(self._fd, start, size - start)
         mapping = _map(self._fd, size)
         if self._locked and not start:
             mapping[layout.LOCKED] = 1
@@ -110,6 +111,23 @@ class File:
             os.close(fd)
             raise OSError(f"{self.path} was replaced by another file")
         self._fd = fd
+
+
+def _reserve(fd: int, start: int, size: int) -> None:
+    """Allocates these bytes.  Raises OSError, also where the program has limited the size of files
+    (RLIMIT_FSIZE) and let SIGXFSZ kill it, or call it: the excess is not its own."""
+    import _signal  # type: ignore[import-not-found] # typeshed lacks it
+
+    excess = {_signal.SIGXFSZ}
+    before = _signal.pthread_sigmask(_signal.SIG_BLOCK, excess)
+    try:
+        os.posix_fallocate(fd, start, size)
+    except OSError as error:
+        if error.errno == EFBIG and _signal.SIGXFSZ not in before:
+            _signal.sigtimedwait(excess, 0)
+        raise
+    finally:
+        _signal.pthread_sigmask(_signal.SIG_SETMASK, before)
 
 
 def _map(fd: int, size: int) -> mmap.mmap:

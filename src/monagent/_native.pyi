@@ -1,4 +1,4 @@
-"""What src/native/_native.c has, where it was built."""
+"""What src/native has, where it was built."""
 
 from typing import Any
 

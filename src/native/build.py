@@ -1,5 +1,5 @@
-"""Compiles `_native.c` when a wheel is built, for all CPythons from 3.10 on; without a compiler the
-wheel is one without it, which records the same in Python alone.
+"""Compiles the C beside it when a wheel is built, for all CPythons from 3.10 on; without a compiler
+the wheel is one without it, which records the same in Python alone.
 
 `MONAGENT_NATIVE=off` builds without it. https://hatch.pypa.io/latest/plugins/build-hook/reference/
 """
@@ -32,7 +32,7 @@ class NativeHook(BuildHookInterface[Any]):
         editable = version == "editable"
         self.made = tempfile.TemporaryDirectory()
         folder = package if editable else Path(self.made.name)
-        reason = compiled(Path(self.root, "src", "native", "_native.c"), folder / NAME)
+        reason = compiled(Path(self.root, "src", "native"), folder / NAME)
         if reason:
             self.app.display_warning(f"monagent is built without its part in C: {reason}")
             return
@@ -47,8 +47,8 @@ class NativeHook(BuildHookInterface[Any]):
         self.made.cleanup()
 
 
-def compiled(source: Path, target: Path) -> str:
-    """Compiles `source` to `target`; returns why it could not."""
+def compiled(folder: Path, target: Path) -> str:
+    """Compiles what C is in `folder` to `target`; returns why it could not."""
     if os.environ.get("MONAGENT_NATIVE", "").strip().lower() in OFF:
         return "MONAGENT_NATIVE says so"
     if sys.implementation.name != "cpython" or sysconfig.get_config_var("Py_GIL_DISABLED"):
@@ -56,7 +56,9 @@ def compiled(source: Path, target: Path) -> str:
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     include = sysconfig.get_path("include")
     beside = target.with_suffix(".new")  # A process may have the old one in memory.
-    command = [*compiler, "-O2", "-fPIC", "-shared", f"-I{include}", str(source), "-o", str(beside)]
+    sources = sorted(map(str, folder.glob("*.c")))
+    options = ["-O2", "-fPIC", "-shared", "-fvisibility=hidden", f"-I{include}"]
+    command = [*compiler, *options, *sources, "-o", str(beside)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except OSError as error:

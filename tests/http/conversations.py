@@ -16,9 +16,10 @@ from http import HTTPStatus
 from typing import Any
 
 from monagent import metrics
-from monagent.conventions import _plain, http
+from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.integrations import _asgi, _wsgi
+from monagent.native import part
 from monagent.store.reader import ShardFile
 from monagent.store.shard import Shard
 
@@ -306,7 +307,7 @@ def main(number: int) -> None:
         if one.instrument.unit == "s" and one.instrument.kind == "histogram":
             cells = [sum(cells[1:])]
         recorded[f"{one.instrument.name} {sorted(one.attributes.items())}"] = cells
-    native = _plain.native is not None
+    native = part is not None
     print(json.dumps({"native": native, "broken": http.broken, "got": got, "recorded": recorded}))
 
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from monagent.conventions import _plain, http
+from monagent.conventions import http
 from monagent.integrations import _asgi, _wsgi
 from monagent.integrations._asgi_request import Request as AsgiRequest
 from monagent.integrations._wsgi_request import Request as WsgiRequest
+from monagent.native import part
 from tests.environment import COMPILES
 from tests.http.asgi import run
 from tests.http.numbers import Numbers
@@ -23,7 +24,7 @@ from tests.http.wsgi import get
 from tests.launch.oracle import python
 
 ROOT = Path(__file__).resolve().parents[2]
-needed = pytest.mark.skipif(_plain.native is None, reason="there is no part in C")
+needed = pytest.mark.skipif(part is None, reason="there is no part in C")
 
 
 def conversations(interpreter: str, native: str) -> dict[str, Any]:
@@ -78,7 +79,7 @@ def test_requests_leave_nothing_behind(numbers: Numbers) -> None:
             run(asgi)
             assert get(wsgi, "/", SERVER_SOFTWARE="server/1") == 200
         gc.collect()
-        ours = (AsgiRequest, WsgiRequest, _plain.native.Body)
+        ours = (AsgiRequest, WsgiRequest, part.Body)
         arrival = http.arrivals["http"]["GET"]
         end = arrival.enders[200]["unmatched"]
         return (
@@ -127,14 +128,14 @@ def test_a_stand_in_for_a_body_has_what_the_body_has(numbers: Numbers) -> None:
         with pytest.raises(AttributeError, match="nothing"):
             made.nothing  # noqa: B018  # it is asked for
 
-    assert type(made) is _plain.native.Body  # The first one told what class needs no other.
+    assert type(made) is part.Body  # The first one told what class needs no other.
     assert numbers.counts() == {"GET unmatched 200": 3}
 
 
 @needed
 def test_other_interpreters_go_the_way_of_python() -> None:
     """What lies in C belongs to the first one, and those with its lock could reach it."""
-    asked = "from monagent.conventions._plain import native as it; print(it is None, flush=True)"
+    asked = "from monagent.native import part as it; print(it is None, flush=True)"
     program = (
         "import sys\ntry:\n    import _interpreters as found\nexcept ImportError:\n"
         "    import _xxsubinterpreters as found\n"

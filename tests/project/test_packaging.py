@@ -100,7 +100,7 @@ def test_the_source_distribution_is_enough_to_build_the_wheel(built: Path) -> No
         names = {name.partition("/")[2] for name in files.getnames()}
 
     assert {"pyproject.toml", "LICENSE", "bootstrap/sitecustomize.py"} <= names
-    assert {"src/native/_native.c", "src/native/build.py"} <= names
+    assert {"src/native/module.c", "src/native/build.py"} <= names
 
 
 @pytest.mark.parametrize("minor", MINORS)

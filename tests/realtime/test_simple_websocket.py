@@ -84,6 +84,11 @@ def ended(numbers: Numbers) -> list[str]:
     ]
 
 
+def messages_of(numbers: Numbers) -> dict[tuple[str, str], float]:
+    """Messages by route and direction."""
+    return numbers.values("websocket.messages", "http.route", "direction")
+
+
 @pytest.mark.parametrize(
     ("last", "code"), [("bye", "4001"), ("close", "4002"), ("leave", "1006"), ("fail", "1006")]
 )
@@ -103,8 +108,9 @@ def test_a_websocket_is_a_connection_and_no_request(
     else:
         client.send(last)
     until(lambda: ended(numbers))
+    until(lambda: (ROUTE, "sent") in messages_of(numbers))  # The client may be the first to know.
 
-    messages = numbers.values("websocket.messages", "http.route", "direction")
+    messages = messages_of(numbers)
     assert messages[ROUTE, "received"] == 1 + (last in ("bye", "fail"))
     assert messages[ROUTE, "sent"] == 1
     assert ended(numbers) == [code]

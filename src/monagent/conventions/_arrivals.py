@@ -18,6 +18,7 @@ from monagent.conventions.http import (
 )
 from monagent.metrics.fused import cell, place, together
 from monagent.metrics.pulse import due, pulse
+from monagent.native import MOST_EDGES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -185,7 +186,7 @@ def _fused(
             pulse(now)
 
     histograms = edges, f_edges, q_edges, r_edges
-    if _plain.Ender is None or max(map(len, histograms)) > _plain.MOST_EDGES:
+    if _plain.Ender is None or max(map(len, histograms)) > MOST_EDGES:
         return end
     places = (d, edges), (f, f_edges), (q, q_edges), (r, r_edges)
     made: Ender = _plain.Ender(end, another, due, pulse, mem, a, *places, none, j, small, fast)

@@ -16,6 +16,7 @@ from monagent.conventions.http import (
     UNMATCHED,
     error_type,
 )
+from monagent.native import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from monagent.conventions.realtime import EventStream
     from monagent.metrics.recorders import Recorder
 
-if _plain.native is not None:
-    _plain.native.failures_go_to(http.failed)
+if part is not None:
+    part.failures_go_to(http.failed)
 
 KEY = "monagent.exchange"
 """Under this key a request's `Exchange` lies in the ASGI scope and in the WSGI environ."""

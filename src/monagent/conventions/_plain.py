@@ -1,4 +1,4 @@
-"""The plain path of a request through a server, in C where that was built (src/native/_native.c).
+"""The plain path of a request through a server, in C where that was built.
 
 Most requests are plain: an answer of a status, headers and some bytes. What they take is written
 once more in C, of which each function says by None that something is not plain, and has then noted
@@ -7,34 +7,11 @@ nothing: it goes the way that is written in Python, which all requests go where 
 
 from __future__ import annotations
 
-import sys
-
-from monagent import settings
+from monagent.native import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
-
-MOST_EDGES = 64
-"""Of a histogram that is added to in C."""
-
-
-INTERFACE = 1
-"""Of the part in C, as it says itself: another one's was left by another tree."""
-
-
-def _native() -> Any:
-    """The part in C; None where it was not built, is for another interpreter, or is not wanted."""
-    if not settings.current().native or "t" in sys.abiflags:  # free-threaded: other objects
-        return None
-    try:
-        from monagent import _native
-    except ImportError:
-        return None
-    return _native if _native.INTERFACE == INTERFACE and _native.is_first() else None
-
-
-native = _native()
 
 
 class _Fields:
@@ -50,12 +27,12 @@ class _Fields:
 if TYPE_CHECKING:
     Fields = _Fields
 else:
-    Fields = native.Exchange if native else _Fields
+    Fields = part.Exchange if part else _Fields
 
 # Arguments and results are told by the functions themselves.
-arrived_asgi: Any = getattr(native, "arrived_asgi", None)
-arrived_wsgi: Any = getattr(native, "arrived_wsgi", None)
-counted: Any = getattr(native, "counted", None)
-ended: Any = getattr(native, "ended", None)
-said: Any = getattr(native, "said", None)
-Ender: Any = getattr(native, "Ender", None)
+arrived_asgi: Any = getattr(part, "arrived_asgi", None)
+arrived_wsgi: Any = getattr(part, "arrived_wsgi", None)
+counted: Any = getattr(part, "counted", None)
+ended: Any = getattr(part, "ended", None)
+said: Any = getattr(part, "said", None)
+Ender: Any = getattr(part, "Ender", None)

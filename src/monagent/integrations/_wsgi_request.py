@@ -5,10 +5,10 @@ from __future__ import annotations
 from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._exchange import Exchange
-from monagent.conventions._plain import native
 from monagent.conventions.http import error_type
 from monagent.conventions.realtime import EventStream
 from monagent.instrument.identity import step_aside
+from monagent.native import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Request(Exchange):
             self.write = self.start_response(status, headers, exc_info)
         return self.writing
 
-    if not native:
+    if not part:
         begins = starting_response  # In C it is that of plain answers, and asks for this.
 
     def starting(self, status: str, headers: Any, exc_info: Any) -> None:

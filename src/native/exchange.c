@@ -1,0 +1,203 @@
+#include "exchange.h"
+
+#include "cells.h"
+
+PyTypeObject *Exchange_Type;
+PyObject *exchange_key, *no_status, *http_failed;
+
+static PyObject *no_text, *unmatched, *no_arguments;
+static PyObject *name_add, *name_cell;
+
+#define OBJECT(name) {#name, T_OBJECT_EX, offsetof(Exchange, name), 0, NULL}
+static PyMemberDef exchange_members[] = {
+    OBJECT(arrival),
+    OBJECT(active),
+    OBJECT(prefix),
+    OBJECT(route),
+    OBJECT(script),
+    OBJECT(status),
+    OBJECT(receive),
+    OBJECT(send),
+    OBJECT(head),
+    OBJECT(start_response),
+    OBJECT(write),
+    OBJECT(body),
+    {"start", T_DOUBLE, offsetof(Exchange, start), 0, NULL},
+    {"first", T_DOUBLE, offsetof(Exchange, first), 0, NULL},
+    {"end", T_DOUBLE, offsetof(Exchange, end), 0, NULL},
+    {"received", T_PYSSIZET, offsetof(Exchange, received), 0, NULL},
+    {"sent", T_PYSSIZET, offsetof(Exchange, sent), 0, NULL},
+    {"stage", T_INT, offsetof(Exchange, stage), 0, NULL},
+    {"plain", T_BOOL, offsetof(Exchange, plain), 0, NULL},
+    {"recorded", T_BOOL, offsetof(Exchange, recorded), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+#undef OBJECT
+
+static int
+exchange_traverse(Exchange *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->arrival);
+    Py_VISIT(self->active);
+    Py_VISIT(self->prefix);
+    Py_VISIT(self->route);
+    Py_VISIT(self->script);
+    Py_VISIT(self->status);
+    Py_VISIT(self->receive);
+    Py_VISIT(self->send);
+    Py_VISIT(self->head);
+    Py_VISIT(self->start_response);
+    Py_VISIT(self->write);
+    Py_VISIT(self->body);
+    return 0;
+}
+
+static int
+exchange_clear(Exchange *self)
+{
+    Py_CLEAR(self->arrival);
+    Py_CLEAR(self->active);
+    Py_CLEAR(self->prefix);
+    Py_CLEAR(self->route);
+    Py_CLEAR(self->script);
+    Py_CLEAR(self->status);
+    Py_CLEAR(self->receive);
+    Py_CLEAR(self->send);
+    Py_CLEAR(self->head);
+    Py_CLEAR(self->start_response);
+    Py_CLEAR(self->write);
+    Py_CLEAR(self->body);
+    return 0;
+}
+
+static void
+exchange_dealloc(PyObject *self)
+{
+    release(self, (inquiry)exchange_clear);
+}
+
+PyDoc_STRVAR(begins_doc,
+    "begins(status, headers, exc_info): the application's `start_response`; what is not the start\n"
+    "of a plain answer goes on to `starting_response`.");
+
+static PyMethodDef exchange_methods[] = {
+    {"begins", (PyCFunction)(void (*)(void))begins, METH_FASTCALL | METH_KEYWORDS, begins_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot exchange_slots[] = {
+    {Py_tp_doc, "What is known of a request on its way through a server."},
+    {Py_tp_members, exchange_members},
+    {Py_tp_methods, exchange_methods},
+    {Py_tp_traverse, exchange_traverse},
+    {Py_tp_clear, exchange_clear},
+    {Py_tp_dealloc, exchange_dealloc},
+    {0, NULL},
+};
+static PyType_Spec exchange_spec = {
+    "monagent._native.Exchange", sizeof(Exchange), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, exchange_slots,
+};
+
+Exchange *
+arrive(PyObject *cls, PyObject *arrival)
+{
+    if (!PyType_Check(cls) || !PyType_IsSubtype((PyTypeObject *)cls, Exchange_Type)) {
+        PyErr_SetString(PyExc_TypeError, "expected a class of exchanges");
+        return NULL;
+    }
+    newfunc make = (newfunc)PyType_GetSlot((PyTypeObject *)cls, Py_tp_new);
+    Py_INCREF(arrival); /* What is made may set off a garbage collection, which may run anything. */
+    Exchange *self = (Exchange *)make((PyTypeObject *)cls, no_arguments, NULL);
+    if (self == NULL) {
+        Py_DECREF(arrival);
+        return NULL;
+    }
+    self->arrival = arrival;
+    put(&self->prefix, no_text);
+    put(&self->route, unmatched);
+    put(&self->script, Py_None);
+    put(&self->status, no_status);
+    self->plain = 1;
+    self->active = PyObject_GetAttr(arrival, name_add);
+    PyObject *place = self->active == NULL ? NULL : PyObject_GetAttr(arrival, name_cell);
+    if (place == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    /* (mem, index) */
+    PyObject *mem = PyTuple_GetItem(place, 0), *index = PyTuple_GetItem(place, 1);
+    int failed = mem == NULL || index == NULL ||
+                 add_one(mem, PyLong_AsSsize_t(index), self->active) < 0;
+    Py_DECREF(place);
+    if (failed) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return self;
+}
+
+/* The value of a dictionary, borrowed, if it is text; no code of Python's runs. */
+static PyObject *
+text_of(PyObject *dictionary, PyObject *name)
+{
+    PyObject *found = PyDict_GetItemWithError(dictionary, name);
+
+    return found != NULL && Py_TYPE(found) == &PyUnicode_Type ? found : NULL;
+}
+
+PyObject *
+known(PyObject *arrivals, PyObject *request, PyObject *scheme, PyObject *method)
+{
+    PyObject *found = text_of(request, scheme);
+    PyObject *methods = found == NULL ? NULL : PyDict_GetItemWithError(arrivals, found);
+
+    found = methods == NULL ? NULL : text_of(request, method);
+    return found == NULL ? NULL : PyDict_GetItemWithError(methods, found);
+}
+
+PyObject *
+kept(PyObject *holder, Exchange *self)
+{
+    if (PyDict_SetItem(holder, exchange_key, (PyObject *)self) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    self->start = now();
+    return (PyObject *)self;
+}
+
+PyDoc_STRVAR(failures_go_to_doc, "failures_go_to(failed): `failed` gets our own exceptions.");
+
+static PyObject *
+failures_go_to(PyObject *module, PyObject *given)
+{
+    put(&http_failed, given);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"failures_go_to", failures_go_to, METH_O, failures_go_to_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static const Text texts[] = {
+    {&no_text, ""},
+    {&unmatched, "unmatched"},
+    {&name_add, "add"},
+    {&name_cell, "cell"},
+    {&exchange_key, "monagent.exchange"},
+};
+
+int
+add_exchanges(PyObject *module)
+{
+    no_status = PyLong_FromLong(0);
+    no_arguments = PyTuple_New(0);
+    if (no_status == NULL || no_arguments == NULL || INTERN(texts) < 0 ||
+        PyModule_AddFunctions(module, functions) < 0)
+        return -1;
+    Exchange_Type = made(module, "Exchange", &exchange_spec);
+    return Exchange_Type == NULL ? -1 : 0;
+}

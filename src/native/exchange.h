@@ -1,0 +1,49 @@
+/* A request on its way through a server. */
+
+#ifndef MONAGENT_EXCHANGE_H
+#define MONAGENT_EXCHANGE_H
+
+#include "native.h"
+
+/* What monagent.conventions._exchange.Exchange and its subclasses know of a request. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *arrival, *active, *prefix, *route, *script, *status;
+    PyObject *receive, *send, *head;         /* over ASGI */
+    PyObject *start_response, *write, *body; /* over WSGI */
+    double start, first, end;
+    Py_ssize_t received, sent;
+    int stage;
+    char plain, recorded;
+} Exchange;
+
+extern PyTypeObject *Exchange_Type;
+
+/* The key under which it lies in its scope or environ, and the status before there is one. */
+extern PyObject *exchange_key, *no_status;
+
+/* What is told of an exception of ours where no caller of ours can take it. */
+extern PyObject *http_failed;
+
+/* The application's `start_response`: see wsgi.c. */
+PyObject *begins(Exchange *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
+
+static inline int
+is_exchange(PyObject *object)
+{
+    return Py_TYPE(object) == Exchange_Type || PyType_IsSubtype(Py_TYPE(object), Exchange_Type);
+}
+
+/* A new `cls`, filled for a request that arrives now and is one of the active ones. */
+Exchange *arrive(PyObject *cls, PyObject *arrival);
+
+/* What requests of this scheme and method share, borrowed; NULL where none came yet. */
+PyObject *known(PyObject *arrivals, PyObject *request, PyObject *scheme, PyObject *method);
+
+/* Puts the request into its scope or environ; the time of its arrival comes last. */
+PyObject *kept(PyObject *holder, Exchange *self);
+
+/* Ends a plain answer whose ender is known: 1 done, 0 not one of those, -1 an exception. */
+int end_plain(Exchange *self);
+
+#endif

@@ -1,0 +1,391 @@
+/* Over WSGI: https://peps.python.org/pep-3333/ */
+
+#include "cells.h"
+#include "exchange.h"
+#include "headers.h"
+
+static PyObject *name_url_scheme, *name_request_method, *name_length, *name_encoding,
+    *name_request_start, *name_queue_start, *name_server_software;
+static PyObject *name_starting_response, *name_writing, *name_passed, *name_all_passed, *name_broke,
+    *name_stopped, *name_close;
+
+/* Bytes of a request's body; -1 where that is not sure. */
+static Py_ssize_t
+declared(PyObject *environ)
+{
+    Py_ssize_t length, value = 0;
+    PyObject *said = PyDict_GetItemWithError(environ, name_length);
+
+    if (said == NULL)
+        return 0;
+    const char *text =
+        Py_TYPE(said) == &PyUnicode_Type ? PyUnicode_AsUTF8AndSize(said, &length) : NULL;
+    if (text == NULL || length < 1 || length > 9)
+        return -1;
+    for (Py_ssize_t i = 0; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9')
+            return -1;
+        value = value * 10 + (text[i] - '0');
+    }
+    return value;
+}
+
+PyDoc_STRVAR(arrived_wsgi_doc,
+    "arrived_wsgi(cls, arrivals, environ, start_response): a request over WSGI that arrives now;\n"
+    "None of any that is not plain, or is known already.");
+
+static PyObject *
+arrived_wsgi(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4 || Py_TYPE(args[1]) != &PyDict_Type) {
+        PyErr_SetString(PyExc_TypeError, "expected cls, arrivals, environ, start_response");
+        return NULL;
+    }
+    PyObject *environ = args[2];
+    if (Py_TYPE(environ) != &PyDict_Type || PyDict_Contains(environ, exchange_key) ||
+        PyDict_Contains(environ, name_request_start) ||
+        PyDict_Contains(environ, name_queue_start) || PyDict_Contains(environ, name_encoding))
+        Py_RETURN_NONE;
+    PyObject *arrival = known(args[1], environ, name_url_scheme, name_request_method);
+    Py_ssize_t received = arrival == NULL ? -1 : declared(environ);
+    if (received < 0) {
+        PyErr_Clear();
+        Py_RETURN_NONE;
+    }
+    Exchange *self = arrive(args[0], arrival);
+    if (self == NULL)
+        return NULL;
+    self->received = received;
+    put(&self->start_response, args[3]);
+    return kept(environ, self);
+}
+
+/* As `no_events`, of pairs of text. */
+static int
+no_event_texts(PyObject *headers)
+{
+    if (Py_TYPE(headers) != &PyList_Type)
+        return 0;
+    Py_ssize_t count = PyList_Size(headers), length;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        PyObject *pair = PyList_GetItem(headers, i);
+        if (Py_TYPE(pair) != &PyTuple_Type || PyTuple_Size(pair) != 2)
+            return 0;
+        PyObject *name = PyTuple_GetItem(pair, 0), *value = PyTuple_GetItem(pair, 1);
+        if (Py_TYPE(name) != &PyUnicode_Type || Py_TYPE(value) != &PyUnicode_Type)
+            return 0;
+        const char *text = PyUnicode_AsUTF8AndSize(name, &length);
+        if (text == NULL) {
+            PyErr_Clear();
+            return 0;
+        }
+        if (length != sizeof CONTENT_TYPE - 1 ||
+            !lower_equals(text, CONTENT_TYPE, sizeof CONTENT_TYPE - 1))
+            continue;
+        text = PyUnicode_AsUTF8AndSize(value, &length);
+        if (text == NULL) {
+            PyErr_Clear();
+            return 0;
+        }
+        return length < (Py_ssize_t)sizeof EVENTS - 1 ||
+               memcmp(text, EVENTS, sizeof EVENTS - 1) != 0;
+    }
+    return 1;
+}
+
+/* The codes of statuses met, by their text. */
+static PyObject *codes;
+
+static PyObject *
+code_of(PyObject *status)
+{
+    PyObject *code = PyDict_GetItemWithError(codes, status); /* borrowed */
+    Py_ssize_t length;
+
+    if (code != NULL || PyErr_Occurred())
+        return code;
+    const char *text = PyUnicode_AsUTF8AndSize(status, &length);
+    if (text == NULL || length < 4 || text[3] != ' ' || text[0] < '1' || text[0] > '9' ||
+        text[1] < '0' || text[1] > '9' || text[2] < '0' || text[2] > '9' ||
+        PyDict_Size(codes) >= 1000)
+        return NULL;
+    PyObject *made =
+        PyLong_FromLong((text[0] - '0') * 100 + (text[1] - '0') * 10 + (text[2] - '0'));
+    if (made == NULL || PyDict_SetItem(codes, status, made) < 0) {
+        Py_XDECREF(made);
+        return NULL;
+    }
+    Py_DECREF(made);
+    return made; /* which the dictionary holds */
+}
+
+PyObject *
+begins(Exchange *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+{
+    PyObject *server = self->start_response;
+    PyObject *code = NULL;
+
+    if (count == 2 && names == NULL && server != NULL && self->plain && self->first == 0.0 &&
+        Py_TYPE(args[0]) == &PyUnicode_Type && no_event_texts(args[1]))
+        code = code_of(args[0]);
+    PyErr_Clear();
+    if (code != NULL) {
+        put(&self->status, code);
+        Py_INCREF(server);
+        PyObject *write = PyObject_CallFunctionObjArgs(server, args[0], args[1], NULL);
+        Py_DECREF(server);
+        if (write == NULL)
+            return NULL;
+        put(&self->write, write);
+        Py_DECREF(write);
+        return PyObject_GetAttr((PyObject *)self, name_writing);
+    }
+    PyObject *method = PyObject_GetAttr((PyObject *)self, name_starting_response);
+    PyObject *given = PyTuple_New(count), *named = NULL, *result = NULL;
+    if (method == NULL || given == NULL)
+        goto done;
+    for (Py_ssize_t i = 0; i < count; i++) {
+        Py_INCREF(args[i]);
+        PyTuple_SetItem(given, i, args[i]);
+    }
+    if (names != NULL) {
+        if ((named = PyDict_New()) == NULL)
+            goto done;
+        for (Py_ssize_t i = 0; i < PyTuple_Size(names); i++)
+            if (PyDict_SetItem(named, PyTuple_GetItem(names, i), args[count + i]) < 0)
+                goto done;
+    }
+    result = PyObject_Call(method, given, named);
+done:
+    Py_XDECREF(method);
+    Py_XDECREF(given);
+    Py_XDECREF(named);
+    return result;
+}
+
+/* Stands in for a response's iterable: hands its items on and counts them; what else it has is the
+   application's.  What is not plain, and exceptions, are the request's in Python: `passed`,
+   `all_passed`, `broke`, `stopped`. */
+typedef struct {
+    PyObject_HEAD
+    Exchange *request;
+    PyObject *body, *iterator;
+    char over, closed;
+} Body;
+
+static PyTypeObject *Body_Type;
+
+static int
+body_traverse(Body *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->request);
+    Py_VISIT(self->body);
+    Py_VISIT(self->iterator);
+    return 0;
+}
+
+static int
+body_clear(Body *self)
+{
+    Py_CLEAR(self->request);
+    Py_CLEAR(self->body);
+    Py_CLEAR(self->iterator);
+    return 0;
+}
+
+static void
+body_dealloc(PyObject *self)
+{
+    release(self, (inquiry)body_clear);
+}
+
+PyDoc_STRVAR(counted_doc,
+    "counted(body, request, environ, unsized): what a server gets in place of an iterable of one of\n"
+    "the classes `unsized`; None where it is not plain.");
+
+static PyObject *
+counted(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4 || !is_exchange(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "expected body, request, environ, unsized");
+        return NULL;
+    }
+    int plain = PySet_Contains(args[3], (PyObject *)Py_TYPE(args[0]));
+    if (plain == 1 && Py_TYPE(args[2]) != &PyDict_Type)
+        plain = 0;
+    if (plain == 1)
+        plain = PyDict_Contains(args[2], name_server_software);
+    if (plain < 0)
+        return NULL;
+    if (!plain)
+        Py_RETURN_NONE;
+    Body *self = (Body *)((allocfunc)PyType_GetSlot(Body_Type, Py_tp_alloc))(Body_Type, 0);
+    if (self == NULL)
+        return NULL;
+    Py_INCREF(args[1]);
+    self->request = (Exchange *)args[1];
+    put(&self->body, args[0]);
+    return (PyObject *)self;
+}
+
+/* Calls a method of the request's; the program's exception, if there is one, is put aside. */
+static void
+tell(Body *self, PyObject *method, PyObject *value)
+{
+    PyObject *done = PyObject_CallMethodObjArgs((PyObject *)self->request, method, value, NULL);
+
+    if (done == NULL)
+        report(http_failed);
+    Py_XDECREF(done);
+}
+
+static PyObject *
+body_next(Body *self)
+{
+    PyObject *type, *error, *traceback, *item = NULL;
+
+    if (self->over || self->request == NULL)
+        return NULL;
+    if (self->iterator == NULL && self->body != NULL)
+        self->iterator = PyObject_GetIter(self->body);
+    if (self->iterator != NULL) {
+        PyObject *iterator = self->iterator;
+        Py_INCREF(iterator); /* The application may close the body meanwhile. */
+        item = PyIter_Next(iterator);
+        Py_DECREF(iterator);
+    }
+    if (item != NULL) {
+        Exchange *request = self->request;
+        if (Py_TYPE(item) == &PyBytes_Type && request->plain) {
+            Py_ssize_t size = PyBytes_Size(item);
+            if (size > 0) {
+                if (request->first == 0.0)
+                    request->first = now();
+                request->sent += size;
+            }
+        }
+        else
+            tell(self, name_passed, item);
+        return item;
+    }
+    self->over = 1;
+    if (!PyErr_Occurred()) {
+        int done = self->request->end == 0.0 ? end_plain(self->request) : 1;
+        if (done < 0)
+            report(http_failed);
+        else if (done == 0)
+            tell(self, name_all_passed, NULL);
+        return NULL;
+    }
+    if (PyErr_ExceptionMatches(PyExc_GeneratorExit))
+        return NULL;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    if (traceback != NULL)
+        PyException_SetTraceback(error, traceback);
+    tell(self, name_broke, error);
+    PyErr_Restore(type, error, traceback);
+    return NULL;
+}
+
+static PyObject *
+body_iter(PyObject *self)
+{
+    Py_INCREF(self);
+    return self;
+}
+
+PyDoc_STRVAR(close_doc, "close(): what the server calls at the end.");
+
+static PyObject *
+body_close(Body *self, PyObject *ignored)
+{
+    Exchange *request = self->request;
+
+    if (self->closed || request == NULL)
+        Py_RETURN_NONE;
+    self->closed = 1;
+    if (request->end == 0.0)
+        tell(self, name_stopped, NULL);
+    /* The server holds the environ that the request lies in: no circle is to be left. */
+    put(&request->start_response, Py_None);
+    put(&request->write, Py_None);
+    PyObject *close = self->body == NULL ? NULL : PyObject_GetAttr(self->body, name_close);
+    if (close == NULL) {
+        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_AttributeError))
+            return NULL;
+        PyErr_Clear();
+        Py_RETURN_NONE;
+    }
+    PyObject *done = PyObject_CallFunctionObjArgs(close, NULL);
+    Py_DECREF(close);
+    if (done == NULL)
+        return NULL;
+    Py_DECREF(done);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+body_getattro(Body *self, PyObject *name)
+{
+    PyObject *found = PyObject_GenericGetAttr((PyObject *)self, name);
+
+    if (found != NULL || self->body == NULL || !PyErr_ExceptionMatches(PyExc_AttributeError))
+        return found;
+    PyErr_Clear();
+    return PyObject_GetAttr(self->body, name);
+}
+
+static PyMethodDef body_methods[] = {
+    {"close", (PyCFunction)body_close, METH_NOARGS, close_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot body_slots[] = {
+    {Py_tp_doc, "The iterable of a response over WSGI, counted on its way to the server."},
+    {Py_tp_iter, body_iter},
+    {Py_tp_iternext, body_next},
+    {Py_tp_getattro, body_getattro},
+    {Py_tp_methods, body_methods},
+    {Py_tp_traverse, body_traverse},
+    {Py_tp_clear, body_clear},
+    {Py_tp_dealloc, body_dealloc},
+    {0, NULL},
+};
+static PyType_Spec body_spec = {
+    "monagent._native.Body", sizeof(Body), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC, body_slots,
+};
+
+static PyMethodDef functions[] = {
+    {"arrived_wsgi", (PyCFunction)(void (*)(void))arrived_wsgi, METH_FASTCALL, arrived_wsgi_doc},
+    {"counted", (PyCFunction)(void (*)(void))counted, METH_FASTCALL, counted_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static const Text texts[] = {
+    {&name_url_scheme, "wsgi.url_scheme"},
+    {&name_request_method, "REQUEST_METHOD"},
+    {&name_length, "CONTENT_LENGTH"},
+    {&name_encoding, "HTTP_TRANSFER_ENCODING"},
+    {&name_request_start, "HTTP_X_REQUEST_START"},
+    {&name_queue_start, "HTTP_X_QUEUE_START"},
+    {&name_server_software, "SERVER_SOFTWARE"},
+    {&name_starting_response, "starting_response"},
+    {&name_writing, "writing"},
+    {&name_passed, "passed"},
+    {&name_all_passed, "all_passed"},
+    {&name_broke, "broke"},
+    {&name_stopped, "stopped"},
+    {&name_close, "close"},
+};
+
+int
+add_wsgi(PyObject *module)
+{
+    codes = PyDict_New();
+    if (codes == NULL || INTERN(texts) < 0 || PyModule_AddFunctions(module, functions) < 0)
+        return -1;
+    Body_Type = made(module, "Body", &body_spec);
+    return Body_Type == NULL ? -1 : 0;
+}

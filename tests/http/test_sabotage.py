@@ -85,7 +85,7 @@ def reachable() -> list[str]:
                     for method, function in vars(value).items()
                     if inspect.isfunction(function) and method not in CALLED_BY_OTHERS
                 ]
-    in_c = (_asgi, "arrived_asgi"), (_asgi_request, "said"), (_asgi_request, "ended")
+    in_c = (_asgi, "arrived_asgi"), (_asgi_request, "ended")
     for module, name in (*in_c, (_wsgi, "arrived_wsgi"), (_wsgi, "counted")):
         if getattr(module, name) is not None:
             found.append(f"{module.__name__}:{name}")

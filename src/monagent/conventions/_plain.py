@@ -34,5 +34,7 @@ arrived_asgi: Any = getattr(part, "arrived_asgi", None)
 arrived_wsgi: Any = getattr(part, "arrived_wsgi", None)
 counted: Any = getattr(part, "counted", None)
 ended: Any = getattr(part, "ended", None)
-said: Any = getattr(part, "said", None)
+asks: Any = getattr(part, "asks", None)
+Sender: Any = getattr(part, "Sender", object)
+"""Its instances are the application's `send` over ASGI."""
 Ender: Any = getattr(part, "Ender", None)

@@ -14,7 +14,7 @@ from monagent import settings
 from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
-from monagent.conventions._plain import arrived_asgi
+from monagent.conventions._plain import Sender, arrived_asgi
 from monagent.integrations import _asgi_within, _mount, _websocket
 from monagent.integrations._asgi_request import FRESH, Request, gone, has_left, marked
 
@@ -73,6 +73,7 @@ def measured_method(original: Any) -> Any:
     around_socket = _websocket.around
     excluded = http.excluder()
     some_off = http.some_off()
+    is_sender = Sender is not object
     marked()
 
     # Every request passes here: written out, with an eye on each instruction of Python's.
@@ -92,7 +93,8 @@ def measured_method(original: Any) -> Any:
                 return await _asgi_within.call(original, self, scope, receive, send, inner)
             return await original(self, scope, receive, send)
         try:
-            result = await original(self, scope, request.receiving, request.sending)
+            sending = request if is_sender else request.sending
+            result = await original(self, scope, request.receiving, sending)
         except BaseException as error:
             try:
                 scope.pop(KEY, None)

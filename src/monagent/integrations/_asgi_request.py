@@ -12,7 +12,7 @@ from operator import attrgetter
 from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._exchange import Exchange, Rare
-from monagent.conventions._plain import ended, said
+from monagent.conventions._plain import Sender, asks, ended
 from monagent.conventions.realtime import EventStream
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Scope = MutableMapping[str, Any]
     Message = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
+    Send = Callable[[Message], Awaitable[Any]]
     Headers = Iterable[tuple[bytes, bytes]]
 
 LENGTH = b"content-length"
@@ -38,8 +38,11 @@ BODY = frozenset(
 gone: list[Callable[[Request], object]] = []
 """Says of a request whether its client has left; see `tells_who_left`."""
 
+if asks is not None:
+    asks(gone)
 
-class Request(Exchange):
+
+class Request(Exchange, Sender):  # type: ignore[misc]  # that is in C, or nothing
     """A request over ASGI: stands between the application and what the server gave it.
 
     Attributes:
@@ -72,14 +75,10 @@ class Request(Exchange):
         return message
 
     # No coroutine of ours where the server's own will do; `marked` says that it gives one.
-    def sending(self, message: Message) -> Awaitable[None]:
+    def sending(self, message: Message) -> Awaitable[Any]:
         """The application's `send`."""
         try:
-            whole = None if said is None else said(self, message, gone)
-            if whole:
-                return self.ending(message)
-            if whole is None:
-                self.saying(message)
+            self.saying(message)
         except BaseException as error:
             http.failed(error)
         if not self.stage:
@@ -164,15 +163,15 @@ class Request(Exchange):
         else:
             self.continuing(kind, message)
 
-    async def passing(self, message: Message) -> None:
+    async def passing(self, message: Message) -> Any:
         """Send a part of a body."""
         try:
-            await self.send(message)
+            return await self.send(message)
         except OSError:
             self.gone = True
             raise
 
-    async def ending(self, message: Message) -> None:
+    async def ending(self, message: Message) -> Any:
         """Send the last part of a body."""
         try:
             # For who has left, hypercorn's `send` over HTTP/2 never returns.
@@ -181,7 +180,7 @@ class Request(Exchange):
         except BaseException as error:
             http.failed(error)
         try:
-            await self.send(message)
+            result = await self.send(message)
         except OSError:
             self.gone = True
             raise
@@ -189,9 +188,7 @@ class Request(Exchange):
             raise
         except BaseException:
             try:
-                # hypercorn's trio cancels us with the connection that it closes behind the answer.
-                if gone and not has_left(self) and not self.recorded:
-                    self.sent_all()
+                self.interrupted()
             except BaseException as error:
                 http.failed(error)
             raise
@@ -200,6 +197,13 @@ class Request(Exchange):
                 self.sent_all()
         except BaseException as error:
             http.failed(error)
+        return result
+
+    def interrupted(self) -> None:
+        """We are cancelled while the last part of a body is sent."""
+        # hypercorn's trio does so with the connection that it closes behind the answer.
+        if gone and not has_left(self) and not self.recorded:
+            self.sent_all()
 
 
 def marked() -> None:
@@ -214,6 +218,8 @@ def marked() -> None:
     elif asyncio is not None:
         sending: Any = Request.sending
         sending._is_coroutine = asyncio.coroutines._is_coroutine
+    for name, mark in vars(Request.sending).items():
+        setattr(Request, name, mark)  # What is asked may be the request itself.
 
 
 def tells_who_left(method: str, attribute: str) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import inspect
 import warnings
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import anyio
 import pytest
 
 from monagent.integrations._asgi import measured
+from monagent.integrations._asgi_request import gone
 from monagent.native import part
 from tests.http.asgi import scope
 from tests.http.numbers import Numbers
@@ -25,6 +26,15 @@ CANCELLED = {"GET unmatched 200 asyncio.exceptions.CancelledError": 1}
 needed = pytest.mark.skipif(part is None, reason="there is no part in C")
 
 Manner = Callable[[Any], Awaitable[Any]]
+
+
+@pytest.fixture(autouse=True)
+def nobody_tells_who_left() -> Iterator[None]:
+    """As uvicorn does, once another test has imported it."""
+    kept = gone[:]
+    gone.clear()
+    yield
+    gone[:] = kept
 
 
 class Server:

@@ -43,6 +43,9 @@ PyObject *known(PyObject *arrivals, PyObject *request, PyObject *scheme, PyObjec
 /* Puts the request into its scope or environ; the time of its arrival comes last. */
 PyObject *kept(PyObject *holder, Exchange *self);
 
+/* What sends the whole body of a plain answer by the server's `send`, and ends the request with it. */
+PyObject *ends(Exchange *self, PyObject *send, PyObject *message);
+
 /* Ends a plain answer whose ender is known: 1 done, 0 not one of those, -1 an exception. */
 int end_plain(Exchange *self);
 

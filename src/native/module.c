@@ -36,7 +36,7 @@ static struct PyModuleDef definition = {
 };
 
 static int (*const rooms[])(PyObject *) = {
-    add_exchanges, add_enders, add_asgi, add_wsgi,
+    add_exchanges, add_enders, add_endings, add_asgi, add_wsgi,
 };
 
 PyMODINIT_FUNC

@@ -1,6 +1,5 @@
 /* Over WSGI: https://peps.python.org/pep-3333/ */
 
-#include "cells.h"
 #include "exchange.h"
 #include "headers.h"
 

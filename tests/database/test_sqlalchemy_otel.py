@@ -22,6 +22,7 @@ VERSION = tuple(int(part) for part in sqlalchemy.__version__.split(".")[:2])
 def adopted(state: Path) -> Iterator[Numbers]:
     """Numbers while SQLAlchemy is left to OpenTelemetry and its drivers to us."""
     pytest.importorskip("opentelemetry.instrumentation.sqlalchemy")
+    gc.collect()  # Connections that earlier tests have left return to their pools.
     metrics.use(metrics.Recording(Shard(str(state))))
     modes = {"sqlalchemy": "otel", "sqlite3": "on"}
     hooks.modes[:] = [lambda library: modes.get(library, "off")]

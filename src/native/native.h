@@ -16,6 +16,9 @@ int add_enders(PyObject *module);
 int add_endings(PyObject *module);
 int add_asgi(PyObject *module);
 int add_wsgi(PyObject *module);
+int add_timers(PyObject *module);
+int add_pools(PyObject *module);
+int add_statements(PyObject *module);
 
 /* Seconds, as time.perf_counter of CPython on Linux. */
 double now(void);

@@ -22,6 +22,7 @@ from monagent import guard, metrics
 from monagent.conventions import _pools, _sql, database
 from monagent.instrument import hooks
 from monagent.metrics import declared, family
+from monagent.native import part
 from tests.database.numbers import Numbers
 from tests.services.postgres import Server
 
@@ -53,6 +54,9 @@ def reachable() -> list[str]:
                     for method, function in vars(value).items()
                     if inspect.isfunction(function)
                 ]
+    if part is not None:
+        found.append(f"{database.__name__}:begun")
+        found += [f"{_pools.__name__}:Pool.{name}" for name in ("asked", "given", "returned")]
     return found
 
 

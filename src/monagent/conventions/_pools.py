@@ -2,6 +2,9 @@
 
 Several pools may go by one name (an engine's old and new one, all beyond the hundredth name), so
 each adds and takes back its own part. A pool that is collected takes everything back.
+
+What happens at each checkout is in C as well, where that was built: `Pool.asked`, `given`,
+`returned` go the way that is written here whenever something is not plain.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from monagent.conventions import database
 from monagent.conventions._sql import OTHER
 from monagent.metrics import cache, recording
 from monagent.metrics.fused import places
+from monagent.native import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,23 +46,33 @@ class Name:
         self.users = 0
 
 
-class Cells:
+class _CellsFields:
+    __slots__ = (
+        "idle", "mem", "overflow", "pending", "shard", "timeouts", "use", "use_edges", "used",
+        "wait", "wait_edges", "wait_short",
+    )  # fmt: skip
+
+
+class _PoolFields:
+    __slots__ = (
+        "_cells", "_idle", "_keeps", "_most", "_of", "_overflow", "_pid", "_turn", "_used",
+        "given_at", "limits", "name", "read", "system", "text",
+    )  # fmt: skip
+
+
+if TYPE_CHECKING:
+    CellsFields = _CellsFields
+    PoolFields = _PoolFields
+else:
+    CellsFields = getattr(part, "PoolCells", _CellsFields)
+    PoolFields = getattr(part, "Pool", _PoolFields)
+IN_C = hasattr(part, "Pool")
+
+
+class Cells(CellsFields):
     """Where one name's series are: the shard's `mem` and indices into it."""
 
-    __slots__ = (
-        "idle",
-        "mem",
-        "overflow",
-        "pending",
-        "shard",
-        "timeouts",
-        "use",
-        "use_edges",
-        "used",
-        "wait",
-        "wait_edges",
-        "wait_short",
-    )
+    __slots__ = ()
 
     def __init__(self, name: str) -> None:
         self.shard = recording().shard
@@ -78,26 +92,10 @@ class Cells:
             _cells[name] = self
 
 
-class Pool:
+class Pool(PoolFields):
     """What is recorded of one pool; made by `watched`."""
 
-    __slots__ = (
-        "_cells",
-        "_idle",
-        "_keeps",
-        "_most",
-        "_of",
-        "_overflow",
-        "_pid",
-        "_turn",
-        "_used",
-        "given_at",
-        "limits",
-        "name",
-        "read",
-        "system",
-        "text",
-    )
+    __slots__ = ()
 
     def __init__(self, pool: Any, system: str, name: Name, read: Read, limits: Limits) -> None:
         self.system = system
@@ -118,7 +116,7 @@ class Pool:
     # Each adds to its cells by itself: calls would cost twice as much. No call stands between
     # mem[0] and the last write, see recorders.py.
 
-    def asked(self) -> float:
+    def _asked(self) -> float:
         """Somebody asks for a connection; returns the time, for the three that follow."""
         cells = self._cells
         if cells is None or cells is not _cells.get(self.text) or cells.shard.pid != self._pid:
@@ -126,7 +124,7 @@ class Pool:
         cells.mem[0][cells.pending] += 1.0
         return perf_counter()
 
-    def given(self, asked: float, connection: int) -> None:
+    def _given(self, asked: float, connection: int) -> None:
         """They got it; `connection` is an identity to know it by when it returns."""
         now = perf_counter()
         cells = self._cells
@@ -156,7 +154,7 @@ class Pool:
         database.refused(self.system, error)
         self._write(cells)
 
-    def returned(self, given: float | None) -> None:
+    def _returned(self, given: float | None) -> None:
         """A connection came back, or left the pool for good: that of `given_at`, taken out there
         before others could have it."""
         cells = self._cells
@@ -169,6 +167,9 @@ class Pool:
             view[cells.use] += seconds
             view[bucket] += 1.0
         self._write(cells)
+
+    if TYPE_CHECKING or not IN_C:
+        asked, given, returned = _asked, _given, _returned
 
     def changed(self) -> None:
         """The pool has opened or closed connections by itself, or may have more or less of them."""
@@ -249,6 +250,15 @@ class Pool:
             turn = self._turn
 
 
+def reading(read: Read, *names: str) -> Read:
+    """`read`, in C where that was built: connections are open as many as the sum of the first two
+    attributes says, idle as many as the third one's length. Where that fails, `read` is asked."""
+    if not IN_C:
+        return read
+    made: Read = part.Reader(read, *(tuple(map(sys.intern, name.split("."))) for name in names))
+    return made
+
+
 def watched(pool: Any, system: str, name: Name, read: Read, limits: Limits) -> Pool:
     """Begin to record a pool; what is known of it already is written at once."""
     made = Pool(pool, system, name, read, limits)
@@ -298,3 +308,5 @@ _names: dict[str, Name] = {}
 _texts: set[str] = set()
 _shared = Name(OTHER)
 _cells: dict[str, Cells] = cache()
+if IN_C:
+    part.cells_are_in(_cells)

@@ -14,6 +14,7 @@ from monagent.clock import perf_counter
 from monagent.conventions._sql import OTHER, verb
 from monagent.metrics import Counter, Histogram, UpDownCounter, cache
 from monagent.metrics.fused import timer
+from monagent.native import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ __all__ = [
     "Connecting",
     "Cover",
     "Operation",
+    "begun",
     "broke",
     "cover",
     "covered",
@@ -113,10 +115,10 @@ ERRORS = Counter(
     labels=("db.system.name", "error.type"),
 )
 
-_covers: ContextVar[list[bool]] = ContextVar("monagent_database", default=[])  # noqa: B039
-"""Not empty while an operation goes on that is recorded above.
+_covers: ContextVar[Any] = ContextVar("monagent_database", default=[])  # noqa: B039
+"""True, as a list that is not empty, while an operation goes on that is recorded above.
 
-Lists, not flags: a task or callback that is started meanwhile inherits the context for good, and
+Objects, not flags: a task or callback that is started meanwhile inherits the context for good, and
 must not stay silent for good."""
 
 TIMERS: dict[Labels, Callable[[float], None]] = cache()
@@ -130,8 +132,8 @@ _MOST_NAMESPACES = 100
 covered: Callable[[], object] = _covers.get
 """Whether (true or false) a library above records what is going on."""
 
-cover: Callable[[list[bool]], object] = _covers.set
-"""From here on it is, until the list that is given is cleared."""
+cover: Callable[[Any], object] = _covers.set
+"""From here on it is, until what is given (a list of something, a statement) is cleared."""
 
 
 def covering(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,6 +164,30 @@ class Cover:
         if not _covers.get():
             self.mark.append(True)
             cover(self.mark)
+
+
+class _Statement(list[bool]):
+    """A statement of a library that stands on others; true until its end, which covers those."""
+
+    __slots__ = ("labels", "start")
+    labels: Labels
+    start: float
+
+    def ended(self) -> None:
+        """It went well."""
+        self.clear()
+        (TIMERS.get(self.labels) or timer_of(self.labels))(self.start)
+
+
+def _begun(labels: Labels) -> _Statement | None:
+    """A statement that begins now; None where a library above records it."""
+    if covered():
+        return None
+    made = _Statement((True,))
+    made.labels = labels
+    cover(made)
+    made.start = perf_counter()
+    return made
 
 
 class Operation:
@@ -213,6 +239,11 @@ def timer_of(labels: Labels) -> Callable[[float], None]:
         if keep and len(TIMERS) < _MOST_TIMERS:
             TIMERS[labels] = found
     return found
+
+
+begun: Callable[[Labels], _Statement | None] = getattr(part, "begun", _begun)
+if begun is not _begun:
+    part.use_covers(covered, cover, TIMERS, timer_of)
 
 
 def broke(labels: Labels, begun: float, error: BaseException) -> None:

@@ -153,9 +153,17 @@ def _reader(pool: Any) -> tuple[_pools.Read, _pools.Limits]:
         ("AssertionPool", _assertion_pool, lambda _: (0, 1)),
     ):
         if isinstance(pool, getattr(impl, kind)):
-            asyncio = read is _queue_pool and not hasattr(pool._pool, "queue")
-            return (_asyncio_queue_pool if asyncio else read), limits
+            if read is _queue_pool:
+                return _queue_reader(pool), limits
+            return read, limits
     return _other_pool, lambda _: (0, 0)
+
+
+def _queue_reader(pool: Any) -> _pools.Read:
+    if hasattr(pool._pool, "queue"):
+        return _pools.reading(_queue_pool, "_pool.maxsize", "_overflow", "_pool.queue")
+    names = "_pool.maxsize", "_overflow", "_pool._queue._queue"
+    return _pools.reading(_asyncio_queue_pool, *names)
 
 
 def _queue_limits(pool: Any) -> tuple[int, int]:

@@ -7,9 +7,8 @@ connection is part of getting one, no operation.
 
 from __future__ import annotations
 
-from monagent.clock import perf_counter
 from monagent.conventions import _pools, database
-from monagent.conventions.database import cover, covered
+from monagent.conventions.database import covered
 from monagent.instrument import Library, adopt, replace, replace_override
 from monagent.instrument.identity import with_parameters_of
 from monagent.instrument.watch import failed
@@ -39,22 +38,18 @@ def through_opentelemetry(original: Any) -> Any:
 @replace("sqlalchemy.engine.default", "DefaultDialect.do_execute")
 @replace("sqlalchemy.engine.default", "DefaultDialect.do_executemany")
 def with_parameters(original: Any) -> Any:
-    timers = database.TIMERS
-
     def execute(
         self: Any, cursor: Any, statement: Any, parameters: Any, context: Any = None
     ) -> Any:
         mark = None
         try:
-            if not covered():
-                try:  # As in `facts.labels`, which costs a call: known from the last time.
-                    compiled: Any = context.compiled if statement is context.statement else None
-                    labels = compiled._monagent_labels
-                except AttributeError:
-                    labels = facts.labels(self, statement, context)
-                mark = [True]
-                cover(mark)
-                begun = perf_counter()
+            try:  # As in `facts.labels`, which costs a call: known from the last time.
+                compiled: Any = context.compiled if statement is context.statement else None
+                labels = compiled._monagent_labels
+            except AttributeError:
+                labels = None if covered() else facts.labels(self, statement, context)
+            if labels is not None:
+                mark = database.begun(labels)
         except BaseException as error:
             failed(NAME, error)
         if mark is None:
@@ -64,14 +59,14 @@ def with_parameters(original: Any) -> Any:
         except BaseException as error:
             mark.clear()
             try:
-                database.broke(labels, begun, error)
+                database.broke(mark.labels, mark.start, error)
             except BaseException as ours:
                 failed(NAME, ours)
             raise
-        mark.clear()
         try:
-            (timers.get(labels) or database.timer_of(labels))(begun)
+            mark.ended()
         except BaseException as error:
+            mark.clear()
             failed(NAME, error)
         return result
 

@@ -11,9 +11,10 @@ if TYPE_CHECKING:
 
 OTHER = "_OTHER"
 
-_USUAL = {
+USUAL = {
     form: verb for verb in ("SELECT", "INSERT", "UPDATE", "DELETE") for form in (verb, verb.lower())
 }
+"""The verbs of most statements, by the six letters that these begin with."""
 
 _VERBS = frozenset(
     # As one text, since a list of them would be a page long.
@@ -41,7 +42,7 @@ def verb(statement: Any) -> str:
     """
     if type(statement) is not str:
         statement = _text(statement)
-    usual = _USUAL.get(statement[:6])
+    usual = USUAL.get(statement[:6])
     if usual is not None:
         return usual
     known = _seen.get(statement)

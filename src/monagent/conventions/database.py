@@ -11,7 +11,7 @@ from contextvars import ContextVar
 
 from monagent import guard
 from monagent.clock import perf_counter
-from monagent.conventions._sql import OTHER, verb
+from monagent.conventions._sql import OTHER, USUAL, verb
 from monagent.metrics import Counter, Histogram, UpDownCounter, cache
 from monagent.metrics.fused import timer
 from monagent.native import part
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OTHER",
+    "USUAL",
     "Connecting",
     "Cover",
     "Operation",

@@ -180,7 +180,9 @@ def recorded(base: Any, name: str, verb: str | None = None) -> Any:
             name = namespaces[of](connection_of(cursor))
         except (AttributeError, TypeError):  # one that came past the module, or was never opened
             name = None
-        return SYSTEM, name, verb or database.verb(args[0] if args else ""), None
+        text = args[0] if args else ""
+        known = verb or (database.USUAL.get(text[:6]) if text.__class__ is str else None)
+        return SYSTEM, name, known or database.verb(text), None
 
     return looks(measured(NAME, method, labels), method)
 

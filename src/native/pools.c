@@ -9,23 +9,19 @@ static PyTypeObject *Reader_Type, *Cells_Type, *Pool_Type;
 static PyObject *known_cells; /* by the names of pools: `_pools._cells` */
 static PyObject *name_pid, *name_asked, *name_given, *name_returned, *name_write;
 
-/* Reads of a library's pool how many connections it has open and idle: by the names of attributes,
+/* Reads how many connections a pool that holds a queue of idle ones has open and idle, by names:
+   `pool.queue.size + pool.more`, and the length of `pool.queue.items`, or of `items.inner` in it.
    `twin` does the same in Python. */
-
 typedef struct {
     PyObject_HEAD
-    PyObject *twin;
-    PyObject *base, *more, *idle; /* tuples of names: the sum of two attributes, the length of one */
+    PyObject *twin, *queue, *size, *more, *items, *inner;
 } Reader;
 
 static int
 reader_traverse(Reader *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->twin);
-    Py_VISIT(self->base);
-    Py_VISIT(self->more);
-    Py_VISIT(self->idle);
+    Py_VISIT(self->twin); /* the others are texts */
     return 0;
 }
 
@@ -33,9 +29,11 @@ static int
 reader_clear(Reader *self)
 {
     Py_CLEAR(self->twin);
-    Py_CLEAR(self->base);
+    Py_CLEAR(self->queue);
+    Py_CLEAR(self->size);
     Py_CLEAR(self->more);
-    Py_CLEAR(self->idle);
+    Py_CLEAR(self->items);
+    Py_CLEAR(self->inner);
     return 0;
 }
 
@@ -48,22 +46,23 @@ reader_dealloc(PyObject *self)
 static PyObject *
 reader_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    PyObject *twin, *base, *more, *idle;
+    PyObject *twin, *queue, *size, *more, *items, *inner = NULL;
 
     if (kwargs != NULL && PyDict_Size(kwargs) > 0) {
         PyErr_SetString(PyExc_TypeError, "expected no names of arguments");
         return NULL;
     }
-    if (!PyArg_ParseTuple(args, "OO!O!O!", &twin, &PyTuple_Type, &base, &PyTuple_Type, &more,
-                          &PyTuple_Type, &idle))
+    if (!PyArg_ParseTuple(args, "OUUUU|U", &twin, &queue, &size, &more, &items, &inner))
         return NULL;
     Reader *self = (Reader *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
     if (self == NULL)
         return NULL;
     put(&self->twin, twin);
-    put(&self->base, base);
+    put(&self->queue, queue);
+    put(&self->size, size);
     put(&self->more, more);
-    put(&self->idle, idle);
+    put(&self->items, items);
+    put(&self->inner, inner);
     return (PyObject *)self;
 }
 
@@ -87,21 +86,6 @@ static PyType_Spec reader_spec = {
     reader_slots,
 };
 
-/* What is found along a path of attributes. */
-static PyObject *
-along(PyObject *object, PyObject *path)
-{
-    Py_ssize_t length = PyTuple_Size(path);
-
-    Py_INCREF(object);
-    for (Py_ssize_t i = 0; i < length && object != NULL; i++) {
-        PyObject *next = PyObject_GetAttr(object, PyTuple_GetItem(path, i));
-        Py_DECREF(object);
-        object = next;
-    }
-    return object;
-}
-
 static int
 plain_integer(PyObject *object, Py_ssize_t *value)
 {
@@ -117,27 +101,37 @@ plain_integer(PyObject *object, Py_ssize_t *value)
 #define ENOUGH (PY_SSIZE_T_MAX / 4) /* Sums of smaller ones are none too large. */
 
 static int
-integer_along(PyObject *object, PyObject *path, Py_ssize_t *value)
+small_integer(PyObject *object, PyObject *name, Py_ssize_t *value)
 {
-    PyObject *found = along(object, path);
-    int plain = plain_integer(found, value) && *value > -ENOUGH && *value < ENOUGH;
+    PyObject *found = PyObject_GetAttr(object, name);
+    int small = plain_integer(found, value) && *value > -ENOUGH && *value < ENOUGH;
 
     Py_XDECREF(found);
-    return plain;
+    return small;
 }
 
-/* Open and idle connections: 1 done, 0 where the twin has to say. */
+/* Open and idle connections: 1 done, 0 where the twin has to say, with or without an exception. */
 static int
 read_by_names(Reader *self, PyObject *pool, Py_ssize_t *opened, Py_ssize_t *idle)
 {
-    Py_ssize_t base, more;
+    Py_ssize_t size, more;
+    PyObject *queue = PyObject_GetAttr(pool, self->queue), *items = NULL;
 
-    if (!integer_along(pool, self->base, &base) || !integer_along(pool, self->more, &more))
-        return 0;
-    PyObject *held = along(pool, self->idle);
-    *idle = held == NULL ? -1 : PyObject_Size(held);
-    Py_XDECREF(held);
-    *opened = base + more;
+    *idle = -1;
+    if (queue != NULL && small_integer(queue, self->size, &size) &&
+        small_integer(pool, self->more, &more)) {
+        *opened = size + more;
+        items = PyObject_GetAttr(queue, self->items);
+        if (items != NULL && self->inner != NULL) {
+            PyObject *outer = items;
+            items = PyObject_GetAttr(outer, self->inner);
+            Py_DECREF(outer);
+        }
+        if (items != NULL)
+            *idle = PyObject_Size(items);
+    }
+    Py_XDECREF(items);
+    Py_XDECREF(queue);
     return *idle >= 0;
 }
 
@@ -382,7 +376,8 @@ written(Pool *self, Cells *cells)
             return -1;
         }
         int plain = pool != Py_None && read_by_names((Reader *)reader, pool, &opened, &idle);
-        PyErr_Clear();
+        if (PyErr_Occurred() && PyErr_ExceptionMatches(PyExc_AttributeError))
+            PyErr_Clear(); /* Others may be the program's own, from a handler of a signal. */
         double *at = NULL;
         if (plain && plain_integer(self->used, &was_used) && plain_integer(self->idle, &was_idle) &&
             plain_integer(self->overflow, &was_overflow) && plain_integer(self->keeps, &keeps) &&

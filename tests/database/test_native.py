@@ -150,8 +150,9 @@ def test_threads_lose_nothing(numbers: Numbers, make: Make) -> None:
         lambda: part.Timer(print, [0.0], print, [0], 1, (1.0,), name=1),
         lambda: part.Timer(print, [0.0], print, [0], 1, tuple(map(float, range(65)))),
         lambda: part.Timer(print, [0.0], print, [0], "1", (1.0,)),
-        lambda: part.Reader(print, ["a"], (), ()),
-        lambda: part.Reader(print, (), (), (), name=1),
+        lambda: part.Reader(print, "a", "b", "c"),
+        lambda: part.Reader(print, "a", "b", "c", b"d"),
+        lambda: part.Reader(print, "a", "b", "c", "d", name=1),
         lambda: part.use_covers(print, print, [], print),
         lambda: part.cells_are_in([]),
         lambda: part.begun(None),
@@ -183,3 +184,27 @@ def test_parts_that_were_not_filled_hand_everything_on(numbers: Numbers) -> None
         with pytest.raises(AttributeError):
             call()
     del _pools._cells["t"]
+
+
+@needed
+def test_what_interrupts_a_reading_is_raised(numbers: Numbers) -> None:
+    """It is the program's: a handler of a signal may raise wherever Python runs."""
+
+    class Interrupted:
+        interrupts = False
+
+        @property
+        def _pool(self) -> Any:
+            if self.interrupts:
+                raise KeyboardInterrupt
+            return sqlalchemy.util.queue.Queue(5)
+
+        _overflow = -5
+
+    pool = Interrupted()
+    reading = _pools.reading(lambda *_: (0, 0), "_pool", "maxsize", "_overflow", "queue")
+    watched = _pools.watched(pool, "sqlite", _pools.take_name("p"), reading, lambda _: (5, 5))
+    pool.interrupts = True
+
+    with pytest.raises(KeyboardInterrupt):
+        watched.returned(None)

@@ -85,6 +85,12 @@ def read(pool: Any, _: int) -> tuple[int, int]:
     return queue.maxsize + pool._overflow, len(queue.queue)
 
 
+def read_within(pool: Any, _: int) -> tuple[int, int]:
+    """The same of one whose connections lie in a queue within the queue."""
+    queue = pool._pool
+    return queue.maxsize + pool._overflow, len(queue.other.queue)
+
+
 def limits(pool: Any) -> Any:
     """The connections that it keeps, and may open at most."""
     size: Any = pool._pool.maxsize
@@ -132,7 +138,8 @@ def change(chance: random.Random, pool: Library) -> None:
         queue.queue = chance.choice((Unsized(), None, [1, 2], "abc"))
     else:
         queue.maxsize = chance.randrange(-1, 8)
-        queue.queue = deque(range(chance.randrange(5)))
+        held = chance.choice((queue, getattr(queue, "other", queue)))
+        held.queue = deque(range(chance.randrange(5)))
         pool._overflow = chance.randrange(-6, 9)
 
 
@@ -150,7 +157,12 @@ class Pools:
         """One more."""
         pool = kind()
         name = _pools.take_name(self.chance.choice(("a", "b")))
-        reading = _pools.reading(read, "_pool.maxsize", "_overflow", "_pool.queue")
+        names = "_pool", "maxsize", "_overflow"
+        reading = _pools.reading(read, *names, "queue")
+        if self.chance.random() < 0.3:  # As where a queue is within another.
+            inner = _pools.reading(read_within, *names, "other", "queue")
+            pool._pool.other = Queue()
+            reading = inner
         watched = _pools.watched(pool, "postgresql", name, reading, limits)
         if kind is Meddling:
             pool.watched = watched

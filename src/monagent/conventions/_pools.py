@@ -251,11 +251,15 @@ class Pool(PoolFields):
 
 
 def reading(read: Read, *names: str) -> Read:
-    """`read`, in C where that was built: connections are open as many as the sum of the first two
-    attributes says, idle as many as the third one's length. Where that fails, `read` is asked."""
+    """`read`, in C where that was built, for a pool that holds a queue of its idle connections.
+
+    The names are those of attributes: the pool's for the queue, the queue's for how many it takes,
+    the pool's for how many more are open than that, and the way from the queue to what it holds.
+    Where they do not lead to integers and a length, `read` is asked.
+    """
     if not IN_C:
         return read
-    made: Read = part.Reader(read, *(tuple(map(sys.intern, name.split("."))) for name in names))
+    made: Read = part.Reader(read, *map(sys.intern, names))
     return made
 
 

@@ -160,10 +160,10 @@ def _reader(pool: Any) -> tuple[_pools.Read, _pools.Limits]:
 
 
 def _queue_reader(pool: Any) -> _pools.Read:
+    names = "_pool", "maxsize", "_overflow"
     if hasattr(pool._pool, "queue"):
-        return _pools.reading(_queue_pool, "_pool.maxsize", "_overflow", "_pool.queue")
-    names = "_pool.maxsize", "_overflow", "_pool._queue._queue"
-    return _pools.reading(_asyncio_queue_pool, *names)
+        return _pools.reading(_queue_pool, *names, "queue")
+    return _pools.reading(_asyncio_queue_pool, *names, "_queue", "_queue")
 
 
 def _queue_limits(pool: Any) -> tuple[int, int]:

@@ -1,11 +1,5 @@
 /* The plain path of what is recorded most, in C: of HTTP requests what they are filled with, what
-   most of their messages say, and the additions at their end; of databases the checkouts of pools,
-   the statements that an ORM sends, and the end of every operation.
-
-   Whatever is not plain (an exception, an event stream, a client that left, types of one's own) is
-   handed back, and goes the way that is written in Python beside every call of these functions:
-   monagent.conventions._exchange, _arrivals, _pools, database, metrics.fused,
-   integrations._asgi_request, _wsgi_request.  Without this module all goes that way.
+    ,
 
    One binary for all CPythons from 3.10 on: https://docs.python.org/3/c-api/stable.html */
 
@@ -38,7 +32,7 @@ static struct PyModuleDef definition = {
 
 static int (*const rooms[])(PyObject *) = {
     add_exchanges, add_enders, add_endings, add_asgi, add_wsgi, add_timers, add_pools,
-    add_statements,
+    add_statements, add_calls, add_connections, add_callers,
 };
 
 PyMODINIT_FUNC
@@ -57,7 +51,7 @@ PyInit__native(void)
             return NULL;
         }
     /* A file that an older or newer tree has left is known by it. */
-    if (PyModule_AddIntConstant(module, "INTERFACE", 2) < 0) {
+    if (PyModule_AddIntConstant(module, "INTERFACE", 3) < 0) {
         Py_DECREF(module);
         return NULL;
     }

@@ -47,6 +47,9 @@ def parts() -> Iterator[tuple[Any, str]]:
                     # The interpreter calls __del__, and tells of its errors itself.
                     if isinstance(function, FunctionType) and method != "__del__":
                         yield found, method
+    # In C where that was built.
+    yield from ((_aiohttp_client, name) for name in ("by_url", "ended"))
+    yield from ((_http_pools.Connection, name) for name in ("busy", "idle"))
 
 
 def application(folder: Path) -> web.Application:

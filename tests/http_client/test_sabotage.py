@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from monagent import guard
-from monagent.conventions import _failures, _http_pools, _peers, http_client
+from monagent.conventions import _calls, _failures, _http_pools, _peers, http_client
 from monagent.instrument import hooks
 from monagent.integrations import (
     _http_client,
@@ -37,7 +37,7 @@ def parts() -> Iterator[tuple[Any, str]]:
     from monagent.integrations import httpcore, httpx, requests, urllib3
 
     modules: tuple[ModuleType, ...] = (
-        http_client, _peers, _failures, _http_pools, fused, _http_client, _httpx_body,
+        http_client, _calls, _peers, _failures, _http_pools, fused, _http_client, _httpx_body,
         _urllib3_body, _urllib3_pool, _httpx, _httpcore, requests, urllib3, httpx, httpcore,
     )  # fmt: skip
     for module in modules:
@@ -51,6 +51,15 @@ def parts() -> Iterator[tuple[Any, str]]:
                     # The interpreter calls __del__, and tells of its errors itself.
                     if isinstance(function, FunctionType) and method != "__del__":
                         yield found, method
+    # In C where that was built.
+    for module, name in (
+        (requests, "by_url"), (requests, "ended_by_urllib3"), (urllib3, "by_url"),
+        (urllib3, "ended_by_urllib3"), (urllib3, "is_within"), (_httpx, "by_httpx"),
+        (_httpx, "ended_by_httpx"),
+    ):  # fmt: skip
+        yield module, name
+    for name in ("busy", "idle"):
+        yield _http_pools.Connection, name
 
 
 class Callers:

@@ -15,6 +15,7 @@ from monagent.conventions._peers import Peer
 from monagent.conventions.http import EDGES
 from monagent.metrics import Counter, Histogram, UpDownCounter
 from monagent.metrics.fused import place
+from monagent.native import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,19 +68,18 @@ _forks = [0]
 os.register_at_fork(after_in_child=lambda: _forks.__setitem__(0, _forks[0] + 1))
 
 
-class Connection:
-    """One open connection, active at first. In a forked child those of its parent do not count
-    until the child uses them."""
+class _Fields:
+    """What is known of a connection, and what every call does with it."""
 
     __slots__ = ("_active", "_begin", "_forks", "_idle", "_lifetime", "_mem", "_state")
 
-    def __init__(self, peer: Peer) -> None:
-        cells = peer.state.get("open") or _bind(peer)
-        self._mem, self._active, self._idle, self._lifetime = cells
-        self._forks = _forks[0]
-        self._state = _ACTIVE
-        self._begin = perf_counter()
-        self._mem[0][self._active] += 1.0
+    _active: int
+    _idle: int
+    _forks: int
+    _begin: float
+    _lifetime: Any
+    _mem: Any
+    _state: int
 
     def busy(self) -> None:
         """A call has got it."""
@@ -102,6 +102,33 @@ class Connection:
             else:
                 self._forks = _forks[0]
             view[self._idle] += 1.0
+
+
+if TYPE_CHECKING:
+    Fields = _Fields
+else:
+    Fields = part.Counted if part else _Fields
+if part:
+    part.forks_in(_forks)
+
+
+class Connection(Fields):
+    """One open connection, active at first. In a forked child those of its parent do not count
+    until the child uses them."""
+
+    __slots__ = ()
+
+    # What is not plain is left to these by the part in C.
+    busy_in_python = _Fields.busy
+    idle_in_python = _Fields.idle
+
+    def __init__(self, peer: Peer) -> None:
+        cells = peer.state.get("open") or _bind(peer)
+        self._mem, self._active, self._idle, self._lifetime = cells
+        self._forks = _forks[0]
+        self._state = _ACTIVE
+        self._begin = perf_counter()
+        self._mem[0][self._active] += 1.0
 
     def close(self) -> None:
         """It is no longer open."""

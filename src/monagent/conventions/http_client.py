@@ -13,9 +13,9 @@ import os
 
 from monagent import guard
 from monagent.clock import time
-from monagent.conventions import _http_pools  # noqa: F401 - its metrics belong to the family
+from monagent.conventions import _calls, _http_pools  # noqa: F401 - its metrics belong to the family
 from monagent.conventions._failures import failure
-from monagent.conventions._peers import Peer
+from monagent.conventions._peers import Peer, of_url
 from monagent.conventions.http import EDGES, METHODS, OTHER, SIZES
 from monagent.metrics import Counter, Gauge, Histogram, UpDownCounter, cache
 from monagent.metrics.fused import cell, exchange
@@ -100,7 +100,7 @@ _forks = [0]
 os.register_at_fork(after_in_child=lambda: _forks.__setitem__(0, _forks[0] + 1))
 
 
-class Calls(dict[int, "Finish"]):
+class Calls(_calls.Fields):
     """Calls of one method to one peer. By an answer's status: what ends a call.
 
     A client does `calls.mem[0][calls.at] += 1.0` (one more active), takes the time, and then one of
@@ -108,7 +108,7 @@ class Calls(dict[int, "Finish"]):
     answer's time is past `look` or its status is an error it lets `heard` see the headers.
     """
 
-    __slots__ = ("active", "at", "look", "mem", "method", "peer")
+    __slots__ = ()
 
     def __init__(self, peer: Peer, method: str) -> None:
         self.peer = peer
@@ -220,6 +220,17 @@ def calls_to(peer: Peer, method: object, key: object = None) -> Calls:
         if len(CALLS) >= _MOST_CALLS:
             CALLS.clear()
         CALLS[key] = calls
+    return calls
+
+
+def first_by_url(url: str, method: Any) -> Calls:
+    """A call to an absolute URL begins, maybe the first to its server."""
+    end = url.find("/", 8)  # 8: behind https://
+    key = (url if end < 0 else url[:end], method)
+    calls = CALLS.get(key)
+    if calls is None:
+        calls = calls_to(of_url(url), method, key)
+    calls.mem[0][calls.at] += 1.0
     return calls
 
 

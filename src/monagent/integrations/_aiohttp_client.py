@@ -10,9 +10,10 @@ import sys
 from contextvars import ContextVar
 
 from monagent.clock import perf_counter
+from monagent.conventions._calls import by_url, ended
 from monagent.conventions._http_pools import TIMEOUTS
-from monagent.conventions._peers import of, of_url
-from monagent.conventions.http_client import CALLS, Calls, Streamed, calls_to, resent
+from monagent.conventions._peers import of
+from monagent.conventions.http_client import CALLS, Calls, Streamed, calls_to, first_by_url, resent
 from monagent.integrations import _http_client
 from monagent.integrations._http_client import SENDERS, carries, declared, failed
 
@@ -71,20 +72,17 @@ def requesting(original: Any) -> Any:
         calls = upload = token = None
         try:
             if not SENDERS or not carries(sys._getframe().f_back):
-                if str_or_url.__class__ is str and self._base_url is None:
-                    end = str_or_url.find("/", 8)  # 8: behind https://
-                    key: Any = (str_or_url if end < 0 else str_or_url[:end], method)
-                else:
-                    key = key_of(self, str_or_url, method)
-                try:
-                    found = CALLS[key]
-                except KeyError:
-                    found = met(key)
                 if "data" in kwargs:
                     upload = Upload(kwargs["data"])
-                    token = UPLOAD.set(upload)
-                found.mem[0][found.at] += 1.0
+                if str_or_url.__class__ is str and self._base_url is None:
+                    found = by_url(CALLS, str_or_url, method)
+                    if found is None:
+                        found = first_by_url(str_or_url, method)
+                else:
+                    found = first_of(self, str_or_url, method)
                 calls, begun = found, perf_counter()
+                if upload is not None:
+                    token = UPLOAD.set(upload)
         except BaseException as error:
             failed("aiohttp", error)
         if calls is None:
@@ -102,21 +100,17 @@ def requesting(original: Any) -> Any:
         try:
             if token is not None:
                 reset(token)
-            now = perf_counter()
-            status, content, headers = response.status, response.content, response._headers
-            if status >= 400 or now > calls.look:
-                calls.heard(status, headers, now)
+            status, content = response.status, response.content
             if (
                 upload is not None
                 or "json" in kwargs
                 or response._history
-                or encoded in headers
+                or encoded in response._headers
                 or status == 101
-                or not content.is_eof()
+                or not (content is empty or getattr(content, "_eof", False) or content.is_eof())
+                or not ended(calls, begun, status, 0, getattr(content, "total_bytes", 0))
             ):
-                returned(calls, now - begun, response, kwargs, upload)
-            else:
-                calls[status](now - begun, 0, 0 if content is empty else content.total_bytes)
+                answered(calls, begun, response, kwargs, upload)
         except BaseException as error:
             failed("aiohttp", error)
         return response
@@ -187,19 +181,18 @@ def retried(frame: Any) -> None:
         resent(of(url.scheme, url.host or "", url.port), "read")
 
 
-def key_of(session: Any, target: Any, method: Any) -> Any:
-    """What calls to a relative URL, or to one that is an object, are looked up by."""
+def first_of(session: Any, target: Any, method: Any) -> Calls:
+    """A call to a relative URL begins, or to one that is an object."""
     try:
         url = session._build_url(target)
-    except (ValueError, TypeError, AssertionError):
-        return "", method  # the library is about to say so
-    return url.scheme, url.host or "", url.port, method
-
-
-def met(key: Any) -> Calls:
-    """The first call of a method to a server."""
-    peer = of_url(key[0]) if len(key) == 2 else of(*key[:3])
-    return calls_to(peer, key[-1], key)
+        key = url.scheme, url.host or "", url.port, method
+    except (ValueError, TypeError, AssertionError):  # the library is about to say so
+        key = "", "", None, method
+    calls = CALLS.get(key)
+    if calls is None:
+        calls = calls_to(of(*key[:3]), method, key)
+    calls.mem[0][calls.at] += 1.0
+    return calls
 
 
 def reset(token: Any) -> None:
@@ -210,15 +203,15 @@ def reset(token: Any) -> None:
         pass  # Closed in another context than it began in, as when it is dropped half-way.
 
 
-def returned(
-    calls: Calls, seconds: float, response: Any, kwargs: Any, upload: Upload | None
-) -> None:
-    """The call has given an answer out of the ordinary: its body or one sent, redirects."""
-    sent = 0
+def answered(calls: Calls, begun: float, response: Any, kwargs: Any, upload: Upload | None) -> None:
+    """The call has its answer, whatever that is."""
+    now = perf_counter()
+    seconds, status, sent = now - begun, response.status, 0
+    if status >= 400 or now > calls.look:
+        calls.heard(status, response._headers, now)
     if upload is not None or "json" in kwargs:
         sent = uploaded(response.request_info.headers, kwargs, upload)
     redirected(calls, len(response._history))
-    status = response.status
     if status == 101:
         calls.active(-1.0)  # What comes of it is no request.
     elif response.content.is_eof():

@@ -8,6 +8,7 @@ from monagent import guard
 from monagent.clock import perf_counter
 from monagent.conventions.http_client import Calls, number
 from monagent.instrument.targets import undo
+from monagent.native import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,19 +61,25 @@ def carries(frame: Any) -> bool:
     return package not in SENDERS and called_by(set(SENDERS.values()), frame, _DEEP)
 
 
-def within(headers: Any, asking: Any) -> bool:
+def within(headers: Any, asking: Any, outer: Any, inner: Any, senders: Any) -> bool:
     """Whether urllib3, whose wrapper asks us, is part of a call that is counted, by these headers;
-    without a sign in them frames are looked at if `asking`: making those costs more than all."""
-    library = OUTER.get(headers.__class__)
+    without a sign in them frames are looked at if `asking`: making those costs more than all.
+
+    The last three are `OUTER`, `INNER` and `SENDERS`.
+    """
+    library = outer.get(headers.__class__)
     if library is None and not asking:
         return False
     frame: Any = sys._getframe(1).f_back  # None: a thread runs nothing else
     if library is None:
-        if not called_by(INNER, frame):
+        if not called_by(inner, frame):
             return False
-        library = INNER.get(id(frame.f_code))  # None: a wrapper's frame
-    sender = SENDERS.get(library) if library else None
+        library = inner.get(id(frame.f_code))  # None: a wrapper's frame
+    sender = senders.get(library) if library else None
     return sender is None or called_by((sender,), frame, _DEEP)
+
+
+is_within = part.is_within if part else within
 
 
 def failed(library: str, error: BaseException) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from monagent.clock import perf_counter
+from monagent.conventions._calls import by_httpx, ended_by_httpx
 from monagent.conventions._peers import UNKNOWN, of, peer
 from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
 from monagent.integrations import _http_client, _httpx_body
@@ -33,7 +34,9 @@ def sending(library: str, original: Any) -> Any:
     ) -> Any:
         calls = None
         try:
-            calls = begin(request)
+            calls = by_httpx(CALLS, request)
+            if calls is None:
+                calls = first(request)
             begun = perf_counter()
         except BaseException as error:
             if hasattr(request, "url"):  # else it is no request, and httpx says so
@@ -56,7 +59,9 @@ def sending(library: str, original: Any) -> Any:
                 failed(library, ours)
             raise
         try:
-            if calls is not None:
+            if calls is not None and (
+                stream is not False or not ended_by_httpx(calls, begun, request, response)
+            ):
                 answered(calls, begun, request, response, stream)
         except BaseException as error:
             failed(library, error)
@@ -83,7 +88,9 @@ def sending_async(library: str, original: Any) -> Any:
     ) -> Any:
         calls = None
         try:
-            calls = begin(request)
+            calls = by_httpx(CALLS, request)
+            if calls is None:
+                calls = first(request)
             begun = perf_counter()
         except BaseException as error:
             if hasattr(request, "url"):  # else it is no request, and httpx says so
@@ -106,7 +113,9 @@ def sending_async(library: str, original: Any) -> Any:
                 failed(library, ours)
             raise
         try:
-            if calls is not None:
+            if calls is not None and (
+                stream is not False or not ended_by_httpx(calls, begun, request, response)
+            ):
                 answered(calls, begun, request, response, stream)
         except BaseException as error:
             failed(library, error)
@@ -115,13 +124,9 @@ def sending_async(library: str, original: Any) -> Any:
     return send
 
 
-def begin(request: Any) -> Calls:
-    """One more call is under way."""
-    try:
-        parts = request.url._uri_reference  # Its public properties cost 1 µs.
-        calls = CALLS[parts.scheme, parts.host, parts.port, request.method]
-    except (KeyError, AttributeError):
-        calls = met(request)
+def first(request: Any) -> Calls:
+    """A call begins, the first of its method to its server."""
+    calls = met(request)
     calls.mem[0][calls.at] += 1.0
     return calls
 
@@ -132,11 +137,7 @@ def answered(calls: Calls, begun: float, request: Any, response: Any, stream: An
     status = response.status_code
     if status >= 400 or now > calls.look:
         calls.heard(status, response.headers, now)
-    content = getattr(request, "_content", None)
-    if content.__class__ is not bytes or stream or response.history:
-        returned(calls, now - begun, request, response, stream)
-    else:
-        calls[status](now - begun, len(content), response._num_bytes_downloaded)
+    returned(calls, now - begun, request, response, stream)
 
 
 def misnaming(library: str, original: Any) -> Any:

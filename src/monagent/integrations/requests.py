@@ -10,8 +10,16 @@ from __future__ import annotations
 import sys
 
 from monagent.clock import perf_counter
+from monagent.conventions._calls import by_url, ended_by_urllib3
 from monagent.conventions._peers import UNKNOWN, of_url, peer
-from monagent.conventions.http_client import CALLS, Calls, calls_to, number, resent
+from monagent.conventions.http_client import (
+    CALLS,
+    Calls,
+    calls_to,
+    first_by_url,
+    number,
+    resent,
+)
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_client, _urllib3_body
 from monagent.integrations._http_client import OUTER, failed, inner
@@ -41,14 +49,9 @@ def sending(original: Any) -> Any:
         calls = None
         try:
             if kwargs.get("allow_redirects") is not False or not follows(following, request):
-                url: str = request.url
-                end = url.find("/", 8)  # 8: behind https://
-                key = (url if end < 0 else url[:end], request.method)
-                try:
-                    found = CALLS[key]
-                except KeyError:
-                    found = calls_to(of_url(url), request.method, key)
-                found.mem[0][found.at] += 1.0
+                found = by_url(CALLS, request.url, request.method)
+                if found is None:
+                    found = first_by_url(request.url, request.method)
                 calls, begun = found, perf_counter()
         except BaseException as error:
             if isinstance(getattr(request, "url", None), str):  # else requests says so
@@ -66,22 +69,31 @@ def sending(original: Any) -> Any:
                 failed("requests", ours)
             raise
         try:
-            now = perf_counter()
-            status, raw, body = response.status_code, response.raw, request.body
-            if status.__class__ is not int:
-                status = number(status)
-            if status >= 400 or now > calls.look:
-                calls.heard(status, response.headers, now)
-            sent = 0 if body is None else uploaded(request, raw)
-            if kwargs.get("stream", self.stream) and _urllib3_body.unfinished(raw):
-                _urllib3_body.follow(raw, calls.streams(now - begun, status, sent))
-            else:
-                calls[status](now - begun, sent, _urllib3_body.received(raw))
+            stream = kwargs.get("stream", self.stream)
+            if (
+                request.body is not None
+                or stream
+                or not ended_by_urllib3(calls, begun, response.status_code, response.raw)
+            ):
+                answered(calls, begun, request, response, stream)
         except BaseException as error:
             failed("requests", error)
         return response
 
     return send
+
+
+def answered(calls: Calls, begun: float, request: Any, response: Any, stream: Any) -> None:
+    """The call has its answer."""
+    now = perf_counter()
+    status, raw, body = number(response.status_code), response.raw, request.body
+    if status >= 400 or now > calls.look:
+        calls.heard(status, response.headers, now)
+    sent = 0 if body is None else uploaded(request, raw)
+    if stream and _urllib3_body.unfinished(raw):
+        _urllib3_body.follow(raw, calls.streams(now - begun, status, sent))
+    else:
+        calls[status](now - begun, sent, _urllib3_body.received(raw))
 
 
 @replace("requests.exceptions", "RequestException.__init__")

@@ -9,19 +9,29 @@ from __future__ import annotations
 import sys
 
 from monagent.clock import perf_counter
-from monagent.conventions._peers import of, of_url
+from monagent.conventions._calls import by_url, ended_by_urllib3
+from monagent.conventions._peers import of
 from monagent.conventions.http_client import (
     CALLS,
     Calls,
     Upload,
     calls_to,
+    first_by_url,
     number,
     resent,
     throttled,
 )
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_client, _urllib3_body, _urllib3_pool
-from monagent.integrations._http_client import INNER, called_by, failed, inner, within
+from monagent.integrations._http_client import (
+    INNER,
+    OUTER,
+    SENDERS,
+    called_by,
+    failed,
+    inner,
+    is_within,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,13 +56,9 @@ def manager(original: Any) -> Any:
             # The manager calls itself for a redirect, and the retries tell the way so far.
             again = bool(getattr(retries, "history", None))
             if not again or not called_by(INNER, sys._getframe().f_back):
-                end = url.find("/", 8)  # 8: behind https://
-                key = (url if end < 0 else url[:end], method)
-                try:
-                    found = CALLS[key]
-                except KeyError:
-                    found = calls_to(of_url(url), method, key)
-                found.mem[0][found.at] += 1.0
+                found = by_url(CALLS, url, method)
+                if found is None:
+                    found = first_by_url(url, method)
                 calls, begun = found, perf_counter()
         except BaseException as error:
             if isinstance(url, str):  # else urllib3 says so
@@ -68,18 +74,13 @@ def manager(original: Any) -> Any:
                 failed("urllib3", ours)
             raise
         try:
-            now = perf_counter()
-            status = response.status
-            if status.__class__ is not int:
-                status = number(status)
-            if status >= 400 or now > calls.look:
-                calls.heard(status, response.headers, now)
-            if "body" in kwargs or "preload_content" in kwargs:
+            if (
+                "body" in kwargs
+                or "preload_content" in kwargs
+                or not ended_by_urllib3(calls, begun, response.status, response)
+            ):
                 body, headers = kwargs.get("body"), kwargs.get("headers")
-                preload = kwargs.get("preload_content", True)
-                returned(calls, now - begun, response, body, headers, preload)
-            else:
-                calls[status](now - begun, 0, _urllib3_body.received(response))
+                returned(calls, begun, response, body, headers, kwargs.get("preload_content", True))
         except BaseException as error:
             failed("urllib3", error)
         try:
@@ -121,7 +122,7 @@ def pool(original: Any) -> Any:
                 body = Upload(body)
             # It calls itself to try again; the other is what managers and requests say.
             asking = not assert_same_host or getattr(retries, "history", None)
-            if not within(headers, asking):
+            if not is_within(headers, asking, OUTER, INNER, SENDERS):
                 key = (self.scheme, self.host, self.port, method)
                 try:
                     found = CALLS[key]
@@ -155,11 +156,7 @@ def pool(original: Any) -> Any:
             if type(body) is Upload:
                 _urllib3_body.sending(response, body)
             if calls is not None:
-                now = perf_counter()
-                status = number(response.status)
-                if status >= 400 or now > calls.look:
-                    calls.heard(status, response.headers, now)
-                returned(calls, now - begun, response, body, headers, preload_content)
+                returned(calls, begun, response, body, headers, preload_content)
         except BaseException as error:
             failed("urllib3", error)
         try:
@@ -220,10 +217,13 @@ def making(original: Any) -> Any:
 
 
 def returned(
-    calls: Calls, seconds: float, response: Any, body: Any, headers: Any, preload: Any
+    calls: Calls, begun: float, response: Any, body: Any, headers: Any, preload: Any
 ) -> None:
     """The call has given its answer."""
-    status = number(response.status)
+    now = perf_counter()
+    seconds, status = now - begun, number(response.status)
+    if status >= 400 or now > calls.look:
+        calls.heard(status, response.headers, now)
     sent = 0 if body is None else uploaded(body, headers, response)
     if not preload and _urllib3_body.unfinished(response):
         _urllib3_body.follow(response, calls.streams(seconds, status, sent))

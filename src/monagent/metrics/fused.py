@@ -220,6 +220,7 @@ def exchange(
     # Most calls have no body to send and get a small answer.
     none = q + 1 + bisect_left(q_edges, 0)
     j = together(mem, edges, ((0, d),), ((a, -1), (none, 1), (r + 1, 1)))
+    small = r_edges[0] if r_edges and j >= 0 else -1.0
 
     # What it needs are defaults, which lie side by side, not cells of a closure. No call stands
     # between mem[0] and the last write, see recorders.py.
@@ -233,7 +234,7 @@ def exchange(
         r_edges: Any = r_edges,
         search: Any = bisect_left,
         short: float = edges[0] if edges else -1.0,
-        small: float = r_edges[0] if r_edges and j >= 0 else -1.0,
+        small: float = small,
         a: int = a,
         d: int = d,
         q: int = q,
@@ -264,7 +265,10 @@ def exchange(
             view[r] += received
             view[received_bucket] += 1.0
 
-    return finish, True
+    if part is None or max(map(len, (edges, q_edges, r_edges))) > MOST_EDGES:
+        return finish, True
+    histograms = (d, edges), (q, q_edges), (r, r_edges)
+    return part.Finish(finish, mem, a, *histograms, none, j, small), True
 
 
 def _apart(active: Recorder, duration: Recorder, request: Recorder, response: Recorder) -> Finish:

@@ -1,0 +1,508 @@
+/* Outgoing calls over HTTP, see monagent.conventions.http_client; and what ends one of any family,
+   see monagent.metrics.fused.exchange.
+
+   A function that begins or ends a call hands back, and has noted nothing, where one is not plain:
+   the first of a method to a server, an answer to listen to, an error, types of one's own. */
+
+#include "cells.h"
+
+static PyObject *name_missing, *name_uri_reference, *name_url,
+    *name_method, *name_scheme, *name_host, *name_port, *name_content, *name_history,
+    *name_status_code, *name_downloaded, *name_bytes_read, *name_chunked;
+
+/* Ends a call of certain labels, as the function in Python does that it is made with. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *in_python, *mem;
+    Place duration, request, response;
+    Py_ssize_t active, none, joint;
+    double small;
+} Finish;
+
+static PyTypeObject *Finish_Type;
+
+static int
+finish_traverse(Finish *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->in_python);
+    Py_VISIT(self->mem);
+    return 0;
+}
+
+static int
+finish_clear(Finish *self)
+{
+    Py_CLEAR(self->in_python);
+    Py_CLEAR(self->mem);
+    return 0;
+}
+
+static void
+finish_dealloc(PyObject *self)
+{
+    release(self, (inquiry)finish_clear);
+}
+
+static PyObject *
+finish_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    PyObject *in_python, *mem, *at[3], *edges[3];
+    Py_ssize_t active, none, joint;
+    double small;
+
+    if (kwargs != NULL && PyDict_Size(kwargs) > 0) {
+        PyErr_SetString(PyExc_TypeError, "expected no names of arguments");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(args, "OO!n(OO!)(OO!)(OO!)nnd", &in_python, &PyList_Type, &mem, &active,
+                          &at[0], &PyTuple_Type, &edges[0], &at[1], &PyTuple_Type, &edges[1],
+                          &at[2], &PyTuple_Type, &edges[2], &none, &joint, &small))
+        return NULL;
+    Finish *self = (Finish *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
+    if (self == NULL)
+        return NULL;
+    put(&self->in_python, in_python);
+    put(&self->mem, mem);
+    self->active = active;
+    self->none = none;
+    self->joint = joint;
+    self->small = small;
+    if (place_from(at[0], edges[0], &self->duration) < 0 ||
+        place_from(at[1], edges[1], &self->request) < 0 ||
+        place_from(at[2], edges[2], &self->response) < 0) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+/* Whether the cells could be had. */
+static int
+recorded(Finish *self, double seconds, Py_ssize_t sent, Py_ssize_t received)
+{
+    int small = received >= 0 && (double)received <= self->small && sent == 0;
+    Py_ssize_t count;
+    double *cells = cells_of(self->mem, &count);
+
+    if (cells == NULL || !within(&self->duration, count) || !within(&self->request, count) ||
+        !within(&self->response, count) || self->active < 0 || self->active >= count ||
+        self->none < 0 || self->none >= count ||
+        (small && (self->joint < 0 || self->joint + 1 + self->duration.edges >= count)))
+        return 0;
+    if (small) {
+        cells[self->joint] += seconds;
+        cells[bucket(&self->duration, seconds) - self->duration.at + self->joint] += 1.0;
+        cells[self->response.at] += (double)received;
+        return 1;
+    }
+    cells[self->active] -= 1.0;
+    cells[self->duration.at] += seconds;
+    cells[bucket(&self->duration, seconds)] += 1.0;
+    if (sent > 0) {
+        cells[self->request.at] += (double)sent;
+        cells[bucket(&self->request, (double)sent)] += 1.0;
+    }
+    else if (sent == 0)
+        cells[self->none] += 1.0;
+    if (received >= 0) {
+        cells[self->response.at] += (double)received;
+        cells[bucket(&self->response, (double)received)] += 1.0;
+    }
+    return 1;
+}
+
+static PyObject *
+finish_call(Finish *self, PyObject *args, PyObject *kwargs)
+{
+    double seconds;
+    Py_ssize_t sent, received;
+
+    if (kwargs == NULL || PyDict_Size(kwargs) == 0) {
+        if (PyArg_ParseTuple(args, "dnn", &seconds, &sent, &received) &&
+            recorded(self, seconds, sent, received))
+            Py_RETURN_NONE;
+        PyErr_Clear();
+    }
+    return PyObject_Call(self->in_python, args, kwargs);
+}
+
+static PyType_Slot finish_slots[] = {
+    {Py_tp_doc, "Ends a call of certain labels: see monagent.metrics.fused.exchange."},
+    {Py_tp_new, finish_new},
+    {Py_tp_call, finish_call},
+    {Py_tp_traverse, finish_traverse},
+    {Py_tp_clear, finish_clear},
+    {Py_tp_dealloc, finish_dealloc},
+    {0, NULL},
+};
+static PyType_Spec finish_spec = {
+    "monagent._native.Finish", sizeof(Finish), 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    finish_slots,
+};
+
+/* What monagent.conventions.http_client.Calls knows; `ends` are what ends a call, by status. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *ends, *active, *mem, *method, *peer;
+    Py_ssize_t at;
+    double look;
+} Calls;
+
+static PyTypeObject *Calls_Type;
+
+#define OBJECT(name) {#name, T_OBJECT_EX, offsetof(Calls, name), 0, NULL}
+static PyMemberDef calls_members[] = {
+    OBJECT(active),
+    OBJECT(mem),
+    OBJECT(method),
+    OBJECT(peer),
+    {"at", T_PYSSIZET, offsetof(Calls, at), 0, NULL},
+    {"look", T_DOUBLE, offsetof(Calls, look), 0, NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+#undef OBJECT
+
+static int
+calls_traverse(Calls *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->ends);
+    Py_VISIT(self->active);
+    Py_VISIT(self->mem);
+    Py_VISIT(self->method);
+    Py_VISIT(self->peer);
+    return 0;
+}
+
+static int
+calls_clear(Calls *self)
+{
+    Py_CLEAR(self->ends);
+    Py_CLEAR(self->active);
+    Py_CLEAR(self->mem);
+    Py_CLEAR(self->method);
+    Py_CLEAR(self->peer);
+    return 0;
+}
+
+static void
+calls_dealloc(PyObject *self)
+{
+    release(self, (inquiry)calls_clear);
+}
+
+static PyObject *
+calls_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    Calls *self = (Calls *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
+
+    if (self == NULL)
+        return NULL;
+    self->ends = PyDict_New();
+    if (self->ends == NULL) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static PyObject *
+calls_get(Calls *self, PyObject *status)
+{
+    PyObject *found = self->ends == NULL ? NULL : PyDict_GetItemWithError(self->ends, status);
+
+    if (found == NULL)
+        return PyErr_Occurred() ? NULL
+            : PyObject_CallMethodObjArgs((PyObject *)self, name_missing, status, NULL);
+    Py_INCREF(found);
+    return found;
+}
+
+static int
+calls_set(Calls *self, PyObject *status, PyObject *finish)
+{
+    if (self->ends == NULL || finish == NULL) {
+        PyErr_SetString(PyExc_TypeError, "expected what ends a call");
+        return -1;
+    }
+    return PyDict_SetItem(self->ends, status, finish);
+}
+
+static PyType_Slot calls_slots[] = {
+    {Py_tp_doc, "What ends a call of one method to one peer, by the answer's status."},
+    {Py_tp_new, calls_new},
+    {Py_mp_subscript, calls_get},
+    {Py_mp_ass_subscript, calls_set},
+    {Py_tp_members, calls_members},
+    {Py_tp_traverse, calls_traverse},
+    {Py_tp_clear, calls_clear},
+    {Py_tp_dealloc, calls_dealloc},
+    {0, NULL},
+};
+static PyType_Spec calls_spec = {
+    "monagent._native.Calls", sizeof(Calls), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, calls_slots,
+};
+
+static Calls *
+as_calls(PyObject *object)
+{
+    if (Py_TYPE(object) == Calls_Type || PyType_IsSubtype(Py_TYPE(object), Calls_Type))
+        return (Calls *)object;
+    PyErr_SetString(PyExc_TypeError, "expected calls");
+    return NULL;
+}
+
+/* The calls under this key, of which one more is under way; None where there are none yet. */
+static PyObject *
+one_more(PyObject *all, PyObject *key)
+{
+    PyObject *found = PyDict_GetItemWithError(all, key); /* borrowed */
+
+    if (found == NULL) {
+        if (PyErr_Occurred())
+            return NULL;
+        Py_RETURN_NONE;
+    }
+    Calls *calls = as_calls(found);
+    if (calls == NULL)
+        return NULL;
+    if (calls->mem == NULL || calls->active == NULL || !PyList_Check(calls->mem))
+        Py_RETURN_NONE;
+    PyObject *mem = calls->mem, *active = calls->active;
+    Py_INCREF(found);
+    Py_INCREF(mem);
+    Py_INCREF(active);
+    int failed = add_one(mem, calls->at, active) < 0;
+    Py_DECREF(active);
+    Py_DECREF(mem);
+    if (failed) {
+        Py_DECREF(found);
+        return NULL;
+    }
+    return found;
+}
+
+PyDoc_STRVAR(begun_by_url_doc,
+    "begun_by_url(all, url, method): the calls of this method to the server of an absolute URL, one\n"
+    "more of which begins; None where there are none yet.");
+
+static PyObject *
+begun_by_url(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 3 || !PyDict_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "expected all, url, method");
+        return NULL;
+    }
+    if (Py_TYPE(args[1]) != &PyUnicode_Type || Py_TYPE(args[2]) != &PyUnicode_Type)
+        Py_RETURN_NONE;
+    Py_ssize_t length = PyUnicode_GetLength(args[1]);
+    Py_ssize_t end = PyUnicode_FindChar(args[1], '/', 8, length, 1); /* 8: behind https:// */
+    if (end == -2)
+        return NULL;
+    PyObject *server = PyUnicode_Substring(args[1], 0, end < 0 ? length : end);
+    PyObject *key = server == NULL ? NULL : PyTuple_Pack(2, server, args[2]);
+    Py_XDECREF(server);
+    PyObject *found = key == NULL ? NULL : one_more(args[0], key);
+    Py_XDECREF(key);
+    return found;
+}
+
+/* Both are new, as what PyTuple_SetItem takes. */
+static int
+put_attribute(PyObject *key, Py_ssize_t at, PyObject *object, PyObject *name)
+{
+    PyObject *found = PyObject_GetAttr(object, name);
+
+    return found == NULL ? -1 : PyTuple_SetItem(key, at, found);
+}
+
+PyDoc_STRVAR(begun_by_httpx_doc,
+    "begun_by_httpx(all, request): the calls that a request of httpx is one of, one more of which\n"
+    "begins; None where there are none yet.");
+
+static PyObject *
+begun_by_httpx(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    PyObject *found = NULL;
+
+    if (count != 2 || !PyDict_Check(args[0])) {
+        PyErr_SetString(PyExc_TypeError, "expected all, request");
+        return NULL;
+    }
+    PyObject *url = PyObject_GetAttr(args[1], name_url);
+    PyObject *parts = url == NULL ? NULL : PyObject_GetAttr(url, name_uri_reference);
+    PyObject *key = parts == NULL ? NULL : PyTuple_New(4);
+    if (key != NULL && put_attribute(key, 0, parts, name_scheme) == 0 &&
+        put_attribute(key, 1, parts, name_host) == 0 &&
+        put_attribute(key, 2, parts, name_port) == 0 &&
+        put_attribute(key, 3, args[1], name_method) == 0)
+        found = one_more(args[0], key);
+    else if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        found = Py_None;
+        Py_INCREF(found);
+    }
+    Py_XDECREF(url);
+    Py_XDECREF(parts);
+    Py_XDECREF(key);
+    return found;
+}
+
+/* Whether a whole number of Python's own type was found, and small enough. */
+static int
+whole(PyObject *object, Py_ssize_t *number)
+{
+    if (object == NULL || Py_TYPE(object) != &PyLong_Type)
+        return 0;
+    *number = PyLong_AsSsize_t(object);
+    return *number != -1 || !PyErr_Occurred();
+}
+
+/* True where the call was recorded with its end now; False of what is not plain. */
+static PyObject *
+end_call(Calls *self, PyObject *began, PyObject *status, Py_ssize_t sent, Py_ssize_t received)
+{
+    double end = now();
+    Py_ssize_t code;
+
+    if (Py_TYPE(began) != &PyFloat_Type || !whole(status, &code) || code >= 400 ||
+        end > self->look || self->ends == NULL)
+        goto other;
+    PyObject *found = PyDict_GetItemWithError(self->ends, status); /* borrowed */
+    if (found == NULL || Py_TYPE(found) != Finish_Type)
+        goto other;
+    Py_INCREF(found);
+    int done = recorded((Finish *)found, end - PyFloat_AsDouble(began), sent, received);
+    Py_DECREF(found);
+    if (done)
+        Py_RETURN_TRUE;
+other:
+    PyErr_Clear();
+    Py_RETURN_FALSE;
+}
+
+PyDoc_STRVAR(call_ended_doc,
+    "call_ended(calls, begun, status, sent, received): whether the answer of a call was plain, and\n"
+    "is recorded.");
+
+static PyObject *
+call_ended(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    Py_ssize_t sent, received;
+
+    if (count != 5) {
+        PyErr_SetString(PyExc_TypeError, "expected calls, begun, status, sent, received");
+        return NULL;
+    }
+    Calls *self = as_calls(args[0]);
+    if (self == NULL)
+        return NULL;
+    if (!whole(args[3], &sent) || !whole(args[4], &received)) {
+        PyErr_Clear();
+        Py_RETURN_FALSE;
+    }
+    return end_call(self, args[1], args[2], sent, received);
+}
+
+PyDoc_STRVAR(call_ended_by_urllib3_doc,
+    "call_ended_by_urllib3(calls, begun, status, raw): the same of one without a body to send, whose\n"
+    "answer, of urllib3, was read whole and had no chunks.");
+
+static PyObject *
+call_ended_by_urllib3(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    Py_ssize_t received = -1;
+
+    if (count != 4) {
+        PyErr_SetString(PyExc_TypeError, "expected calls, begun, status, raw");
+        return NULL;
+    }
+    Calls *self = as_calls(args[0]);
+    if (self == NULL)
+        return NULL;
+    PyObject *read = PyObject_GetAttr(args[3], name_bytes_read);
+    PyObject *chunked = read == NULL ? NULL : PyObject_GetAttr(args[3], name_chunked);
+    int plain = chunked == Py_False && whole(read, &received);
+    Py_XDECREF(read);
+    Py_XDECREF(chunked);
+    if (!plain) {
+        PyErr_Clear();
+        Py_RETURN_FALSE;
+    }
+    return end_call(self, args[1], args[2], 0, received);
+}
+
+PyDoc_STRVAR(call_ended_by_httpx_doc,
+    "call_ended_by_httpx(calls, begun, request, response): the same of one whose bodies were both in\n"
+    "one piece, and that was sent once.");
+
+static PyObject *
+call_ended_by_httpx(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    PyObject *result = NULL;
+    Py_ssize_t received;
+
+    if (count != 4) {
+        PyErr_SetString(PyExc_TypeError, "expected calls, begun, request, response");
+        return NULL;
+    }
+    Calls *self = as_calls(args[0]);
+    if (self == NULL)
+        return NULL;
+    PyObject *content = PyObject_GetAttr(args[2], name_content);
+    PyObject *history = content == NULL ? NULL : PyObject_GetAttr(args[3], name_history);
+    PyObject *status = history == NULL ? NULL : PyObject_GetAttr(args[3], name_status_code);
+    PyObject *read = status == NULL ? NULL : PyObject_GetAttr(args[3], name_downloaded);
+    if (read != NULL && Py_TYPE(content) == &PyBytes_Type && Py_TYPE(history) == &PyList_Type &&
+        PyList_Size(history) == 0 && whole(read, &received))
+        result = end_call(self, args[1], status, PyBytes_Size(content), received);
+    else {
+        PyErr_Clear();
+        result = Py_False;
+        Py_INCREF(result);
+    }
+    Py_XDECREF(content);
+    Py_XDECREF(history);
+    Py_XDECREF(status);
+    Py_XDECREF(read);
+    return result;
+}
+
+#define FAST(name) {#name, (PyCFunction)(void (*)(void))name, METH_FASTCALL, name##_doc}
+static PyMethodDef functions[] = {
+    FAST(begun_by_url),
+    FAST(begun_by_httpx),
+    FAST(call_ended),
+    FAST(call_ended_by_urllib3),
+    FAST(call_ended_by_httpx),
+    {NULL, NULL, 0, NULL},
+};
+#undef FAST
+
+static const Text texts[] = {
+    {&name_missing, "__missing__"},
+    {&name_uri_reference, "_uri_reference"},
+    {&name_url, "url"},
+    {&name_method, "method"},
+    {&name_scheme, "scheme"},
+    {&name_host, "host"},
+    {&name_port, "port"},
+    {&name_content, "_content"},
+    {&name_history, "history"},
+    {&name_status_code, "status_code"},
+    {&name_downloaded, "_num_bytes_downloaded"},
+    {&name_bytes_read, "_fp_bytes_read"},
+    {&name_chunked, "chunked"},
+};
+
+int
+add_calls(PyObject *module)
+{
+    if (INTERN(texts) < 0 || PyModule_AddFunctions(module, functions) < 0)
+        return -1;
+    Finish_Type = made(module, "Finish", &finish_spec);
+    Calls_Type = Finish_Type == NULL ? NULL : made(module, "Calls", &calls_spec);
+    return Calls_Type == NULL ? -1 : 0;
+}

@@ -1,0 +1,145 @@
+"""The part in C does what the part in Python does, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from monagent.conventions import _http_pools, http_client
+from monagent.native import part
+from tests.environment import COMPILES
+from tests.http_client.numbers import Numbers
+from tests.http_client.server import Server
+from tests.launch.oracle import python
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def operations(interpreter: str, native: str) -> dict[str, Any]:
+    """What random operations gave, and what was recorded of them."""
+    environ = {"MONAGENT_NATIVE": native, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run(
+        [interpreter, "-W", "ignore", "-m", "tests.http_client.operations", "20000"],
+        cwd=ROOT, env=os.environ | environ,
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+@pytest.mark.skipif(not COMPILES, reason="no compiler, or no Python.h")
+@pytest.mark.parametrize("minor", ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"])
+def test_both_parts_do_the_same(minor: str) -> None:
+    """Calls that begin and end, connections and callers, plain and odd, also in a forked child:
+    all give the same, and every series is the same."""
+    interpreter = python(minor)
+    if interpreter is None:
+        pytest.skip(f"no Python {minor} on this machine")
+    in_c, in_python = operations(interpreter, "on"), operations(interpreter, "off")
+
+    assert (in_c.pop("native"), in_python.pop("native")) == (True, False)
+    assert in_c == in_python
+    assert len(in_c["recorded"]) > 1000
+    calls = [cells for name, cells in in_c["recorded"].items() if "request.duration" in name]
+    assert sum(map(sum, calls)) > 5000
+
+
+@pytest.mark.skipif(part is None, reason="there is no part in C")
+def test_calls_leave_nothing_behind(numbers: Numbers, server: Server) -> None:
+    """No object of ours lives on, and what all calls share is held as often as before."""
+    import aiohttp
+    import httpx
+    import requests
+    import urllib3
+
+    url = server.url("/ok")
+
+    def ask(times: int) -> list[int]:
+        async def asynchronously() -> None:
+            async with aiohttp.ClientSession() as one, httpx.AsyncClient(trust_env=False) as other:
+                for _ in range(times):
+                    async with one.get(url) as answer:
+                        await answer.read()
+                    await other.get(url)
+
+        with requests.Session() as session, urllib3.PoolManager() as manager:
+            for _ in range(times):
+                session.get(url)
+                manager.request("GET", url)
+        with httpx.Client(trust_env=False) as client:
+            for _ in range(times):
+                client.get(url)
+        asyncio.run(asynchronously())
+        manager.clear()
+        del session, manager, client
+        gc.collect()
+        counts = [sum(isinstance(one, _http_pools.Connection) for one in gc.get_objects())]
+        for calls in http_client.CALLS.values():
+            calls.look = 1e18  # plain from the second time on
+            shared = calls, calls.mem, calls.active, calls[200], calls.peer, calls.method
+            counts += [sys.getrefcount(one) for one in shared]
+        counts += [sys.getrefcount(http_client.Calls), sys.getrefcount(_http_pools.Connection)]
+        return counts
+
+    ask(3)
+    before = ask(3)
+    more = [now - earlier for now, earlier in zip(ask(100), before, strict=True)]
+
+    assert before[0] == more[0] == 0
+    assert max(more) < 50, more  # A series that is made meanwhile holds the shard as well.
+    assert type(next(iter(http_client.CALLS.values()))[200]) is part.Finish
+    assert numbers.outcomes() == {("GET", 200, None): 5 * 106}
+    assert numbers.total("http.client.active_requests") == 0
+
+
+@pytest.mark.skipif(part is None, reason="there is no part in C")
+def test_what_ends_calls_goes_with_its_circle() -> None:
+    """The collector sees through it."""
+
+    class Twin:
+        def __call__(self, *given: float) -> None:
+            self.given = given
+
+    twin: Any = Twin()
+    places = (0, (1.0,)), (3, (1.0,)), (6, (1.0,))
+    twin.end = part.Finish(twin, [None], 9, *places, 4, -1, -1.0)
+    twin.end(1, 2, 3)
+    assert twin.given == (1, 2, 3)
+    gc.collect()
+    del twin
+
+    assert gc.collect() > 0
+
+
+@pytest.mark.skipif(part is None, reason="there is no part in C")
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("begun_by_url", ()),
+        ("begun_by_url", ([], "http://a/", "GET")),
+        ("begun_by_url", ({("http://a", "GET"): 5}, "http://a/", "GET")),
+        ("begun_by_httpx", ({},)),
+        ("begun_by_httpx", ([], None)),
+        ("call_ended", (None, 0.0, 200, 0, 0)),
+        ("call_ended", ()),
+        ("call_ended_by_urllib3", (None, 0.0, 200, None)),
+        ("call_ended_by_httpx", (None, 0.0, None, None)),
+        ("is_within", ()),
+        ("is_within", (None, True, {}, [], {})),
+        ("forks_in", (5,)),
+        ("Finish", (1, 2, 3)),
+    ],
+)
+def test_arguments_that_nobody_gives_raise(name: str, given: tuple[Any, ...]) -> None:
+    """They are a mistake of ours."""
+    with pytest.raises(TypeError):
+        getattr(part, name)(*given)

@@ -60,11 +60,13 @@ def used_async(library: str, original: Any) -> Any:
 def answered(library: str, original: Any) -> Any:
     """Wrapper of their `_response_closed`."""
 
+    idle = sys.modules[original.__module__].HTTPConnectionState.IDLE  # as `is_idle` says
+
     def _response_closed(self: Any, **kwargs: Any) -> Any:
         result = original(self, **kwargs) if kwargs else original(self)
         try:
             counted = getattr(self, "_monagent", None)
-            if counted is not None and self.is_idle():  # not closed, no other stream under way
+            if counted is not None and self._state is idle:  # not closed, no other stream under way
                 counted.idle()
         except BaseException as error:
             failed(library, error)
@@ -76,11 +78,13 @@ def answered(library: str, original: Any) -> Any:
 def answered_async(library: str, original: Any) -> Any:
     """Wrapper of their `_response_closed`."""
 
+    idle = sys.modules[original.__module__].HTTPConnectionState.IDLE  # as `is_idle` says
+
     async def _response_closed(self: Any, **kwargs: Any) -> Any:
         result = await (original(self, **kwargs) if kwargs else original(self))
         try:
             counted = getattr(self, "_monagent", None)
-            if counted is not None and self.is_idle():  # not closed, no other stream under way
+            if counted is not None and self._state is idle:  # not closed, no other stream under way
                 counted.idle()
         except BaseException as error:
             failed(library, error)
@@ -130,61 +134,73 @@ def pool(library: str, original: Any) -> Any:
 
 
 def queued(library: str, original: Any) -> Any:
-    """Wrapper of the `wait_for_connection` of a call in a pool's queue."""
+    """Wrapper of the `wait` of an event, which a call in a pool's queue comes to if it has to."""
 
-    def wait_for_connection(self: Any, timeout: Any = None) -> Any:
-        wait = None
+    def wait(self: Any, timeout: Any = None) -> None:
+        begun = None
         try:
-            if self.connection is None:
-                wait = Wait(_peer(self.request.url.origin))
+            begun = waiting(sys._getframe().f_back)
         except BaseException as error:
             failed(library, error)
-        if wait is None:
-            return original(self, timeout)
         try:
-            connection = original(self, timeout)
+            original(self, timeout)
         except BaseException as error:
             try:
-                wait.end(error)
+                if begun is not None:
+                    begun.end(error)
             except BaseException as ours:
                 failed(library, ours)
             raise
         try:
-            wait.end()
+            if begun is not None:
+                begun.end()
         except BaseException as error:
             failed(library, error)
-        return connection
 
-    return wait_for_connection
+    return wait
 
 
 def queued_async(library: str, original: Any) -> Any:
     """Wrapper of the same for a coroutine."""
 
-    async def wait_for_connection(self: Any, timeout: Any = None) -> Any:
-        wait = None
+    async def wait(self: Any, timeout: Any = None) -> None:
+        begun = None
         try:
-            if self.connection is None:
-                wait = Wait(_peer(self.request.url.origin))
+            begun = waiting(sys._getframe().f_back)
         except BaseException as error:
             failed(library, error)
-        if wait is None:
-            return await original(self, timeout)
         try:
-            connection = await original(self, timeout)
+            await original(self, timeout)
         except BaseException as error:
             try:
-                wait.end(error)
+                if begun is not None:
+                    begun.end(error)
             except BaseException as ours:
                 failed(library, ours)
             raise
         try:
-            wait.end()
+            if begun is not None:
+                begun.end()
         except BaseException as error:
             failed(library, error)
-        return connection
 
-    return wait_for_connection
+    return wait
+
+
+def waiting(frame: Any) -> Wait | None:
+    """The call of a pool's queue that waits by the function which runs in this frame, if it does;
+    0.17 also asks where it has a connection."""
+    for _ in range(_WRAPPERS):
+        if frame is None:
+            return None
+        if frame.f_code.co_name == "wait_for_connection":
+            call = frame.f_locals["self"]
+            return None if call.connection is not None else Wait(_peer(call.request.url.origin))
+        frame = frame.f_back
+    return None
+
+
+_WRAPPERS = 4  # A tracer that wraps the same function puts a frame or two in between.
 
 
 def forgotten(connection: Any) -> None:

@@ -67,15 +67,12 @@ def pool(original: Any) -> Any:
     return _httpcore.pool("httpcore", original)
 
 
-# A call in the queue of its pool is a RequestStatus until 1.0.2, then a PoolRequest.
-@replace("httpcore._sync.connection_pool", "PoolRequest.wait_for_connection", optional=True)
-@replace("httpcore._sync.connection_pool", "RequestStatus.wait_for_connection", optional=True)
+@replace("httpcore._synchronization", "Event.wait")
 def queued(original: Any) -> Any:
     return _httpcore.queued("httpcore", original)
 
 
-@replace("httpcore._async.connection_pool", "AsyncPoolRequest.wait_for_connection", optional=True)
-@replace("httpcore._async.connection_pool", "RequestStatus.wait_for_connection", optional=True)
+@replace("httpcore._synchronization", "AsyncEvent.wait")
 def queued_async(original: Any) -> Any:
     return _httpcore.queued_async("httpcore", original)
 

@@ -67,12 +67,12 @@ def pool(original: Any) -> Any:
     return _httpcore.pool("httpcore2", original)
 
 
-@replace("httpcore2._sync.connection_pool", "PoolRequest.wait_for_connection", optional=True)
+@replace("httpcore2._synchronization", "Event.wait")
 def queued(original: Any) -> Any:
     return _httpcore.queued("httpcore2", original)
 
 
-@replace("httpcore2._async.connection_pool", "AsyncPoolRequest.wait_for_connection", optional=True)
+@replace("httpcore2._synchronization", "AsyncEvent.wait")
 def queued_async(original: Any) -> Any:
     return _httpcore.queued_async("httpcore2", original)
 

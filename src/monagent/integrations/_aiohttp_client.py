@@ -19,6 +19,7 @@ from monagent.integrations._http_client import SENDERS, carries, declared, faile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import CodeType
     from typing import Any
 
 
@@ -37,8 +38,8 @@ class Upload:
 
 
 class Body:
-    """The body of an answer that is still to come; its reader holds this until it has, and calls
-    it then."""
+    """The body of an answer that is still to come; its reader alone holds this until it has, and
+    calls it then, or lets go of it when no more bytes come or nobody wants them."""
 
     __slots__ = ("content", "headers", "streamed")
 
@@ -51,6 +52,14 @@ class Body:
     def __call__(self) -> None:
         self.over()
 
+    def __del__(self) -> None:
+        try:
+            content = getattr(self, "content", None)  # not there if its making has failed
+            if content is not None and content.exception() is not None:
+                self.over(reason(content, content.exception()))
+        except BaseException as error:
+            failed("aiohttp", error)
+
     def over(self, error: BaseException | None = None) -> None:
         """The last byte has come, or none will."""
         try:
@@ -59,12 +68,17 @@ class Body:
             failed("aiohttp", ours)
 
 
+READING: set[CodeType] = set()
+"""The functions in which the library waits for more of a body."""
+
 UPLOAD: ContextVar[Upload | None] = ContextVar("monagent.aiohttp.upload", default=None)
 
 
 def requesting(original: Any) -> Any:
     """Wrapper of `ClientSession._request`."""
     codes = {original.__code__}
+    reader = sys.modules["aiohttp.streams"].StreamReader
+    READING.update(each.__code__ for each in (reader._wait, reader.read, reader.readany))
     encoded = sys.modules["multidict"].istr("Content-Encoding")
     empty = sys.modules["aiohttp.streams"].EMPTY_PAYLOAD
 
@@ -133,23 +147,6 @@ def writing(original: Any) -> Any:
         return await original(self, writer, *args, **kwargs)
 
     return write_bytes
-
-
-def interrupting(original: Any) -> Any:
-    """Wrapper of `StreamReader.set_exception`: no more bytes come, or nobody wants them."""
-    reader = sys.modules["aiohttp.streams"].StreamReader
-    reading = {reader._wait.__code__, reader.read.__code__, reader.readany.__code__}
-
-    def set_exception(self: Any, exc: Any, *args: Any, **kwargs: Any) -> None:
-        try:
-            for callback in self._eof_callbacks:
-                if callback.__class__ is Body:
-                    callback.over(reason(self, exc, reading))
-        except BaseException as error:
-            failed("aiohttp", error)
-        original(self, exc, *args, **kwargs)
-
-    return set_exception
 
 
 def closing(original: Any) -> Any:
@@ -240,10 +237,10 @@ def received(content: Any, headers: Any) -> int:
     return int(size)
 
 
-def reason(content: Any, given: Any, reading: Any) -> BaseException | None:
+def reason(content: Any, given: Any) -> BaseException | None:
     """What ended the body before its end; None where it was the application's choice."""
     raised = sys.exc_info()[1]
-    if raised is not None and _http_client.locals_of(reading, raised).get("self") is content:
+    if raised is not None and _http_client.locals_of(READING, raised).get("self") is content:
         return raised  # A timeout of the whole call, or it was cancelled.
     closed = type(given).__name__ == "ClientConnectionError" and given.__cause__ is None
     return None if closed or not isinstance(given, BaseException) else given

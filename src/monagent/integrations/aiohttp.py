@@ -64,11 +64,6 @@ def uploading(original: Any) -> Any:
     return _aiohttp_client.writing(original)
 
 
-@replace("aiohttp.streams", "StreamReader.set_exception")
-def interrupting(original: Any) -> Any:
-    return _aiohttp_client.interrupting(original)
-
-
 @replace("aiohttp.connector", "Connection.close")
 def abandoning(original: Any) -> Any:
     return _aiohttp_client.closing(original)

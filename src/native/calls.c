@@ -6,17 +6,20 @@
 
 #include "cells.h"
 
+#include <math.h>
+
 static PyObject *name_missing, *name_uri_reference, *name_url,
     *name_method, *name_scheme, *name_host, *name_port, *name_content, *name_history,
     *name_status_code, *name_downloaded, *name_bytes_read, *name_chunked;
 
-/* Ends a call of certain labels, as the function in Python does that it is made with. */
+/* Ends a call of certain labels, as the function in Python does that it is made with.  What a small
+   answer needs lies side by side: between two system calls caches are cold. */
 typedef struct {
     PyObject_HEAD
     PyObject *in_python, *mem;
+    Py_ssize_t active, none, joint, received, needed; /* of that many cells all are in use */
+    double small, fast;
     Place duration, request, response;
-    Py_ssize_t active, none, joint;
-    double small;
 } Finish;
 
 static PyTypeObject *Finish_Type;
@@ -42,6 +45,31 @@ static void
 finish_dealloc(PyObject *self)
 {
     release(self, (inquiry)finish_clear);
+}
+
+static Py_ssize_t
+larger(Py_ssize_t one, Py_ssize_t other)
+{
+    return one > other ? one : other;
+}
+
+/* How many cells the shard has at least, if all indices are good: else more than any has. */
+static Py_ssize_t
+cells_needed(const Finish *self)
+{
+    const Place *places[] = {&self->duration, &self->request, &self->response};
+    Py_ssize_t last = larger(self->active, self->none);
+
+    if (self->active < 0 || self->none < 0 || (self->small >= 0.0 && self->joint < 0))
+        return PY_SSIZE_T_MAX;
+    for (int i = 0; i < 3; i++) {
+        if (places[i]->at < 0 || places[i]->at > PY_SSIZE_T_MAX / 2)
+            return PY_SSIZE_T_MAX;
+        last = larger(last, places[i]->at + 1 + places[i]->edges);
+    }
+    if (self->joint > PY_SSIZE_T_MAX / 2)
+        return PY_SSIZE_T_MAX;
+    return larger(last, self->joint + 1 + self->duration.edges) + 1;
 }
 
 static PyObject *
@@ -74,6 +102,9 @@ finish_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         Py_DECREF(self);
         return NULL;
     }
+    self->received = self->response.at;
+    self->fast = self->duration.edges > 0 ? self->duration.edge[0] : HUGE_VAL;
+    self->needed = cells_needed(self);
     return (PyObject *)self;
 }
 
@@ -81,24 +112,23 @@ finish_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 static int
 recorded(Finish *self, double seconds, Py_ssize_t sent, Py_ssize_t received)
 {
-    int small = received >= 0 && (double)received <= self->small && sent == 0;
     Py_ssize_t count;
     double *cells = cells_of(self->mem, &count);
 
-    if (cells == NULL || !within(&self->duration, count) || !within(&self->request, count) ||
-        !within(&self->response, count) || self->active < 0 || self->active >= count ||
-        self->none < 0 || self->none >= count ||
-        (small && (self->joint < 0 || self->joint + 1 + self->duration.edges >= count)))
+    if (cells == NULL || count < self->needed)
         return 0;
-    if (small) {
+    /* From the histogram's first cell. */
+    Py_ssize_t place =
+        seconds <= self->fast ? 1 : bucket(&self->duration, seconds) - self->duration.at;
+    if (received >= 0 && (double)received <= self->small && sent == 0) {
         cells[self->joint] += seconds;
-        cells[bucket(&self->duration, seconds) - self->duration.at + self->joint] += 1.0;
-        cells[self->response.at] += (double)received;
+        cells[self->joint + place] += 1.0;
+        cells[self->received] += (double)received;
         return 1;
     }
     cells[self->active] -= 1.0;
     cells[self->duration.at] += seconds;
-    cells[bucket(&self->duration, seconds)] += 1.0;
+    cells[self->duration.at + place] += 1.0;
     if (sent > 0) {
         cells[self->request.at] += (double)sent;
         cells[bucket(&self->request, (double)sent)] += 1.0;
@@ -141,15 +171,16 @@ static PyType_Spec finish_spec = {
     finish_slots,
 };
 
-/* What monagent.conventions.http_client.Calls knows; `ends` are what ends a call, by status. */
+/* What monagent.conventions.http_client.Calls knows; `ends` are what ends a call, by status, and
+   `end` is what ended the last one, whose status is `ended`. */
 typedef struct {
     PyObject_HEAD
-    PyObject *ends, *active, *mem, *method, *peer;
-    Py_ssize_t at;
+    PyObject *active, *mem, *end, *ends, *method, *peer;
+    Py_ssize_t at, ended;
     double look;
 } Calls;
 
-static PyTypeObject *Calls_Type;
+static PyTypeObject *Calls_Type, *Calls_met;
 
 #define OBJECT(name) {#name, T_OBJECT_EX, offsetof(Calls, name), 0, NULL}
 static PyMemberDef calls_members[] = {
@@ -167,6 +198,7 @@ static int
 calls_traverse(Calls *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->end);
     Py_VISIT(self->ends);
     Py_VISIT(self->active);
     Py_VISIT(self->mem);
@@ -178,6 +210,7 @@ calls_traverse(Calls *self, visitproc visit, void *arg)
 static int
 calls_clear(Calls *self)
 {
+    Py_CLEAR(self->end);
     Py_CLEAR(self->ends);
     Py_CLEAR(self->active);
     Py_CLEAR(self->mem);
@@ -226,6 +259,7 @@ calls_set(Calls *self, PyObject *status, PyObject *finish)
         PyErr_SetString(PyExc_TypeError, "expected what ends a call");
         return -1;
     }
+    Py_CLEAR(self->end);
     return PyDict_SetItem(self->ends, status, finish);
 }
 
@@ -248,8 +282,12 @@ static PyType_Spec calls_spec = {
 static Calls *
 as_calls(PyObject *object)
 {
-    if (Py_TYPE(object) == Calls_Type || PyType_IsSubtype(Py_TYPE(object), Calls_Type))
+    if (Py_TYPE(object) == Calls_met)
         return (Calls *)object;
+    if (PyType_IsSubtype(Py_TYPE(object), Calls_Type)) {
+        put((PyObject **)&Calls_met, (PyObject *)Py_TYPE(object));
+        return (Calls *)object;
+    }
     PyErr_SetString(PyExc_TypeError, "expected calls");
     return NULL;
 }
@@ -370,9 +408,14 @@ end_call(Calls *self, PyObject *began, PyObject *status, Py_ssize_t sent, Py_ssi
     if (Py_TYPE(began) != &PyFloat_Type || !whole(status, &code) || code >= 400 ||
         end > self->look || self->ends == NULL)
         goto other;
-    PyObject *found = PyDict_GetItemWithError(self->ends, status); /* borrowed */
-    if (found == NULL || Py_TYPE(found) != Finish_Type)
-        goto other;
+    if (self->end == NULL || self->ended != code) {
+        PyObject *known = PyDict_GetItemWithError(self->ends, status); /* borrowed */
+        if (known == NULL || Py_TYPE(known) != Finish_Type)
+            goto other;
+        put(&self->end, known);
+        self->ended = code;
+    }
+    PyObject *found = self->end;
     Py_INCREF(found);
     int done = recorded((Finish *)found, end - PyFloat_AsDouble(began), sent, received);
     Py_DECREF(found);

@@ -2,7 +2,8 @@
 
 #include "cells.h"
 
-static PyObject *name_busy, *name_idle, *forks_so_far;
+static PyObject *name_busy, *name_idle;
+static Py_ssize_t forks; /* how often this process and those before it were forked */
 
 enum { CLOSED, ACTIVE, IDLE };
 
@@ -53,16 +54,12 @@ counted_dealloc(PyObject *self)
 static PyObject *
 move(Counted *self, int from, Py_ssize_t from_cell, int to, Py_ssize_t to_cell, PyObject *in_python)
 {
-    Py_ssize_t count, forks = -1;
+    Py_ssize_t count;
 
     if (self->state != from)
         Py_RETURN_NONE;
-    PyObject *so_far = forks_so_far == NULL ? NULL : PyList_GetItem(forks_so_far, 0);
-    if (so_far != NULL)
-        forks = PyLong_AsSsize_t(so_far);
-    PyErr_Clear();
-    double *cells = forks < 0 || self->mem == NULL || !PyList_Check(self->mem)
-        ? NULL : cells_of(self->mem, &count);
+    double *cells =
+        self->mem == NULL || !PyList_Check(self->mem) ? NULL : cells_of(self->mem, &count);
     if (cells == NULL || from_cell < 0 || from_cell >= count || to_cell < 0 || to_cell >= count ||
         self->state != from) /* A view that was met may have gone, and run anything. */
         return PyObject_CallMethodObjArgs((PyObject *)self, in_python, NULL);
@@ -111,21 +108,21 @@ static PyType_Spec counted_spec = {
     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, counted_slots,
 };
 
-PyDoc_STRVAR(forks_in_doc, "forks_in(forks): a list, whose first item is how often we were forked.");
+PyDoc_STRVAR(forked_doc, "forked(times): how often this process and those before it were forked.");
 
 static PyObject *
-forks_in(PyObject *module, PyObject *given)
+forked(PyObject *module, PyObject *times)
 {
-    if (!PyList_Check(given)) {
-        PyErr_SetString(PyExc_TypeError, "expected a list");
+    Py_ssize_t found = PyLong_AsSsize_t(times);
+
+    if (found == -1 && PyErr_Occurred())
         return NULL;
-    }
-    put(&forks_so_far, given);
+    forks = found;
     Py_RETURN_NONE;
 }
 
 static PyMethodDef functions[] = {
-    {"forks_in", forks_in, METH_O, forks_in_doc},
+    {"forked", forked, METH_O, forked_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -135,7 +135,7 @@ def connects(chance: random.Random, connections: list[Any]) -> Any:
         return None
     connection = chance.choice(connections)
     if chance.random() < 0.02:
-        _http_pools._forks[0] += 1
+        _http_pools.forked()
     what = chance.choice(("busy", "idle", "busy", "idle", "busy", "idle", "close", "drop"))
     if what == "drop":
         connections.remove(connection)

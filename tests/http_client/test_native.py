@@ -135,7 +135,7 @@ def test_what_ends_calls_goes_with_its_circle() -> None:
         ("call_ended_by_httpx", (None, 0.0, None, None)),
         ("is_within", ()),
         ("is_within", (None, True, {}, [], {})),
-        ("forks_in", (5,)),
+        ("forked", ("5",)),
         ("Finish", (1, 2, 3)),
     ],
 )

@@ -65,7 +65,16 @@ TIMEOUTS = Counter(
 _CLOSED, _ACTIVE, _IDLE = 0, 1, 2
 
 _forks = [0]
-os.register_at_fork(after_in_child=lambda: _forks.__setitem__(0, _forks[0] + 1))
+
+
+def forked() -> None:
+    """This is a child from now on."""
+    _forks[0] += 1
+    if part:
+        part.forked(_forks[0])
+
+
+os.register_at_fork(after_in_child=forked)
 
 
 class _Fields:
@@ -108,8 +117,6 @@ if TYPE_CHECKING:
     Fields = _Fields
 else:
     Fields = part.Counted if part else _Fields
-if part:
-    part.forks_in(_forks)
 
 
 class Connection(Fields):

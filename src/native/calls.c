@@ -450,21 +450,23 @@ call_ended(PyObject *module, PyObject *const *args, Py_ssize_t count)
 }
 
 PyDoc_STRVAR(call_ended_by_urllib3_doc,
-    "call_ended_by_urllib3(calls, begun, status, raw): the same of one without a body to send, whose\n"
-    "answer, of urllib3, was read whole and had no chunks.");
+    "call_ended_by_urllib3(calls, begun, status, raw, body): the same of one whose body, if it had\n"
+    "one, is bytes, and whose answer, of urllib3, was read whole and had no chunks.");
 
 static PyObject *
 call_ended_by_urllib3(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     Py_ssize_t received = -1;
 
-    if (count != 4) {
-        PyErr_SetString(PyExc_TypeError, "expected calls, begun, status, raw");
+    if (count != 5) {
+        PyErr_SetString(PyExc_TypeError, "expected calls, begun, status, raw, body");
         return NULL;
     }
     Calls *self = as_calls(args[0]);
     if (self == NULL)
         return NULL;
+    if (args[4] != Py_None && Py_TYPE(args[4]) != &PyBytes_Type)
+        Py_RETURN_FALSE;
     PyObject *read = PyObject_GetAttr(args[3], name_bytes_read);
     PyObject *chunked = read == NULL ? NULL : PyObject_GetAttr(args[3], name_chunked);
     int plain = chunked == Py_False && whole(read, &received);
@@ -474,7 +476,8 @@ call_ended_by_urllib3(PyObject *module, PyObject *const *args, Py_ssize_t count)
         PyErr_Clear();
         Py_RETURN_FALSE;
     }
-    return end_call(self, args[1], args[2], 0, received);
+    Py_ssize_t sent = args[4] == Py_None ? 0 : PyBytes_Size(args[4]);
+    return end_call(self, args[1], args[2], sent, received);
 }
 
 PyDoc_STRVAR(call_ended_by_httpx_doc,

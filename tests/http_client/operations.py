@@ -102,14 +102,17 @@ def ends(chance: random.Random, calls: Calls, method: str) -> Any:
         if way == 0:
             done = ended(calls, begun, status, sent, received)
         elif way == 1:
-            sent, raw = 0, SimpleNamespace(_fp_bytes_read=received, chunked=False)
+            raw = SimpleNamespace(_fp_bytes_read=received, chunked=False)
             if chance.random() < 0.1:
                 raw.chunked = chance.choice((True, None, 0))
             if chance.random() < 0.1:
                 raw._fp_bytes_read = chance.choice((None, 1.5, True, OtherInt(3)))
             if chance.random() < 0.1:
                 del raw.chunked
-            done = ended_by_urllib3(calls, begun, status, raw)
+            sent = abs(sent) % 5000
+            body = chosen(chance, None, b"x" * sent, "x" * sent)
+            sent = len(body or b"")
+            done = ended_by_urllib3(calls, begun, status, raw, body)
         else:
             sent = abs(sent) % 5000
             content = chosen(chance, b"x" * sent, bytearray(b"x" * sent), None)

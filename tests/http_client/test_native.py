@@ -131,7 +131,7 @@ def test_what_ends_calls_goes_with_its_circle() -> None:
         ("begun_by_httpx", ([], None)),
         ("call_ended", (None, 0.0, 200, 0, 0)),
         ("call_ended", ()),
-        ("call_ended_by_urllib3", (None, 0.0, 200, None)),
+        ("call_ended_by_urllib3", (None, 0.0, 200, None, None)),
         ("call_ended_by_httpx", (None, 0.0, None, None)),
         ("is_within", ()),
         ("is_within", (None, True, {}, [], {})),

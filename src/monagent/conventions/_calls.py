@@ -64,12 +64,15 @@ def ended(calls: Any, begun: float, status: Any, sent: int, received: int) -> bo
     return True
 
 
-def ended_by_urllib3(calls: Any, begun: float, status: Any, raw: Any) -> bool:
-    """The same of a call without a body to send, whose answer, of urllib3, was read whole."""
+def ended_by_urllib3(calls: Any, begun: float, status: Any, raw: Any, body: Any) -> bool:
+    """The same of a call whose body is bytes, if it has one, and whose answer, of urllib3, was read
+    whole."""
     received = getattr(raw, "_fp_bytes_read", None)
+    if body is not None and type(body) is not bytes:
+        return False
     if received.__class__ is not int or getattr(raw, "chunked", None) is not False:
         return False
-    return ended(calls, begun, status, 0, received)
+    return ended(calls, begun, status, len(body or b""), received)
 
 
 def ended_by_httpx(calls: Any, begun: float, request: Any, response: Any) -> bool:

@@ -70,10 +70,8 @@ def sending(original: Any) -> Any:
             raise
         try:
             stream = kwargs.get("stream", self.stream)
-            if (
-                request.body is not None
-                or stream
-                or not ended_by_urllib3(calls, begun, response.status_code, response.raw)
+            if stream or not ended_by_urllib3(
+                calls, begun, response.status_code, response.raw, request.body
             ):
                 answered(calls, begun, request, response, stream)
         except BaseException as error:

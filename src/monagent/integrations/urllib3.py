@@ -74,13 +74,9 @@ def manager(original: Any) -> Any:
                 failed("urllib3", ours)
             raise
         try:
-            if (
-                "body" in kwargs
-                or "preload_content" in kwargs
-                or not ended_by_urllib3(calls, begun, response.status, response)
-            ):
-                body, headers = kwargs.get("body"), kwargs.get("headers")
-                returned(calls, begun, response, body, headers, kwargs.get("preload_content", True))
+            body, preload = kwargs.get("body"), kwargs.get("preload_content", True)
+            if not preload or not ended_by_urllib3(calls, begun, response.status, response, body):
+                returned(calls, begun, response, body, kwargs.get("headers"), preload)
         except BaseException as error:
             failed("urllib3", error)
         try:

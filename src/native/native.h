@@ -16,15 +16,12 @@ int add_enders(PyObject *module);
 int add_endings(PyObject *module);
 int add_asgi(PyObject *module);
 int add_wsgi(PyObject *module);
-<<<<<<< HEAD
 int add_timers(PyObject *module);
 int add_pools(PyObject *module);
 int add_statements(PyObject *module);
-=======
 int add_calls(PyObject *module);
 int add_connections(PyObject *module);
 int add_callers(PyObject *module);
->>>>>>> e4fe304 (Outgoing HTTP calls begin and end in C where they are plain, and so do the turns of their connections)
 
 /* Seconds, as time.perf_counter of CPython on Linux. */
 double now(void);

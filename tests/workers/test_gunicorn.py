@@ -6,9 +6,13 @@ import os
 import signal
 import socket
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from weakref import ref
 
 import pytest
 
+from monagent.integrations import _gunicorn_worker
 from tests.e2e.command import until
 from tests.workers.serving import SECONDS, Server, serving
 
@@ -142,3 +146,18 @@ def test_busy_threads_and_what_waits_for_one_are_told(tmp_path: Path) -> None:
         server.gate.touch()
         leave(waiting)
         until(lambda: told() == [3, 0, 0], "idle threads")
+
+
+def test_a_worker_is_not_asked_for_its_dict() -> None:
+    """An object whose `__dict__` was asked for is slower from then on; this one has none."""
+
+    class Worker:
+        __slots__ = ("__weakref__", "cfg", "keepalived_conns", "nr_conns", "tpool")
+
+    worker: Any = Worker()
+    worker.cfg = SimpleNamespace(threads=4)
+    worker.keepalived_conns = (1, 2)
+    worker.nr_conns = 6
+    worker.tpool = SimpleNamespace(_work_queue=SimpleNamespace(qsize=lambda: 1))
+
+    assert _gunicorn_worker.pool(ref(worker))() == (4, 3, 1)

@@ -77,8 +77,8 @@ def pool(worker: Any) -> Any:
         found = worker()
         if found is None:
             return None
-        facts = vars(found)
-        resting = sum(len(facts.get(name, ())) for name in RESTING)
+        # Not by `vars()`: an object whose `__dict__` was asked for is slower from then on.
+        resting = sum(len(getattr(found, name, ())) for name in RESTING)
         queued = found.tpool._work_queue.qsize()
         busy = found.nr_conns - resting - queued
         return found.cfg.threads, max(0, min(busy, found.cfg.threads)), queued

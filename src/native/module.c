@@ -32,7 +32,7 @@ static struct PyModuleDef definition = {
 
 static int (*const rooms[])(PyObject *) = {
     add_exchanges, add_enders, add_endings, add_asgi, add_wsgi, add_timers, add_pools,
-    add_statements, add_calls, add_connections, add_callers,
+    add_statements, add_calls, add_connections, add_callers, add_routes,
 };
 
 PyMODINIT_FUNC

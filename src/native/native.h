@@ -22,6 +22,7 @@ int add_statements(PyObject *module);
 int add_calls(PyObject *module);
 int add_connections(PyObject *module);
 int add_callers(PyObject *module);
+int add_routes(PyObject *module);
 
 /* Seconds, as time.perf_counter of CPython on Linux. */
 double now(void);

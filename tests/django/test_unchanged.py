@@ -11,7 +11,7 @@ import pytest
 from monagent import guard
 from monagent.conventions import http
 from monagent.instrument import targets
-from monagent.integrations import _django
+from monagent.integrations import _django, django
 from tests.django.sending import KINDS, Answer, application, get, send
 from tests.http.numbers import Numbers
 
@@ -64,6 +64,7 @@ def test_answers_stay_the_same_whatever_fails(
         (_django, "readable"),
         (_django, "_without_language"),
         (_django.Templates, "__missing__"),
+        (django, "taken"),
     ]
     noticed = []
     for owner, name in places:

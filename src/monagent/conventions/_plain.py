@@ -37,4 +37,5 @@ ended: Any = getattr(part, "ended", None)
 asks: Any = getattr(part, "asks", None)
 Sender: Any = getattr(part, "Sender", object)
 """Its instances are the application's `send` over ASGI."""
+routed: Any = getattr(part, "routed", None)
 Ender: Any = getattr(part, "Ender", None)

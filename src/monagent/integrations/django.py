@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
+from monagent.conventions._plain import routed
 from monagent.conventions.http import error_type
 from monagent.instrument import Library, replace
 from monagent.integrations import _asgi, _django, _mounts, _wsgi
@@ -45,11 +46,9 @@ def route(original: Any) -> Any:
             unmatched(request)
             raise
         try:
-            facts = request.__dict__
-            exchange = facts["environ" if "environ" in facts else "scope"][KEY]
-            if exchange.script is not None:
-                _mounts.dispatched(exchange, facts["environ"])
-            exchange.route = exchange.prefix + templates[match.route]
+            # Over WSGI META is the environ.
+            if routed is None or not routed(request.META, match.route, templates):
+                taken(request, match)
         except (KeyError, AttributeError, TypeError):
             pass  # Nobody measures, or a resolver of the application's own says no route.
         except BaseException as error:
@@ -86,6 +85,15 @@ def static(original: Any) -> Any:
         return original(self, request)
 
     return serve
+
+
+def taken(request: Any, match: Any) -> None:
+    """A pattern has taken the request."""
+    facts = request.__dict__
+    exchange = facts["environ" if "environ" in facts else "scope"][KEY]
+    if exchange.script is not None:
+        _mounts.dispatched(exchange, facts["environ"])
+    exchange.route = exchange.prefix + _django.templates[match.route]
 
 
 def unmatched(request: Any) -> None:

@@ -2,13 +2,25 @@
 
 #include <time.h>
 
-double
-now(void)
+static double
+read_clock(clockid_t clock)
 {
     struct timespec time;
 
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+double
+now(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
+double
+now_of_day(void)
+{
+    return read_clock(CLOCK_REALTIME);
 }
 
 void

@@ -1,5 +1,9 @@
-/* The plain path of what is recorded most, in C: of HTTP requests what they are filled with, what
-    ,
+/* The plain path of what is recorded most, in C: of requests and outgoing calls over HTTP, of
+   statements and pools of databases, of jobs.
+
+   Whatever is not plain (an exception, an event stream, a client that left, types of one's own) is
+   handed back, and goes the way that is written in Python beside every use of what is here: see
+   monagent.native.  Without this module all goes that way.
 
    One binary for all CPythons from 3.10 on: https://docs.python.org/3/c-api/stable.html */
 
@@ -32,7 +36,8 @@ static struct PyModuleDef definition = {
 
 static int (*const rooms[])(PyObject *) = {
     add_exchanges, add_enders, add_endings, add_asgi, add_wsgi, add_timers, add_pools,
-    add_statements, add_calls, add_connections, add_callers, add_routes,
+    add_statements, add_calls, add_connections, add_callers, add_routes, add_recorders,
+    add_attempts,
 };
 
 PyMODINIT_FUNC

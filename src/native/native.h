@@ -23,9 +23,14 @@ int add_calls(PyObject *module);
 int add_connections(PyObject *module);
 int add_callers(PyObject *module);
 int add_routes(PyObject *module);
+int add_recorders(PyObject *module);
+int add_attempts(PyObject *module);
 
 /* Seconds, as time.perf_counter of CPython on Linux. */
 double now(void);
+
+/* Seconds of Unix time, as time.time. */
+double now_of_day(void);
 
 /* Tells `failed` (a callable, or NULL) of the exception that is set, which is ours, and clears it. */
 void report(PyObject *failed);

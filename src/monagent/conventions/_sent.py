@@ -9,9 +9,12 @@ an idle worker got: those cannot have waited.
 from __future__ import annotations
 
 from monagent.clock import monotonic, monotonic_ns, time, time_ns
+from monagent.native import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     Sent = tuple[float, str, float]
     """Unix time by the sender's clock, the sender's boot, monotonic time there."""
 
@@ -32,9 +35,13 @@ BOOT = _this_boot()
 """What tells this run of this machine from others; "" where nothing does."""
 
 
-def stamp() -> str:
+def stamp(boot: str = BOOT) -> str:
     """The stamp of a message that is sent now."""
-    return f"{MARK}/{time_ns()}/{BOOT}/{monotonic_ns()}"
+    return f"{MARK}/{time_ns()}/{boot}/{monotonic_ns()}"
+
+
+stamped: Callable[[str], str] = stamp if part is None else part.stamp
+"""The same for the boot given, in C where that was built."""
 
 
 def read(text: object) -> Sent | None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from monagent.clock import perf_counter
 from monagent.metrics import Counter, Gauge, Histogram, UpDownCounter, cache
-from monagent.metrics.fused import attempt, brief, places
+from monagent.metrics.fused import attempt, brief, counter, places
 from monagent.metrics.pulse import due, pulse
+from monagent.native import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,10 +128,20 @@ _known: dict[str, bool] = cache()
 _MOST = 5_000
 
 
-class Lane:
+class _Fields:
+    __slots__ = ("_active", "_busy", "_ends", "_mem", "_waited", "job_type", "queue")
+
+
+if TYPE_CHECKING:
+    Fields = _Fields
+else:
+    Fields = part.Lane if part else _Fields
+
+
+class Lane(Fields):
     """The numbers of one type of job on one queue."""
 
-    __slots__ = ("_active", "_busy", "_ends", "_mem", "_waited", "job_type", "queue")
+    __slots__ = ()
 
     def __init__(self, queue: str | None, job_type: str) -> None:
         self.queue = queue
@@ -191,7 +202,7 @@ def queued(queue: str, job_type: str) -> Recorder:
     """What counts the jobs put into a queue."""
     found = QUEUED.get((queue, job_type))
     if found is None:
-        found = ENQUEUED.bind(queue, job_type), None
+        found = counter(ENQUEUED.bind(queue, job_type)), None
         keep(QUEUED, (queue, job_type), found)
     return found[0]
 

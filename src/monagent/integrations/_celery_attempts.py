@@ -10,6 +10,7 @@ from monagent import guard
 from monagent.clock import monotonic, time
 from monagent.conventions import _sent, jobs
 from monagent.integrations import _celery_queues as queues
+from monagent.native import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,14 +37,29 @@ IDLE = 1.0
 
 _clock = _sent.Clock()
 _remote: set[str] = set()
-_running = [0]
-_last = [float("inf")]  # monotonic time when the worker had work last
+running = [0]
+last = [float("inf")]  # monotonic time when the worker had work last
+
+# The plain way of an attempt, in C: arguments and results are told by the functions themselves.
+attempted: Any = getattr(part, "attempted", None)
+begun: Any = getattr(part, "attempt_begun", None)
+decided: Any = getattr(part, "decided", None)
 
 
-class Attempt:
+class _Fields:
+    __slots__ = ("_began", "_ended", "_eta", "_lane", "_sent", "status")
+
+
+if TYPE_CHECKING:
+    Fields = _Fields
+else:
+    Fields = part.Attempt if part else _Fields
+
+
+class Attempt(Fields):
     """From the arrival of a message to its first decided state."""
 
-    __slots__ = ("_began", "_ended", "_eta", "_lane", "_sent", "status")
+    __slots__ = ()
 
     def __init__(self, request: Any) -> None:
         delivery = request._delivery_info
@@ -72,12 +88,12 @@ class Attempt:
         self._began = accepted
         waited = None
         if self._sent is not None:
-            idle = not _running[0] and self._eta is None and monotonic() - _last[0] > IDLE
+            idle = not running[0] and self._eta is None and monotonic() - last[0] > IDLE
             waited = _clock.age(self._sent, idle)
             if self._eta is not None:
                 waited = min(waited, max(0.0, time() - self._eta.timestamp()))
         self._lane.begin(waited)
-        _running[0] += 1
+        running[0] += 1
 
     def end(self, status: str, seconds: float | None = None) -> None:
         """It is decided. `seconds`: its running time, where the child has told it."""
@@ -88,8 +104,8 @@ class Attempt:
             self._lane.never_began(status)
             return
         now = monotonic()
-        _running[0] -= 1
-        _last[0] = now
+        running[0] -= 1
+        last[0] = now
         self._lane.end(status, now - self._began if seconds is None else seconds)
 
     def settle(self) -> None:
@@ -147,7 +163,7 @@ def refused(app: Any, message: Any) -> None:
 
 def waiting_since(now: float) -> None:
     """The worker begins to take messages: what is there already has waited."""
-    _last[0] = now
+    last[0] = now
 
 
 def exist(app: Any) -> None:

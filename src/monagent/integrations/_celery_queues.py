@@ -31,7 +31,7 @@ _MISSING, _REFUSED = "404", ("403", "405")
 _MOST = 1_000
 
 _names: dict[tuple[int, Any, Any], str] = {}
-_current: list[Watch] = []  # of the worker in this process
+current: list[Watch] = []  # of the worker in this process
 
 
 def name_of(app: Any, exchange: Any, routing_key: Any) -> str:
@@ -198,11 +198,11 @@ class Watch:
 def watch(consumer: Any) -> None:
     """Begin to read the queues of a consumer that is ready, again after each new connection."""
     made = Watch(consumer)
-    while _current:
-        old = _current.pop()
+    while current:
+        old = current.pop()
         old.stop()
         made.received = old.received
-    _current.append(made)
+    current.append(made)
     made.count_workers()
     timer = consumer.timer
     timer.call_after(SOON, made.tick)
@@ -212,11 +212,11 @@ def watch(consumer: Any) -> None:
 def leave(worker: Any) -> None:
     """The worker has ended: it can do no jobs, and reads no queue."""
     jobs.workers(id(worker.pool), 0)
-    if _current and _current[0].of(worker):
-        _current.pop().stop()
+    if current and current[0].of(worker):
+        current.pop().stop()
 
 
 def received(queue: str, sent: float) -> None:
     """A message that was sent then has left the queue."""
-    if _current:
-        _current[0].received[queue] = sent
+    if current:
+        current[0].received[queue] = sent

@@ -20,6 +20,7 @@ from monagent.instrument.targets import undo
 from monagent.integrations import _celery_attempts as attempts
 from monagent.integrations import _celery_beat as beat
 from monagent.integrations import _celery_queues as queues
+from monagent.metrics.pulse import due, pulse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +45,12 @@ def task_sender(original: Any) -> Any:
             producer: Any, name: Any, message: Any, *args: Any, **options: Any
         ) -> Any:
             try:
-                options.setdefault("message_id", _sent.stamp())
+                # Options of a message win over the properties that it has already; each one more
+                # is costly, being looked for among the names of all parameters on its way.
+                at = message[1]
+                (at if type(at) is dict else options).setdefault(
+                    "message_id", _sent.stamped(_sent.BOOT)
+                )
             except BaseException as error:
                 failed(error)
             sent = send(producer, name, message, *args, **options)
@@ -67,7 +73,13 @@ def received(original: Any) -> Any:
     def __init__(self: Any, message: Any, *args: Any, **kwargs: Any) -> None:
         original(self, message, *args, **kwargs)
         try:
-            self._monagent = attempts.Attempt(self)
+            made = None
+            if attempts.attempted is not None:
+                made = attempts.attempted(
+                    attempts.Attempt, jobs.LANES, queues.current, _sent.BOOT,
+                    self._app, self._delivery_info, self._type, self._eta, self._request_dict,
+                )  # fmt: skip
+            self._monagent = attempts.Attempt(self) if made is None else made
         except BaseException as error:
             failed(error)
 
@@ -77,8 +89,11 @@ def received(original: Any) -> Any:
 @replace("celery.worker.request", "Request.on_accepted")
 def accepted(original: Any) -> Any:
     def on_accepted(self: Any, pid: Any, time_accepted: Any) -> Any:
+        begun = attempts.begun
         try:
-            self._monagent.begin(time_accepted)
+            attempt = self._monagent
+            if begun is None or not begun(attempt, time_accepted, _sent.BOOT, attempts.running):
+                attempt.begin(time_accepted)
         except BaseException as error:
             failed(error)
         return original(self, pid, time_accepted)
@@ -107,9 +122,15 @@ def success(original: Any) -> Any:
     def on_success(self: Any, failed__retval__runtime: Any, **kwargs: Any) -> Any:
         has_failed, _, runtime = failed__retval__runtime
         if not has_failed:
+            decided = attempts.decided
             try:
+                attempt = self._monagent
                 # A message delivered twice, its task done before, comes without a running time.
-                self._monagent.end(jobs.IGNORED if runtime is None else jobs.SUCCESS, runtime)
+                status = jobs.IGNORED if runtime is None else jobs.SUCCESS
+                if decided is None or not decided(
+                    attempt, status, runtime, attempts.running, attempts.last, due, pulse
+                ):
+                    attempt.end(status, runtime)
             except BaseException as error:
                 failed(error)
         if kwargs:

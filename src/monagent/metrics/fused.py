@@ -92,6 +92,12 @@ def together(mem: Any, edges: tuple[float, ...], spread: Pairs, counts: Pairs) -
     return found
 
 
+def counter(recorder: Recorder) -> Recorder:
+    """A bound counter's recorder, in C where that was built."""
+    found = place(recorder)
+    return recorder if part is None or found is None else part.Recorder(recorder, *found[:2])
+
+
 def brief(recorder: Recorder) -> Recorder:
     """A histogram's recorder for values most of which are below its first edge."""
     found = place(recorder)
@@ -113,7 +119,10 @@ def brief(recorder: Recorder) -> Recorder:
         view[i] += value
         view[bucket] += 1.0
 
-    return record
+    if part is None or len(edges) > MOST_EDGES:
+        return record
+    made: Recorder = part.Recorder(record, mem, i, edges)
+    return made
 
 
 def timer(recorder: Recorder) -> tuple[Callable[[float], None], bool]:
@@ -203,7 +212,9 @@ def attempt(
             view[g] = now
             view[g + 1] = now
 
-    return end, True
+    if part is None or len(edges) > MOST_EDGES:
+        return end, True
+    return part.Recorder(end, mem, d, edges, a, b, c, found[4][0] if gauge else -1), True
 
 
 def exchange(

@@ -21,5 +21,8 @@ for room in (_sent, jobs, _celery_attempts, _celery_beat, _celery_queues):
     for name, found in list(vars(room).items()):
         if callable(found) and getattr(found, "__module__", "") == room.__name__:
             setattr(room, name, fail)
+for room, names in ((_sent, ["stamped"]), (_celery_attempts, ["attempted", "begun", "decided"])):
+    for name in names:
+        setattr(room, name, fail)
 
 __all__ = ["app"]

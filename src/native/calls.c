@@ -17,7 +17,7 @@ static PyObject *name_missing, *name_uri_reference, *name_url,
 typedef struct {
     PyObject_HEAD
     PyObject *in_python, *mem;
-    Py_ssize_t active, none, joint, received, needed; /* of that many cells all are in use */
+    Py_ssize_t active, none, joint, received, needed;
     double small, fast;
     Place duration, request, response;
 } Finish;
@@ -53,7 +53,7 @@ larger(Py_ssize_t one, Py_ssize_t other)
     return one > other ? one : other;
 }
 
-/* How many cells the shard has at least, if all indices are good: else more than any has. */
+/* How many cells a shard must have for all of these; more than any has if an index is wrong. */
 static Py_ssize_t
 cells_needed(const Finish *self)
 {
@@ -347,7 +347,7 @@ begun_by_url(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return found;
 }
 
-/* Both are new, as what PyTuple_SetItem takes. */
+/* Puts the value of an attribute into a tuple that is being filled. */
 static int
 put_attribute(PyObject *key, Py_ssize_t at, PyObject *object, PyObject *name)
 {

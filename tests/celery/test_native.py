@@ -89,7 +89,7 @@ def test_what_is_no_attempt_is_handed_back_or_refused() -> None:
     shared = (attempts.running, attempts.last, due, pulse)
     empty: Any = attempts.Attempt.__new__(attempts.Attempt)
     for odd in (None, 1, "text", object(), empty, {}, jobs.Lane.__new__(jobs.Lane)):
-        assert part.begun(odd, 1.0, "boot", attempts.running) is False
+        assert part.attempt_begun(odd, 1.0, "boot", attempts.running) is False
         assert part.decided(odd, jobs.SUCCESS, 1.0, *shared) is False
         for at in range(9):
             given: list[Any] = [attempts.Attempt, {}, [], "b", object(), {}, "t", None, {}]
@@ -99,6 +99,6 @@ def test_what_is_no_attempt_is_handed_back_or_refused() -> None:
             except TypeError:
                 assert at < 4
     for wrong in ((), (1,), (1, 2, 3, 4), (1, 2, 3, 4, 5, 6, 7)):
-        for function in (part.attempted, part.begun, part.decided, part.stamp):
+        for function in (part.attempted, part.attempt_begun, part.decided, part.stamp):
             with pytest.raises(TypeError):
                 function(*wrong)

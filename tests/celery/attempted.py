@@ -49,16 +49,19 @@ class Request:
         def chosen(usual: Any, *others: Any) -> Any:
             return usual if chance.random() < 0.8 else chance.choice(others)
 
-        at, ticks = time_ns(), monotonic_ns() - chance.choice((30, 200, 2_000)) * 1_000_000
+        # Ages far from the edges of buckets, whatever time the machine takes.
+        age = chance.choice((2, 20, 45)) * 1_000_000_000
+        at, ticks = time_ns() - age, monotonic_ns() - age
+        stamp = f"monagent/{at}/{_sent.BOOT}/{ticks}"
         stamps = (
             None, "an-id", 7, "monagent/1/2", f"monagent/{at}/other-boot/{ticks}",
             f"monagent/x/{_sent.BOOT}/{ticks}", f"monagent/{at}/{_sent.BOOT}/",
             f"monagent/+{at}/{_sent.BOOT}/{ticks}", f"monagent/{at}/{_sent.BOOT}/{ticks}/", "é/",
             f"monagent/{at}/{_sent.BOOT}x/{ticks}", f"mon\udcff/{at}", OtherText("monagent/1/b/2"),
         )  # fmt: skip
-        properties: Any = {"message_id": chosen(_sent.stamp(), *stamps)}
+        properties: Any = {"message_id": chosen(stamp, *stamps)}
         if chance.random() < 0.5:
-            properties["message_id"] = f"monagent/{at}/{_sent.BOOT}/{ticks}"
+            properties["message_id"] = stamp
         if chance.random() < 0.1:
             properties = chance.choice((OtherDict(properties), {}))
         self._app: Any = App

@@ -51,6 +51,33 @@ print(json.loads(client.lindex("nobody", 0))["properties"]["message_id"])
     assert done.stdout == b"mine\n"
 
 
+def test_a_message_that_is_sent_again_gets_another_stamp(redis_url: str, tmp_path: Path) -> None:
+    """One of the program's own, in what it has made itself, stays."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    program = """
+import jobs_app, json, redis
+amqp = jobs_app.app.amqp
+ours, own = (amqp.create_task_message(one, "jobs_app.add", (1, 1)) for one in ("a", "b"))
+own.properties["message_id"] = "mine"
+with jobs_app.app.producer_pool.acquire() as producer:
+    for message in (ours, ours, own):
+        amqp.send_task_message(producer, name="jobs_app.add", message=message, queue="nobody")
+client = redis.Redis.from_url(jobs_app.app.conf.broker_url)
+ids = [json.loads(one)["properties"]["message_id"] for one in client.lrange("nobody", 0, -1)]
+print(ids[0], len(set(ids)), [one.split("/")[0] for one in ids[1:]])
+"""
+    done = subprocess.run(
+        adopted("-c", program),
+        env=environ,
+        cwd=tmp_path,
+        timeout=60,
+        check=True,
+        capture_output=True,
+    )
+
+    assert done.stdout == b"mine 3 ['monagent', 'monagent']\n"
+
+
 def test_connections_of_broker_and_results_can_be_told_from_the_applications(
     redis_url: str, tmp_path: Path
 ) -> None:

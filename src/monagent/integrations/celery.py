@@ -41,20 +41,21 @@ def task_sender(original: Any) -> Any:
     def _create_task_sender(self: Any) -> Any:
         send = original(self)
 
-        def send_task_message(
-            producer: Any, name: Any, message: Any, *args: Any, **options: Any
-        ) -> Any:
+        # Without parameters of its own, which Python compares each option's name with.
+        def send_task_message(*args: Any, **options: Any) -> Any:
             try:
-                # Options of a message win over the properties that it has already; each one more
-                # is costly, being looked for among the names of all parameters on its way.
-                at = message[1]
-                (at if type(at) is dict else options).setdefault(
-                    "message_id", _sent.stamped(_sent.BOOT)
-                )
+                message = args[2] if len(args) > 2 else options["message"]
+                # Into the properties that it has, over which options win: one option more is
+                # looked for among the names of all parameters on its way. A message that is sent
+                # again has the stamp of before.
+                at = message[1] if type(message[1]) is dict else options
+                if str(at.get("message_id") or _sent.MARK).startswith(_sent.MARK):
+                    at["message_id"] = _sent.stamped(_sent.BOOT)
             except BaseException as error:
                 failed(error)
-            sent = send(producer, name, message, *args, **options)
+            sent = send(*args, **options)
             try:
+                name = args[1] if len(args) > 1 else options["name"]
                 # Routes give a queue's object, mostly the same.
                 found = known.get((name, id(options.get("queue"))))
                 count = found[0] if found else attempts.queued(self, str(name), options)
@@ -70,9 +71,11 @@ def task_sender(original: Any) -> Any:
 
 @replace("celery.worker.request", "Request.__init__")
 def received(original: Any) -> Any:
-    def __init__(self: Any, message: Any, *args: Any, **kwargs: Any) -> None:
-        original(self, message, *args, **kwargs)
+    # As `send_task_message` above.
+    def __init__(*args: Any, **kwargs: Any) -> None:
+        original(*args, **kwargs)
         try:
+            self = args[0]
             made = None
             if attempts.attempted is not None:
                 made = attempts.attempted(

@@ -222,7 +222,7 @@ TABLE = (
         "MONAGENT_NATIVE",
         SWITCH,
         True,
-        "Record what is plain of HTTP requests by the part that is in C, where it was built.",
+        "Record what is recorded most by the part that is in C, where it was built.",
     ),
     Setting(
         "supervise",

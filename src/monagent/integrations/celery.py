@@ -44,11 +44,11 @@ def task_sender(original: Any) -> Any:
         # Without parameters of its own, which Python compares each option's name with.
         def send_task_message(*args: Any, **options: Any) -> Any:
             try:
-                message = args[2] if len(args) > 2 else options["message"]
+                message = args[2] if len(args) > 2 else options.get("message", ())
                 # Into the properties that it has, over which options win: one option more is
                 # looked for among the names of all parameters on its way. A message that is sent
                 # again has the stamp of before.
-                at = message[1] if type(message[1]) is dict else options
+                at = message[1] if len(message) > 1 and type(message[1]) is dict else options
                 if str(at.get("message_id") or _sent.MARK).startswith(_sent.MARK):
                     at["message_id"] = _sent.stamped(_sent.BOOT)
             except BaseException as error:

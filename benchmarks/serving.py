@@ -13,8 +13,8 @@ from benchmarks.report import Row, progress
 from benchmarks.scenarios import Server
 from monagent.demo.exposition import histograms, parse
 
-STARTS = 2  # Fresh processes, since memory layout alone moves a result by some percent.
-ROUNDS = 7
+STARTS = 6  # Fresh processes, since memory layout alone moves a result by some percent.
+ROUNDS = 3
 DURATION = "http_server_request_duration_seconds"
 
 

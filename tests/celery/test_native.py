@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import gc
-import json
-import os
 import random
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,37 +14,15 @@ from monagent.integrations import _celery_attempts as attempts
 from monagent.metrics.pulse import due, pulse
 from monagent.native import part
 from tests.celery.attempted import Request, taken
-from tests.environment import COMPILES
-from tests.launch.oracle import python
-
-ROOT = Path(__file__).resolve().parents[2]
-needed = pytest.mark.skipif(part is None, reason="there is no part in C")
+from tests.parts import compiled, needed, on_every_minor, told
 
 
-def lives(interpreter: str, native: str) -> dict[str, Any]:
-    """What random attempts came to."""
-    environ = {"MONAGENT_NATIVE": native, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
-        [interpreter, "-W", "ignore", "-m", "tests.celery.attempted", "3000"],
-        cwd=ROOT, env=os.environ | environ,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-@pytest.mark.skipif(not COMPILES, reason="no compiler, or no Python.h")
-@pytest.mark.parametrize("minor", ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"])
+@compiled
+@on_every_minor
 def test_both_parts_do_the_same(minor: str) -> None:
     """Messages of all manners, plain and odd: each attempt and every series is the same."""
-    interpreter = python(minor)
-    if interpreter is None:
-        pytest.skip(f"no Python {minor} on this machine")
-    in_c, in_python = lives(interpreter, "on"), lives(interpreter, "off")
+    in_c = told("tests.celery.attempted", 3000, minor)
 
-    assert (in_c.pop("native"), in_python.pop("native")) == (True, False)
-    assert in_c == in_python
     assert len(in_c["told"]) > 1500
 
 

@@ -12,6 +12,15 @@ from tests.celery.running import adopted, environment, worker
 SEE = "import jobs_app; print(jobs_app.seen.delay().get(timeout=30))"
 
 
+def printed(program: str, environ: dict[str, str], folder: Path) -> bytes:
+    """What a program under monagent prints."""
+    done = subprocess.run(
+        adopted("-c", program),
+        env=environ, cwd=folder, timeout=60, check=True, capture_output=True,
+    )  # fmt: skip
+    return done.stdout
+
+
 def test_a_task_sees_its_message_as_before(broker: str, redis_url: str, tmp_path: Path) -> None:
     """No header is added; the one property more is `message_id`."""
     environ = environment(tmp_path / "numbers", broker, redis_url)
@@ -39,16 +48,7 @@ jobs_app.add.apply_async((1, 1), message_id="mine", queue="nobody")
 client = redis.Redis.from_url(jobs_app.app.conf.broker_url)
 print(json.loads(client.lindex("nobody", 0))["properties"]["message_id"])
 """
-    done = subprocess.run(
-        adopted("-c", program),
-        env=environ,
-        cwd=tmp_path,
-        timeout=60,
-        check=True,
-        capture_output=True,
-    )
-
-    assert done.stdout == b"mine\n"
+    assert printed(program, environ, tmp_path) == b"mine\n"
 
 
 def test_a_message_that_is_sent_again_gets_another_stamp(redis_url: str, tmp_path: Path) -> None:
@@ -66,16 +66,7 @@ client = redis.Redis.from_url(jobs_app.app.conf.broker_url)
 ids = [json.loads(one)["properties"]["message_id"] for one in client.lrange("nobody", 0, -1)]
 print(ids[0], len(set(ids)), [one.split("/")[0] for one in ids[1:]])
 """
-    done = subprocess.run(
-        adopted("-c", program),
-        env=environ,
-        cwd=tmp_path,
-        timeout=60,
-        check=True,
-        capture_output=True,
-    )
-
-    assert done.stdout == b"mine 3 ['monagent', 'monagent']\n"
+    assert printed(program, environ, tmp_path) == b"mine 3 ['monagent', 'monagent']\n"
 
 
 def test_connections_of_broker_and_results_can_be_told_from_the_applications(
@@ -92,16 +83,7 @@ with jobs_app.app.connection_for_write() as connection:
     broker = connection.default_channel.client
     print([_plumbing.owned(client.connection_pool) for client in (own, results, broker)])
 """
-    done = subprocess.run(
-        adopted("-c", program),
-        env=environ,
-        cwd=tmp_path,
-        timeout=60,
-        check=True,
-        capture_output=True,
-    )
-
-    assert done.stdout == b"[False, True, True]\n"
+    assert printed(program, environ, tmp_path) == b"[False, True, True]\n"
 
 
 def test_signatures_are_those_of_celery(tmp_path: Path) -> None:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import contextvars
 import gc
-import json
-import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,39 +16,17 @@ from monagent.conventions import _pools, database
 from monagent.native import part
 from tests.database.engines import Make, recorded, reported
 from tests.database.numbers import Numbers
-from tests.environment import COMPILES
-from tests.launch.oracle import python
+from tests.parts import compiled, needed, on_every_minor, told
 
-ROOT = Path(__file__).resolve().parents[2]
-needed = pytest.mark.skipif(part is None, reason="there is no part in C")
 LABELS = ("postgresql", "shop", "SELECT", "orders")
 
 
-def uses(interpreter: str, native: str) -> dict[str, Any]:
-    """What random uses gave, and what was recorded of them."""
-    environ = {"MONAGENT_NATIVE": native, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
-        [interpreter, "-W", "ignore", "-m", "tests.database.uses", "3000"],
-        cwd=ROOT, env=os.environ | environ,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-@pytest.mark.skipif(not COMPILES, reason="no compiler, or no Python.h")
-@pytest.mark.parametrize("minor", ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"])
+@compiled
+@on_every_minor
 def test_both_parts_do_the_same(minor: str) -> None:
     """Pools of all manners, statements in contexts, timers, growth and forks between: the same
     results, exceptions and series."""
-    interpreter = python(minor)
-    if interpreter is None:
-        pytest.skip(f"no Python {minor} on this machine")
-    in_c, in_python = uses(interpreter, "on"), uses(interpreter, "off")
-
-    assert (in_c.pop("native"), in_python.pop("native")) == (True, False)
-    assert in_c == in_python
+    told("tests.database.uses", 3000, minor)
 
 
 def kept(times: int, engine: Any) -> tuple[int, ...]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import json
 import os
 import subprocess
 import sys
@@ -17,41 +16,21 @@ from monagent.integrations import _asgi, _wsgi
 from monagent.integrations._asgi_request import Request as AsgiRequest
 from monagent.integrations._wsgi_request import Request as WsgiRequest
 from monagent.native import part
-from tests.environment import COMPILES
 from tests.http.asgi import run
 from tests.http.numbers import Numbers
 from tests.http.wsgi import get
-from tests.launch.oracle import python
+from tests.parts import compiled, needed, on_every_minor, told
 
 ROOT = Path(__file__).resolve().parents[2]
-needed = pytest.mark.skipif(part is None, reason="there is no part in C")
 
 
-def conversations(interpreter: str, native: str) -> dict[str, Any]:
-    """What random conversations were, and what was recorded of them."""
-    environ = {"MONAGENT_NATIVE": native, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
-        [interpreter, "-W", "ignore", "-m", "tests.http.conversations", "3000"],
-        cwd=ROOT, env=os.environ | environ,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-@pytest.mark.skipif(not COMPILES, reason="no compiler, or no Python.h")
-@pytest.mark.parametrize("minor", ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"])
+@compiled
+@on_every_minor
 def test_both_parts_do_the_same(minor: str) -> None:
     """Applications and servers of all manners, plain and odd: both sides get the same messages and
     exceptions, and every series is the same. One file is for all minors."""
-    interpreter = python(minor)
-    if interpreter is None:
-        pytest.skip(f"no Python {minor} on this machine")
-    in_c, in_python = conversations(interpreter, "on"), conversations(interpreter, "off")
+    in_c = told("tests.http.conversations", 3000, minor)
 
-    assert (in_c.pop("native"), in_python.pop("native")) == (True, False)
-    assert in_c == in_python
     assert not in_c["broken"]
     assert sum(cells[0] for name, cells in in_c["recorded"].items() if "duration" in name) > 2000
 

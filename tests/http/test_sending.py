@@ -13,17 +13,15 @@ import pytest
 
 from monagent.integrations._asgi import measured
 from monagent.integrations._asgi_request import gone
-from monagent.native import part
 from tests.http.asgi import scope
 from tests.http.numbers import Numbers
+from tests.parts import needed
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 END = {"type": "http.response.body", "body": b"ok"}
 SERVED = {"GET unmatched 200": 1}
 LEFT = {"GET unmatched 200 client_disconnected": 1}
 CANCELLED = {"GET unmatched 200 asyncio.exceptions.CancelledError": 1}
-
-needed = pytest.mark.skipif(part is None, reason="there is no part in C")
 
 Manner = Callable[[Any], Awaitable[Any]]
 

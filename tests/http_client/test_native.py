@@ -4,56 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from monagent.conventions import _http_pools, http_client
 from monagent.native import part
-from tests.environment import COMPILES
 from tests.http_client.numbers import Numbers
 from tests.http_client.server import Server
-from tests.launch.oracle import python
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.parts import compiled, needed, on_every_minor, told
 
 
-def operations(interpreter: str, native: str) -> dict[str, Any]:
-    """What random operations gave, and what was recorded of them."""
-    environ = {"MONAGENT_NATIVE": native, "PYTHONPATH": str(ROOT / "src")}
-    done = subprocess.run(
-        [interpreter, "-W", "ignore", "-m", "tests.http_client.operations", "20000"],
-        cwd=ROOT, env=os.environ | environ,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
-
-
-@pytest.mark.skipif(not COMPILES, reason="no compiler, or no Python.h")
-@pytest.mark.parametrize("minor", ["3.10", "3.11", "3.12", "3.13", "3.14", "3.15"])
+@compiled
+@on_every_minor
 def test_both_parts_do_the_same(minor: str) -> None:
     """Calls that begin and end, connections and callers, plain and odd, also in a forked child:
     all give the same, and every series is the same."""
-    interpreter = python(minor)
-    if interpreter is None:
-        pytest.skip(f"no Python {minor} on this machine")
-    in_c, in_python = operations(interpreter, "on"), operations(interpreter, "off")
+    in_c = told("tests.http_client.operations", 20000, minor)
 
-    assert (in_c.pop("native"), in_python.pop("native")) == (True, False)
-    assert in_c == in_python
     assert len(in_c["recorded"]) > 1000
     calls = [cells for name, cells in in_c["recorded"].items() if "request.duration" in name]
     assert sum(map(sum, calls)) > 5000
 
 
-@pytest.mark.skipif(part is None, reason="there is no part in C")
+@needed
 def test_calls_leave_nothing_behind(numbers: Numbers, server: Server) -> None:
     """No object of ours lives on, and what all calls share is held as often as before."""
     import aiohttp
@@ -101,7 +76,7 @@ def test_calls_leave_nothing_behind(numbers: Numbers, server: Server) -> None:
     assert numbers.total("http.client.active_requests") == 0
 
 
-@pytest.mark.skipif(part is None, reason="there is no part in C")
+@needed
 def test_what_ends_calls_goes_with_its_circle() -> None:
     """The collector sees through it."""
 
@@ -120,7 +95,7 @@ def test_what_ends_calls_goes_with_its_circle() -> None:
     assert gc.collect() > 0
 
 
-@pytest.mark.skipif(part is None, reason="there is no part in C")
+@needed
 @pytest.mark.parametrize(
     ("name", "given"),
     [

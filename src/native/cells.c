@@ -23,7 +23,7 @@ static Py_ssize_t cells_count;
 double *
 cells_of(PyObject *mem, Py_ssize_t *count)
 {
-    PyObject *view = PyList_GetItem(mem, 0); /* borrowed */
+    PyObject *view = mem == NULL ? NULL : PyList_GetItem(mem, 0); /* borrowed */
 
     if (view == NULL) {
         PyErr_Clear();
@@ -60,7 +60,7 @@ add_one(PyObject *mem, Py_ssize_t index, PyObject *recorder)
     Py_ssize_t count;
     double *cells = cells_of(mem, &count);
 
-    if (cells != NULL && index >= 0 && index < count) {
+    if (cells != NULL && among(index, count)) {
         cells[index] += 1.0;
         return 0;
     }

@@ -43,6 +43,13 @@ bucket(const Place *place, double value)
     return place->at + 1 + low;
 }
 
+/* Whether a cell is one of `count`. */
+static inline int
+among(Py_ssize_t index, Py_ssize_t count)
+{
+    return index >= 0 && index < count;
+}
+
 /* Whether all cells of the histogram are among `count`. */
 static inline int
 within(const Place *place, Py_ssize_t count)

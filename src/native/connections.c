@@ -60,7 +60,7 @@ move(Counted *self, int from, Py_ssize_t from_cell, int to, Py_ssize_t to_cell, 
         Py_RETURN_NONE;
     double *cells =
         self->mem == NULL || !PyList_Check(self->mem) ? NULL : cells_of(self->mem, &count);
-    if (cells == NULL || from_cell < 0 || from_cell >= count || to_cell < 0 || to_cell >= count ||
+    if (cells == NULL || !among(from_cell, count) || !among(to_cell, count) ||
         self->state != from) /* A view that was met may have gone, and run anything. */
         return PyObject_CallMethodObjArgs((PyObject *)self, in_python, NULL);
     self->state = to;

@@ -117,7 +117,7 @@ record(Ender *self, Exchange *exchange, double active)
     double *cells = cells_of(self->mem, &count);
     if (cells == NULL || !within(&self->duration, count) || !within(&self->first_byte, count) ||
         !within(&self->request, count) || !within(&self->response, count) ||
-        self->active < 0 || self->active >= count || self->none < 0 || self->none >= count ||
+        !among(self->active, count) || !among(self->none, count) ||
         (small && self->joint + 1 + self->duration.edges >= count) || other + 1 >= count) {
         PyObject *value = PyFloat_FromDouble(active);
         PyObject *done = value == NULL ? NULL : PyObject_CallFunctionObjArgs(

@@ -228,9 +228,8 @@ all_of(Cells *self, Py_ssize_t *count)
     }
     double *cells = cells_of(self->mem, count);
     if (cells == NULL || !within(&self->waited, *count) || !within(&self->held, *count) ||
-        self->used < 0 || self->used >= *count || self->idle < 0 || self->idle >= *count ||
-        self->overflow < 0 || self->overflow >= *count || self->pending < 0 ||
-        self->pending >= *count)
+        !among(self->used, *count) || !among(self->idle, *count) ||
+        !among(self->overflow, *count) || !among(self->pending, *count))
         return NULL;
     return cells;
 }

@@ -15,12 +15,6 @@ typedef struct {
 
 extern PyTypeObject *Recorder_Type;
 
-static inline int
-among(Py_ssize_t index, Py_ssize_t count)
-{
-    return index >= 0 && index < count;
-}
-
 /* Whether all its cells are among `count`. */
 int recordable(const Recorder *self, Py_ssize_t count);
 

@@ -128,6 +128,10 @@ _known: dict[str, bool] = cache()
 _MOST = 5_000
 
 
+PULSE = due, pulse
+"""What the part in C is given to end an attempt with."""
+
+
 class _Fields:
     __slots__ = ("_active", "_busy", "_ends", "_mem", "_waited", "job_type", "queue")
 

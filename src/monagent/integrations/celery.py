@@ -20,7 +20,6 @@ from monagent.instrument.targets import undo
 from monagent.integrations import _celery_attempts as attempts
 from monagent.integrations import _celery_beat as beat
 from monagent.integrations import _celery_queues as queues
-from monagent.metrics.pulse import due, pulse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -131,7 +130,7 @@ def success(original: Any) -> Any:
                 # A message delivered twice, its task done before, comes without a running time.
                 status = jobs.IGNORED if runtime is None else jobs.SUCCESS
                 if decided is None or not decided(
-                    attempt, status, runtime, attempts.running, attempts.last, due, pulse
+                    attempt, status, runtime, attempts.running, attempts.last, *jobs.PULSE
                 ):
                     attempt.end(status, runtime)
             except BaseException as error:

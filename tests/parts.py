@@ -1,10 +1,11 @@
-"""Random programs that the part in C and the part in Python must do alike, on every minor."""
+"""What tests of the part in C share: random programs run by both parts, and what uses leave."""
 
 from __future__ import annotations
 
 import json
 import os
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,15 @@ def told(program: str, times: int, minor: str) -> dict[str, Any]:
     assert (in_c.pop("native"), in_python.pop("native")) == (True, False)
     assert in_c == in_python
     return in_c
+
+
+def left(before: Sequence[int], now: Sequence[int], uses: int) -> list[int]:
+    """Changes of counts that one in ten uses makes.
+
+    Threads and garbage of other tests change single ones.
+    """
+    more = [one - earlier for earlier, one in zip(before, now, strict=True)]
+    return [change for change in more if abs(change) * 10 >= uses]
 
 
 def _told(program: str, times: int, interpreter: str, native: str) -> dict[str, Any]:

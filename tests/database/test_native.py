@@ -16,7 +16,7 @@ from monagent.conventions import _pools, database
 from monagent.native import part
 from tests.database.engines import Make, recorded, reported
 from tests.database.numbers import Numbers
-from tests.parts import compiled, needed, on_every_minor, told
+from tests.parts import compiled, left, needed, on_every_minor, told
 
 LABELS = ("postgresql", "shop", "SELECT", "orders")
 
@@ -63,7 +63,7 @@ def test_uses_leave_nothing_behind(numbers: Numbers, make: Make) -> None:
     engine = make(pool_size=1)
     before = kept(20, engine)
 
-    assert kept(500, engine) == before
+    assert left(before, kept(500, engine), 500) == []
     assert numbers.operations() == {"SELECT orders": 520, "SELECT": 520}
     assert recorded(numbers) == reported(engine)
 
@@ -86,7 +86,7 @@ def test_a_pool_that_is_gone_takes_what_is_in_c_with_it(numbers: Numbers, make: 
         engine.dispose()
         del engine, watched
 
-    assert alive() == before
+    assert alive() <= before
     del make
 
 

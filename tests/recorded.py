@@ -9,8 +9,11 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from monagent.exporter.processes import Proc
 from monagent.store.layout import Foreign, Nascent
 from monagent.store.reader import ShardFile, scan
+
+PROC = Proc()
 
 
 @dataclass(frozen=True)
@@ -57,5 +60,10 @@ def counted(directory: Path, live_only: bool = False) -> Counted:
                     series[key] = max(series[key], cells[0])
                 else:
                     series[key] += cells[0]
+            waiting = PROC.waiting(shard.pid) if shard.sockets else {}
+            for inode, one in shard.sockets.items():
+                series[one.instrument.name, frozenset(one.attributes.items())] += waiting.get(
+                    inode, 0
+                )
         shard.close()
     return Counted(dict(series))

@@ -2,13 +2,13 @@
 
 OpenTelemetry has no names for them yet.  Whoever starts the workers (gunicorn's master, uvicorn's
 parent) records them, so a worker that is killed cannot take the count with it.  What only a look
-can tell, queues and busy threads, is at most 5 seconds old.
+can tell, as busy threads, is at most 5 seconds old; what waits in listening sockets the exporter
+sees.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 
 from monagent import guard
 from monagent.metrics import Counter, Gauge, UpDownCounter, sampler
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any
 
-    Listeners = Callable[[], Iterable[Any] | None]
     Threads = Callable[[], tuple[int, int, int] | None]
 
 EXIT, ERROR, KILLED, TIMEOUT, MAX_REQUESTS, UNKNOWN = (
@@ -56,7 +55,7 @@ BACKLOG = Gauge(
     unit="{connection}",
     help="Connections that wait in the listening sockets for the server to take them.",
     labels=("server",),
-    merge="max",  # Processes share the sockets.
+    merge="sum",
 )
 THREADS = Gauge(
     "http.server.threads",
@@ -84,16 +83,15 @@ _alive: dict[int, str] = {}
 _unwatched: dict[int, Any] = {}  # Whose end their supervisor may not notice.
 _doomed: dict[int, str] = {}
 _limited: set[int] = set()  # Who may serve so many requests, and then ends in order, unasked.
-_listeners: list[tuple[str, Listeners]] = []
+_listening: set[tuple[str, int]] = set()
 _pools: list[tuple[str, Threads]] = []
 _sampled: list[bool] = []
 
 _ASKED = (0, -2, -15)  # SIGINT, SIGTERM: what a supervisor ends its workers by.
-_TCP, _TCP_INFO, _TCP_LISTEN = 6, 11, 10
 
 
 def _forked() -> None:
-    for kept in (_alive, _unwatched, _doomed, _limited, _listeners, _pools):
+    for kept in (_alive, _unwatched, _doomed, _limited, _listening, _pools):
         kept.clear()
     if _sampled:  # What the child will have to look at, it begins anew.
         _sampled.clear()
@@ -174,12 +172,16 @@ def accepted(server: str) -> None:
     ACCEPTED.bind(server)(1.0)
 
 
-def listening(server: str, listeners: Listeners, sampled: bool = True) -> None:
-    """From here on tell how many connections wait for this server; `listeners` gives whatever has
-    a `fileno`, None when they are gone.  Not `sampled`: the caller will call `look` itself."""
-    _listeners.append((server, listeners))
-    if sampled:
-        _sample()
+def listening(server: str, descriptors: Iterable[int]) -> None:
+    """The server listens on these sockets: from here on the exporter tells what waits there."""
+    for descriptor in descriptors:
+        try:
+            inode = os.fstat(descriptor).st_ino
+        except OSError:  # Closed.
+            continue
+        if (server, inode) not in _listening:
+            _listening.add((server, inode))
+            BACKLOG.waiting_at(inode, server)
 
 
 def threads(server: str, numbers: Threads) -> None:
@@ -193,19 +195,6 @@ def look() -> None:
     """One look at everything."""
     for pid in list(_unwatched):
         _peek(pid)
-    waiting: dict[str, int] = {}
-    for entry in list(_listeners):
-        server, listeners = entry
-        found = listeners()
-        if found is None:
-            _listeners.remove(entry)
-            found = ()
-        queues = [_queue(listener) for listener in found]
-        told = [queue for queue in queues if queue is not None]
-        if told or server in waiting:
-            waiting[server] = waiting.get(server, 0) + sum(told)
-    for server, number in waiting.items():
-        BACKLOG.bind(server)(number)
     pools: dict[str, tuple[int, int, int]] = {}
     for pool in list(_pools):
         server, numbers = pool
@@ -251,26 +240,3 @@ def _peek(pid: int) -> None:
         return
     if found is not None:
         ended(pid, found.si_status if found.si_code == os.CLD_EXITED else -found.si_status)
-
-
-def _queue(listener: Any) -> int | None:
-    """Connections that wait in a listening socket's queue; None where that cannot be told (Unix
-    sockets, other systems than Linux), also of a descriptor that is another thing meanwhile."""
-    if sys.platform != "linux":
-        return None
-    import _socket  # The application has it, and uvloop's sockets do not tell.
-
-    try:
-        probe = _socket.socket(2, 1, 0, listener.fileno())
-    except (OSError, ValueError, AttributeError):  # Closed.
-        return None
-    try:
-        info = probe.getsockopt(_TCP, _TCP_INFO, 28)
-    except OSError:
-        return None
-    finally:
-        probe.detach()
-    # struct tcp_info of linux/tcp.h: the state, and tcpi_unacked, which counts what waits here.
-    if len(info) < 28 or info[0] != _TCP_LISTEN:
-        return None
-    return int.from_bytes(info[24:28], sys.byteorder)

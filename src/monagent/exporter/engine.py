@@ -14,6 +14,7 @@ from typing import Any
 
 from monagent import __version__
 from monagent.exporter import processes, selfmetrics
+from monagent.exporter.backlog import Backlog
 from monagent.exporter.disk import Disk, replace
 from monagent.exporter.exposition import Exposition
 from monagent.exporter.merge import merge
@@ -82,7 +83,9 @@ class Engine:
             alive=alive,
         )
         self.own = Own(self._table, settings.labels)
-        self._processes = Processes(self.own, proc or Proc())
+        proc = proc or Proc()
+        self._processes = Processes(self.own, proc)
+        self._backlog = Backlog(self.own, proc)
         self._exposition = Exposition(self._table)
         self._told: set[str] = set()
         self._damage = 0
@@ -207,6 +210,7 @@ class Engine:
         self._roster.read()
         living = self._roster.living()
         self._processes.look(member.process for member in living)
+        self._backlog.look((member.file.pid, member.file.sockets) for member in living)
         self._show(living)
         self._save_ledger()
         shards = [*self._roster.snapshots(), (self.own.feed, self.own.cells)]

@@ -120,6 +120,33 @@ class Proc:
                 if value is not None:
                     seen.counts[short] = seen.counts.get(short, 0) + value
 
+    def waiting(self, pid: int) -> dict[int, int]:
+        """Connections that wait at listening TCP sockets, by inode: all of the process's network.
+
+        The kernel lists those first that listen, and nobody pays for the others.
+        """
+        found: dict[int, int] = {}
+        for table in ("tcp", "tcp6"):
+            try:
+                with open(f"{self.root}/{pid}/net/{table}", "rb") as file:
+                    file.readline()
+                    for line in file:
+                        words = line.split()
+                        if words[3] != b"0A":  # TCP_LISTEN
+                            break
+                        # tx_queue:rx_queue; the latter is sk_ack_backlog of a socket that listens.
+                        found[int(words[9])] = int(words[4].partition(b":")[2], 16)
+            except (OSError, LookupError, ValueError):
+                continue
+        return found
+
+    def network(self, pid: int) -> str:
+        """What names the process's network namespace; the process itself where that is hidden."""
+        try:
+            return os.readlink(f"{self.root}/{pid}/ns/net")
+        except OSError:
+            return str(pid)
+
     def boot(self) -> float:
         """When the machine started, unix seconds; 0 if that cannot be told."""
         value = _value(self._read("stat").replace("btime ", "btime:\t"), "btime")

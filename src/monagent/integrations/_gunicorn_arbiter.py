@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from weakref import ref
 
 from monagent.conventions import http_workers
 
@@ -20,10 +19,7 @@ SERVER = "gunicorn"
 RECYCLED = b"max_requests"
 """What a worker leaves in the file that it shares with the master."""
 
-_listening: list[bool] = []
 _early: set[int] = set()  # Before 24 a signal handler reaps, be it before the start is recorded.
-
-os.register_at_fork(after_in_child=_listening.clear)
 
 
 def spawning(original: Any) -> Any:
@@ -59,13 +55,11 @@ def managing(original: Any) -> Any:
     def manage_workers(self: Any) -> Any:  # At least once a second.
         found = original(self)
         try:
-            if not _listening:
-                _listening.append(True)
-                http_workers.listening(SERVER, listeners(ref(self)), sampled=False)
+            # It changes them when it reloads.
+            http_workers.listening(SERVER, [one.fileno() for one in self.LISTENERS])
             for pid in http_workers.known(SERVER):
                 if pid not in self.WORKERS:  # Reaped by somebody else, a hook for instance.
                     http_workers.ended(pid, None)
-            http_workers.look()
         except BaseException as error:
             http_workers.failed(error)
         return found
@@ -112,13 +106,3 @@ def leave_mark(worker: Any) -> None:
     if worker.nr >= worker.max_requests:
         os.pwrite(worker.tmp.fileno(), RECYCLED, 0)
         worker.notify()  # Writing has touched the file's times, which are the heartbeat.
-
-
-def listeners(arbiter: Any) -> Any:
-    """The sockets that an arbiter holds now; it changes them when it reloads."""
-
-    def held() -> Any:
-        found = arbiter()
-        return None if found is None else list(found.LISTENERS)
-
-    return held

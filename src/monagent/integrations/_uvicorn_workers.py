@@ -5,8 +5,6 @@ Before 0.30 it does not notice that a worker died; a look every few seconds tell
 
 from __future__ import annotations
 
-from weakref import ref
-
 from monagent.conventions import http_workers
 
 TYPE_CHECKING = False
@@ -96,7 +94,7 @@ def binding(original: Any) -> Any:
     def bind_socket(self: Any) -> Any:
         bound = original(self)
         try:
-            http_workers.listening(SERVER, held(ref(bound)))
+            http_workers.listening(SERVER, [bound.fileno()])
         except BaseException as error:
             http_workers.failed(error)
         return bound
@@ -110,7 +108,7 @@ def serving(original: Any) -> Any:
         try:
             http_workers.ACCEPTED.bind(SERVER)(0.0)
             if sockets is None:  # Else whoever bound them tells.
-                http_workers.listening(SERVER, opened(ref(self)))
+                http_workers.listening(SERVER, opened(self))
         except BaseException as error:
             http_workers.failed(error)
 
@@ -130,23 +128,7 @@ def connecting(original: Any) -> Any:
     return connection_made
 
 
-def held(bound: Any) -> Any:
-    """A socket, as long as somebody has it."""
-
-    def listeners() -> Any:
-        found = bound()
-        return None if found is None else [found]
-
-    return listeners
-
-
-def opened(server: Any) -> Any:
-    """The sockets that a server has opened by itself, as long as there is one."""
-
-    def listeners() -> Any:
-        found = server()
-        if found is None:
-            return None
-        return [listener for each in getattr(found, "servers", ()) for listener in each.sockets]
-
-    return listeners
+def opened(server: Any) -> list[int]:
+    """The sockets that a server has opened by itself."""
+    servers = getattr(server, "servers", ())
+    return [listener.fileno() for each in servers for listener in each.sockets]

@@ -20,13 +20,6 @@ NEVER = 1 << 62
 _told: list[int] = []
 
 
-class Listener:
-    """A descriptor of uWSGI's."""
-
-    def __init__(self, number: int) -> None:
-        self.fileno = number.__index__
-
-
 def begun(uwsgi: Any) -> None:
     """This process is a worker, or one of uWSGI's other children, of which nothing is told."""
     number = uwsgi.worker_id()
@@ -35,4 +28,4 @@ def begun(uwsgi: Any) -> None:
     _told[:] = [os.getpid()]
     worker = uwsgi.workers()[number - 1]
     http_workers.present(SERVER, again=0 < worker["respawn_count"] < NEVER)
-    http_workers.listening(SERVER, lambda: [Listener(number) for number in uwsgi.sockets])
+    http_workers.listening(SERVER, uwsgi.sockets)

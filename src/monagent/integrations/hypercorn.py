@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from weakref import ref
-
 from monagent.conventions import http, http_workers
 from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
@@ -142,7 +140,8 @@ def bind(original: Any) -> Any:
     def create_sockets(self: Any) -> Any:
         made = original(self)
         try:
-            http_workers.listening(SERVER, listeners(ref(made)))
+            bound = (*made.secure_sockets, *made.insecure_sockets)
+            http_workers.listening(SERVER, [listener.fileno() for listener in bound])
         except BaseException as error:
             http_workers.failed(error)
         return made
@@ -170,13 +169,3 @@ def started(processes: Any) -> None:
             http_workers.started(SERVER, process.pid, process=process)
     except BaseException as error:
         http_workers.failed(error)
-
-
-def listeners(sockets: Any) -> Any:
-    """The TCP sockets that hypercorn has bound, as long as it has them."""
-
-    def bound() -> Any:
-        found = sockets()
-        return None if found is None else [*found.secure_sockets, *found.insecure_sockets]
-
-    return bound

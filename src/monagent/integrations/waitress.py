@@ -37,7 +37,8 @@ def serve(original: Any) -> Any:
         original(self, application, *args, **kwargs)
         try:
             http_workers.ACCEPTED.bind(SERVER)(0.0)
-            http_workers.listening(SERVER, listeners(ref(self)))
+            if self.socket is not None:
+                http_workers.listening(SERVER, [self.socket.fileno()])
         except BaseException as error:
             http_workers.failed(error)
 
@@ -81,16 +82,6 @@ def telling_who_left(application: Any) -> Any:
             raise
 
     return telling
-
-
-def listeners(server: Any) -> Any:
-    """The socket of a server, as long as there is one."""
-
-    def held() -> Any:
-        found = server()
-        return None if found is None or found.socket is None else [found.socket]
-
-    return held
 
 
 def threads(dispatcher: Any) -> Any:

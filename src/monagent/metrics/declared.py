@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from monagent.metrics.family import Family, Spec
 from monagent.store.attributes import identity
+from monagent.store.layout import SOCKET
 from monagent.store.shard import Shard
 
 TYPE_CHECKING = False
@@ -73,14 +74,17 @@ class Metric:
         self.bind(*labels)(value)
 
     def _bind(self, values: tuple[Label, ...]) -> Recorder:
-        if len(values) != len(self.labels):
-            raise TypeError(f"{self.name}: found {len(values)} values, expected {self.labels}")
+        return self._make(values, self.labels)
+
+    def _make(self, values: tuple[Label, ...], labels: tuple[str, ...]) -> Recorder:
+        if len(values) != len(labels):
+            raise TypeError(f"{self.name}: found {len(values)} values, expected {labels}")
         family = self._family
         if family is None:
             family = self._family = _current.family(self.spec(_current), self.limit)
         attributes = {
             label: value
-            for label, value in zip(self.labels, values, strict=True)
+            for label, value in zip(labels, values, strict=True)
             if value is not None and value != ""
         }
         key = identity(attributes)
@@ -125,6 +129,11 @@ class Gauge(Metric):
             raise ValueError(f"{name}: found merge {merge!r}, expected sum, max, min or last")
         self.merge = merge
         super().__init__(name, **rest)
+
+    def waiting_at(self, inode: int, *values: Label) -> None:
+        """Has the exporter tell, in the series with these label values, how many connections wait
+        at the listening socket with this inode, and at others of this series, while we live."""
+        self._make((*values, inode), (*self.labels, SOCKET))
 
 
 class Histogram(Metric):

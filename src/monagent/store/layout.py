@@ -49,6 +49,10 @@ The cells of a series, from its index:
 * ``histogram``: the sum, then a count for each bucket (not cumulative, the last one is +Inf), and
   with ``minmax`` the smallest and the largest value (valid once a bucket counts something).
 
+A gauge's series with the attribute `SOCKET` holds no value.  That is the inode of a listening
+socket: a reader asks the system how many connections wait there, and adds up what waits at all
+sockets of a series without that attribute.
+
 Joint cells save whoever records most additions where one event goes to several series alike: from
 their index, a sum and a count for each bucket, as of a histogram.  For each pair of ``spread`` a
 reader adds them, from the one at this offset to the last, to the cells from this index on; for each
@@ -86,6 +90,8 @@ CHUNK = "=QQ"
 RECORD = "=4sIII"
 
 SUFFIX = ".shard"
+
+SOCKET = "monagent.socket"
 
 KINDS = frozenset({"counter", "updowncounter", "histogram", "gauge"})
 

@@ -71,6 +71,7 @@ class ShardFile:
 
     Attributes:
         series, joints: all found so far, in the order of their making; `refresh` appends.
+        sockets: by the inode of a listening socket the series that says what waits there.
         info: what the process told about itself.
         torn: how many damaged records were passed over.
     """
@@ -79,6 +80,7 @@ class ShardFile:
         self.path = path
         self.series: list[Series] = []
         self.joints: list[Joint] = []
+        self.sockets: dict[int, Series] = {}
         self.info: dict[str, Any] = {}
         self.torn = 0
         self._buffer = buffer
@@ -208,7 +210,12 @@ class ShardFile:
             self.torn += 1
             return
         found = attributes.all_from_json(record["attributes"])
-        self.series.append(Series(instrument, found, index, width))
+        inode = found.pop(layout.SOCKET, None) if instrument.kind == "gauge" else None
+        series = Series(instrument, found, index, width)
+        if type(inode) is int:
+            self.sockets[inode] = series
+        else:
+            self.series.append(series)
 
     def values(self) -> Sequence[float]:
         """All cells as they are now, by index (the descriptors between them are no numbers), with

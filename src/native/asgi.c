@@ -6,6 +6,9 @@
 static PyObject *name_scheme, *name_method, *name_type, *name_status, *name_headers, *name_trailers,
     *name_more_body, *name_body, *name_sending, *type_start, *type_body;
 
+/* The texts of those types that were met last: a framework's constants are the same each time. */
+static PyObject *start_met, *body_met;
+
 /* Whether it is sure that no proxy has stamped the request. */
 static int
 no_stamp(PyObject *headers)
@@ -78,10 +81,62 @@ no_events(PyObject *headers)
     return 1;
 }
 
-static int
-is_false(PyObject *message, PyObject *name)
+PyDoc_STRVAR(left_doc,
+    "left(scope, request): the application is through with the request, which lies in the scope no\n"
+    "more; whether it is recorded. None where the scope is no dictionary, and nothing was done.");
+
+static PyObject *
+left(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    PyObject *value = PyDict_GetItemWithError(message, name);
+    if (count != 2 || !is_exchange(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "expected scope, request");
+        return NULL;
+    }
+    if (Py_TYPE(args[0]) != &PyDict_Type)
+        Py_RETURN_NONE;
+    if (PyDict_DelItem(args[0], exchange_key) < 0) {
+        if (!PyErr_ExceptionMatches(PyExc_KeyError))
+            return NULL;
+        PyErr_Clear();
+    }
+    return PyBool_FromLong(((Exchange *)args[1])->recorded);
+}
+
+/* What a message of the application says, borrowed; what it does not is NULL. */
+typedef struct {
+    PyObject *type, *status, *headers, *trailers, *body, *more_body;
+} Message;
+
+/* Whether the message has plain keys alone; nothing of Python's runs. */
+static int
+read_message(PyObject *message, Message *read)
+{
+    PyObject *key, *value;
+    Py_ssize_t at = 0;
+
+    memset(read, 0, sizeof *read);
+    while (PyDict_Next(message, &at, &key, &value)) {
+        if (key == name_type)
+            read->type = value;
+        else if (key == name_body)
+            read->body = value;
+        else if (key == name_status)
+            read->status = value;
+        else if (key == name_headers)
+            read->headers = value;
+        else if (key == name_more_body)
+            read->more_body = value;
+        else if (key == name_trailers)
+            read->trailers = value;
+        else
+            return 0;
+    }
+    return read->type != NULL;
+}
+
+static int
+is_false(PyObject *value)
+{
     return value == NULL || value == Py_False;
 }
 
@@ -116,27 +171,40 @@ is_there(Exchange *self)
 
 enum said { OTHER, START, WHOLE };
 
+static enum said
+meant(PyObject *type)
+{
+    if (type == start_met)
+        return START;
+    if (type == body_met)
+        return WHOLE;
+    enum said what = equals(type, type_start) ? START : equals(type, type_body) ? WHOLE : OTHER;
+    if (what != OTHER)
+        put(what == START ? &start_met : &body_met, type);
+    return what;
+}
+
 /* Notes the start of a plain answer or its whole body; of anything else nothing. */
 static enum said
 note(Exchange *self, PyObject *message)
 {
     if (Py_TYPE(message) != &PyDict_Type || self->stage || !self->plain || self->recorded)
         return OTHER;
-    PyObject *type = PyDict_GetItemWithError(message, name_type);
-    if (equals(type, type_body)) {
-        PyObject *body = PyDict_GetItemWithError(message, name_body);
-        if (body == NULL || Py_TYPE(body) != &PyBytes_Type || !is_false(message, name_more_body))
+    Message said;
+    if (!read_message(message, &said))
+        return OTHER;
+    enum said what = meant(said.type);
+    if (what == WHOLE) {
+        PyObject *body = said.body;
+        if (body == NULL || Py_TYPE(body) != &PyBytes_Type || !is_false(said.more_body))
             return OTHER;
         self->sent = PyBytes_Size(body);
         self->stage = 2;
         return WHOLE;
     }
-    if (!equals(type, type_start))
-        return OTHER;
-    PyObject *status = PyDict_GetItemWithError(message, name_status);
-    if (status == NULL || Py_TYPE(status) != &PyLong_Type || self->status != no_status ||
-        !is_false(message, name_trailers) ||
-        !no_events(PyDict_GetItemWithError(message, name_headers)))
+    PyObject *status = said.status;
+    if (what == OTHER || status == NULL || Py_TYPE(status) != &PyLong_Type ||
+        self->status != no_status || !is_false(said.trailers) || !no_events(said.headers))
         return OTHER;
     Py_INCREF(status);
     put(&self->head, message); /* What tells who has left may look at it. */
@@ -188,6 +256,7 @@ static PyType_Spec sender_spec = {
 
 static PyMethodDef functions[] = {
     {"arrived_asgi", (PyCFunction)(void (*)(void))arrived_asgi, METH_FASTCALL, arrived_asgi_doc},
+    {"left", (PyCFunction)(void (*)(void))left, METH_FASTCALL, left_doc},
     {"asks", asks, METH_O, asks_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -1,8 +1,6 @@
 #include "cells.h"
 #include "exchange.h"
 
-static PyObject *name_enders;
-
 /* Records requests of one method, scheme, route and status; see `_arrivals.ender`, which makes it
    of the places of all their cells, and of the function that does the same in Python. */
 typedef struct {
@@ -203,9 +201,10 @@ end_plain(Exchange *self)
     if (!self->plain || self->recorded || self->arrival == NULL || self->status == NULL ||
         self->route == NULL)
         return 0;
-    PyObject *enders = PyObject_GetAttr(self->arrival, name_enders);
-    if (enders == NULL)
-        return -1;
+    PyObject *enders = is_arrival(self->arrival) ? ((Arrival *)self->arrival)->enders : NULL;
+    if (enders == NULL || !PyDict_Check(enders))
+        return 0;
+    Py_INCREF(enders);
     PyObject *routes = PyDict_GetItemWithError(enders, self->status); /* borrowed */
     PyObject *found = routes == NULL ? NULL : PyDict_GetItemWithError(routes, self->route);
     int done = PyErr_Occurred() ? -1 : 0;
@@ -238,12 +237,10 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static const Text texts[] = {{&name_enders, "enders"}};
-
 int
 add_enders(PyObject *module)
 {
-    if (INTERN(texts) < 0 || PyModule_AddFunctions(module, functions) < 0)
+    if (PyModule_AddFunctions(module, functions) < 0)
         return -1;
     Ender_Type = made(module, "Ender", &ender_spec);
     return Ender_Type == NULL ? -1 : 0;

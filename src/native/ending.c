@@ -2,39 +2,11 @@
 
 #include "exchange.h"
 
-static PyObject *name_function, *name_code, *name_flags, *name_sent_all, *name_gone,
-    *name_interrupted, *name_ending, *name_throw, *name_close;
+static PyObject *name_sent_all, *name_gone, *name_interrupted, *name_ending, *name_throw,
+    *name_close;
 
-#define COROUTINE 0x80 /* inspect.CO_COROUTINE */
-
-/* The code of the server's `send` that was met last and is a coroutine function's. */
-static PyObject *code_met;
-
-/* Whether what `send` returns is a coroutine, as that of most servers is. */
-static int
-gives_coroutines(PyObject *send)
-{
-    PyObject *function = PyObject_GetAttr(send, name_function), *code;
-
-    if (function == NULL) {
-        PyErr_Clear();
-        Py_INCREF(send);
-        function = send;
-    }
-    code = PyObject_GetAttr(function, name_code);
-    Py_DECREF(function);
-    int found = code != NULL && code == code_met;
-    if (code != NULL && !found) {
-        PyObject *flags = PyObject_GetAttr(code, name_flags);
-        found = flags != NULL && Py_TYPE(flags) == &PyLong_Type && PyLong_AsLong(flags) & COROUTINE;
-        Py_XDECREF(flags);
-        if (found)
-            put(&code_met, code);
-    }
-    Py_XDECREF(code);
-    PyErr_Clear();
-    return found;
-}
+/* The class of what coroutine functions give, as that of most servers is. */
+static PyObject *coroutine_class;
 
 /* The coroutine that sends the whole body of a plain answer, which ends the request with it.  Who
    looks at it sees the coroutine of the server that it stands for. */
@@ -100,28 +72,33 @@ sent_whole(Ending *self)
 
 /* It is not, and why is set. */
 static void
-sending_failed(Ending *self)
+not_sent(Exchange *request)
 {
     PyObject *type, *error, *traceback;
 
-    self->over = 1;
-    if (self->request == NULL)
-        return;
     int left = PyErr_ExceptionMatches(PyExc_OSError);
     if (!left && PyErr_ExceptionMatches(PyExc_Exception))
         return;
     PyErr_Fetch(&type, &error, &traceback);
     if (left) {
-        if (PyObject_SetAttr((PyObject *)self->request, name_gone, Py_True) < 0)
+        if (PyObject_SetAttr((PyObject *)request, name_gone, Py_True) < 0)
             report(http_failed);
     }
     else {
-        PyObject *done = PyObject_CallMethodObjArgs((PyObject *)self->request, name_interrupted, NULL);
+        PyObject *done = PyObject_CallMethodObjArgs((PyObject *)request, name_interrupted, NULL);
         if (done == NULL)
             report(http_failed);
         Py_XDECREF(done);
     }
     PyErr_Restore(type, error, traceback);
+}
+
+static void
+sending_failed(Ending *self)
+{
+    self->over = 1;
+    if (self->request != NULL)
+        not_sent(self->request);
 }
 
 static PySendResult
@@ -277,11 +254,17 @@ static PyType_Spec ending_spec = {
 PyObject *
 ends(Exchange *self, PyObject *send, PyObject *message)
 {
-    if (!gives_coroutines(send))
-        return PyObject_CallMethodObjArgs((PyObject *)self, name_ending, message, NULL);
     PyObject *sending = PyObject_CallFunctionObjArgs(send, message, NULL);
-    if (sending == NULL)
+    if (sending == NULL) {
+        not_sent(self);
         return NULL;
+    }
+    if ((PyObject *)Py_TYPE(sending) != coroutine_class) {
+        PyObject *waiting =
+            PyObject_CallMethodObjArgs((PyObject *)self, name_ending, message, sending, NULL);
+        Py_DECREF(sending);
+        return waiting;
+    }
     Ending *ending = (Ending *)((allocfunc)PyType_GetSlot(Ending_Type, Py_tp_alloc))(Ending_Type, 0);
     if (ending == NULL) {
         Py_DECREF(sending);
@@ -293,10 +276,21 @@ ends(Exchange *self, PyObject *send, PyObject *message)
     return (PyObject *)ending;
 }
 
+PyDoc_STRVAR(coroutines_are_doc, "coroutines_are(cls): the class of what coroutine functions give.");
+
+static PyObject *
+coroutines_are(PyObject *module, PyObject *given)
+{
+    put(&coroutine_class, given);
+    Py_RETURN_NONE;
+}
+
+static PyMethodDef functions[] = {
+    {"coroutines_are", coroutines_are, METH_O, coroutines_are_doc},
+    {NULL, NULL, 0, NULL},
+};
+
 static const Text texts[] = {
-    {&name_function, "__func__"},
-    {&name_code, "__code__"},
-    {&name_flags, "co_flags"},
     {&name_sent_all, "sent_all"},
     {&name_gone, "gone"},
     {&name_interrupted, "interrupted"},
@@ -308,7 +302,7 @@ static const Text texts[] = {
 int
 add_endings(PyObject *module)
 {
-    if (INTERN(texts) < 0)
+    if (INTERN(texts) < 0 || PyModule_AddFunctions(module, functions) < 0)
         return -1;
     Ending_Type = made(module, "Ending", &ending_spec);
     return Ending_Type == NULL ? -1 : 0;

@@ -2,11 +2,57 @@
 
 #include "cells.h"
 
-PyTypeObject *Exchange_Type;
+PyTypeObject *Exchange_Type, *Arrival_Type;
 PyObject *exchange_key, *no_status, *http_failed;
 
 static PyObject *no_text, *unmatched, *no_arguments;
-static PyObject *name_add, *name_cell;
+
+#define OBJECT(name) {#name, T_OBJECT_EX, offsetof(Arrival, name), 0, NULL}
+static PyMemberDef arrival_members[] = {
+    OBJECT(add),
+    OBJECT(cell),
+    OBJECT(enders),
+    {NULL, 0, 0, 0, NULL},
+};
+#undef OBJECT
+
+static int
+arrival_traverse(Arrival *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->add);
+    Py_VISIT(self->cell);
+    Py_VISIT(self->enders);
+    return 0;
+}
+
+static int
+arrival_clear(Arrival *self)
+{
+    Py_CLEAR(self->add);
+    Py_CLEAR(self->cell);
+    Py_CLEAR(self->enders);
+    return 0;
+}
+
+static void
+arrival_dealloc(PyObject *self)
+{
+    release(self, (inquiry)arrival_clear);
+}
+
+static PyType_Slot arrival_slots[] = {
+    {Py_tp_doc, "What requests of one method and scheme have in common."},
+    {Py_tp_members, arrival_members},
+    {Py_tp_traverse, arrival_traverse},
+    {Py_tp_clear, arrival_clear},
+    {Py_tp_dealloc, arrival_dealloc},
+    {0, NULL},
+};
+static PyType_Spec arrival_spec = {
+    "monagent._native.Arrival", sizeof(Arrival), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC, arrival_slots,
+};
 
 #define OBJECT(name) {#name, T_OBJECT_EX, offsetof(Exchange, name), 0, NULL}
 static PyMemberDef exchange_members[] = {
@@ -120,13 +166,14 @@ arrive(PyObject *cls, PyObject *arrival)
     put(&self->script, Py_None);
     put(&self->status, no_status);
     self->plain = 1;
-    self->active = PyObject_GetAttr(arrival, name_add);
-    PyObject *place = self->active == NULL ? NULL : PyObject_GetAttr(arrival, name_cell);
-    if (place == NULL) {
+    put(&self->active, ((Arrival *)arrival)->add);
+    PyObject *place = ((Arrival *)arrival)->cell; /* (mem, index) */
+    if (self->active == NULL || place == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "add, cell");
         Py_DECREF(self);
         return NULL;
     }
-    /* (mem, index) */
+    Py_INCREF(place);
     PyObject *mem = PyTuple_GetItem(place, 0), *index = PyTuple_GetItem(place, 1);
     int failed = mem == NULL || index == NULL ||
                  add_one(mem, PyLong_AsSsize_t(index), self->active) < 0;
@@ -154,7 +201,8 @@ known(PyObject *arrivals, PyObject *request, PyObject *scheme, PyObject *method)
     PyObject *methods = found == NULL ? NULL : PyDict_GetItemWithError(arrivals, found);
 
     found = methods == NULL ? NULL : text_of(request, method);
-    return found == NULL ? NULL : PyDict_GetItemWithError(methods, found);
+    found = found == NULL ? NULL : PyDict_GetItemWithError(methods, found);
+    return found != NULL && is_arrival(found) ? found : NULL;
 }
 
 PyObject *
@@ -185,8 +233,6 @@ static PyMethodDef functions[] = {
 static const Text texts[] = {
     {&no_text, ""},
     {&unmatched, "unmatched"},
-    {&name_add, "add"},
-    {&name_cell, "cell"},
     {&exchange_key, "monagent.exchange"},
 };
 
@@ -198,6 +244,7 @@ add_exchanges(PyObject *module)
     if (no_status == NULL || no_arguments == NULL || INTERN(texts) < 0 ||
         PyModule_AddFunctions(module, functions) < 0)
         return -1;
+    Arrival_Type = made(module, "Arrival", &arrival_spec);
     Exchange_Type = made(module, "Exchange", &exchange_spec);
-    return Exchange_Type == NULL ? -1 : 0;
+    return Arrival_Type == NULL || Exchange_Type == NULL ? -1 : 0;
 }

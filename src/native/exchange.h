@@ -19,6 +19,14 @@ typedef struct {
 
 extern PyTypeObject *Exchange_Type;
 
+/* What requests of one method and scheme share: see `_arrivals.Arrival`, whose base it is. */
+typedef struct {
+    PyObject_HEAD
+    PyObject *add, *cell, *enders;
+} Arrival;
+
+extern PyTypeObject *Arrival_Type;
+
 /* The key under which it lies in its scope or environ, and the status before there is one. */
 extern PyObject *exchange_key, *no_status;
 
@@ -32,6 +40,12 @@ static inline int
 is_exchange(PyObject *object)
 {
     return Py_TYPE(object) == Exchange_Type || PyType_IsSubtype(Py_TYPE(object), Exchange_Type);
+}
+
+static inline int
+is_arrival(PyObject *object)
+{
+    return PyType_IsSubtype(Py_TYPE(object), Arrival_Type);
 }
 
 /* A new `cls`, filled for a request that arrives now and is one of the active ones. */

@@ -1,5 +1,12 @@
 #include "exchange.h"
 
+static int
+without_prefix(Exchange *self)
+{
+    return self->prefix != NULL && Py_TYPE(self->prefix) == &PyUnicode_Type &&
+           PyUnicode_GetLength(self->prefix) == 0;
+}
+
 PyDoc_STRVAR(routed_doc,
     "routed(holder, pattern, templates): the request that lies in this scope or environ was taken by\n"
     "the pattern; False where that is not plain, and nothing is noted.");
@@ -22,8 +29,7 @@ routed(PyObject *module, PyObject *const *args, Py_ssize_t count)
         Py_RETURN_FALSE;
     }
     Exchange *self = (Exchange *)found;
-    if (self->script != Py_None || self->prefix == NULL ||
-        Py_TYPE(self->prefix) != &PyUnicode_Type || PyUnicode_GetLength(self->prefix) != 0)
+    if (self->script != Py_None || !without_prefix(self))
         Py_RETURN_FALSE;
     Py_INCREF(found);
     put(&self->route, template);
@@ -31,8 +37,34 @@ routed(PyObject *module, PyObject *const *args, Py_ssize_t count)
     Py_RETURN_TRUE;
 }
 
+PyDoc_STRVAR(taken_doc,
+    "taken(scope, path): the request that lies in this scope was taken by the route of this path;\n"
+    "False where that is not plain, and nothing is noted.");
+
+static PyObject *
+taken(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 2) {
+        PyErr_SetString(PyExc_TypeError, "expected scope, path");
+        return NULL;
+    }
+    if (Py_TYPE(args[0]) != &PyDict_Type || Py_TYPE(args[1]) != &PyUnicode_Type)
+        Py_RETURN_FALSE;
+    PyObject *found = PyDict_GetItemWithError(args[0], exchange_key); /* borrowed */
+    if (found == NULL || !is_exchange(found) || !without_prefix((Exchange *)found)) {
+        if (PyErr_Occurred())
+            return NULL;
+        Py_RETURN_FALSE;
+    }
+    Py_INCREF(found);
+    put(&((Exchange *)found)->route, args[1]);
+    Py_DECREF(found);
+    Py_RETURN_TRUE;
+}
+
 static PyMethodDef functions[] = {
     {"routed", (PyCFunction)(void (*)(void))routed, METH_FASTCALL, routed_doc},
+    {"taken", (PyCFunction)(void (*)(void))taken, METH_FASTCALL, taken_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -85,8 +85,10 @@ def reachable() -> list[str]:
                     for method, function in vars(value).items()
                     if inspect.isfunction(function) and method not in CALLED_BY_OTHERS
                 ]
-    in_c = (_asgi, "arrived_asgi"), (_asgi_request, "ended")
-    for module, name in (*in_c, (_wsgi, "arrived_wsgi"), (_wsgi, "counted")):
+    starlette: Any = sys.modules[f"{hooks.PACKAGE}.starlette"]
+    over_asgi = (_asgi, "arrived_asgi"), (_asgi, "left"), (_asgi_request, "ended")
+    over_wsgi = (_wsgi, "arrived_wsgi"), (_wsgi, "counted")
+    for module, name in (*over_asgi, *over_wsgi, (starlette, "taken")):
         if getattr(module, name) is not None:
             found.append(f"{module.__name__}:{name}")
     return found

@@ -144,6 +144,48 @@ def test_it_is_driven_by_hand(numbers: Numbers) -> None:
     assert numbers.counts() == SERVED
 
 
+class Awaited:
+    """An awaitable that is no coroutine."""
+
+    def __init__(self, of: Any) -> None:
+        self.of = of
+
+    def __await__(self) -> Any:
+        return self.of.__await__()
+
+
+class Plain(Server):
+    """Its `send` is no coroutine function."""
+
+    def send(self, message: Any) -> Any:
+        """As a server's."""
+        return Awaited(super().send(message))
+
+
+class Early(Server):
+    """It fails where it is called, not where that is awaited."""
+
+    def send(self, message: Any) -> Any:
+        """As a server's."""
+        if message is END:
+            assert self.error is not None
+            raise self.error
+        return super().send(message)
+
+
+def test_a_server_may_give_another_awaitable(numbers: Numbers) -> None:
+    """What it returns and raises arrives, and the request counts once."""
+    assert both(Plain, at_once) == ["sent", "http.response.start", "http.response.body"]
+    both(lambda: Plain(error=BrokenPipeError()), at_once)
+    assert numbers.counts() == SERVED | LEFT
+
+
+def test_a_server_may_fail_where_it_is_called(numbers: Numbers) -> None:
+    """A client that has left by then has left."""
+    both(lambda: Early(error=BrokenPipeError()), at_once)
+    assert numbers.counts() == LEFT
+
+
 async def looked_at(send: Any) -> Any:
     """All that is known of it, but where it lies."""
     coroutine = send(END)

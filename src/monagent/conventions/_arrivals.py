@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _MOST_ENDERS = 20_000
 
 
-class Arrival:
+class Arrival(_plain.Shared):
     """What requests of one method and scheme have in common.
 
     Attributes:
@@ -44,14 +44,17 @@ class Arrival:
         others: of all others, by route, status and error.
     """
 
-    __slots__ = ("add", "cell", "enders", "method", "others", "scheme")
+    __slots__ = ("method", "others", "scheme")
+    add: Recorder
+    cell: tuple[Any, int]
+    enders: dict[int, dict[object, Ender]]
 
     def __init__(self, method: str, scheme: str) -> None:
         self.method = method
         self.scheme = scheme
-        self.add: Recorder = ACTIVE.bind(method, scheme)
+        self.add = ACTIVE.bind(method, scheme)
         self.cell = cell(self.add)
-        self.enders: dict[int, dict[object, Ender]] = {}
+        self.enders = {}
         self.others: dict[object, Ender] = {}
 
 

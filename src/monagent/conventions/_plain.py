@@ -24,18 +24,29 @@ class _Fields:
     )  # fmt: skip
 
 
+class _Shared:
+    """What requests of one method and scheme have in common; see `_arrivals.Arrival`."""
+
+    __slots__ = ("add", "cell", "enders")
+
+
 if TYPE_CHECKING:
     Fields = _Fields
+    Shared = _Shared
 else:
     Fields = part.Exchange if part else _Fields
+    Shared = part.Arrival if part else _Shared
 
 # Arguments and results are told by the functions themselves.
 arrived_asgi: Any = getattr(part, "arrived_asgi", None)
 arrived_wsgi: Any = getattr(part, "arrived_wsgi", None)
 counted: Any = getattr(part, "counted", None)
 ended: Any = getattr(part, "ended", None)
+left: Any = getattr(part, "left", None)
 asks: Any = getattr(part, "asks", None)
+coroutines_are: Any = getattr(part, "coroutines_are", None)
 Sender: Any = getattr(part, "Sender", object)
 """Its instances are the application's `send` over ASGI."""
 routed: Any = getattr(part, "routed", None)
+taken: Any = getattr(part, "taken", None)
 Ender: Any = getattr(part, "Ender", None)

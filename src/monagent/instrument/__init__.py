@@ -13,6 +13,7 @@ targets, each by one of these, all resolved only when the target's module has be
 from __future__ import annotations
 
 from monagent.instrument.call import Call
+from monagent.instrument.identity import giving_coroutines
 from monagent.instrument.library import Library
 from monagent.instrument.targets import (
     Unsupported,
@@ -29,6 +30,7 @@ __all__ = [
     "Observed",
     "Unsupported",
     "adopt",
+    "giving_coroutines",
     "replace",
     "replace_override",
     "substitute",

@@ -14,7 +14,7 @@ from monagent import settings
 from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
-from monagent.conventions._plain import Sender, arrived_asgi
+from monagent.conventions._plain import Sender, arrived_asgi, left
 from monagent.integrations import _asgi_within, _mount, _websocket
 from monagent.integrations._asgi_request import FRESH, Request, gone, has_left, marked
 
@@ -104,8 +104,11 @@ def measured_method(original: Any) -> Any:
             raise
         try:
             # The server's object holds the scope, and the request that object.
-            scope.pop(KEY, None)
-            if not request.recorded:
+            done = None if left is None else left(scope, request)
+            if done is None:
+                scope.pop(KEY, None)
+                done = request.recorded
+            if not done:
                 over(request, None)
         except BaseException as error:
             http.failed(error)

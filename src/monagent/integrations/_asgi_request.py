@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from operator import attrgetter
+from types import CoroutineType
 
 from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._exchange import Exchange, Rare
-from monagent.conventions._plain import Sender, asks, ended
+from monagent.conventions._plain import Sender, asks, coroutines_are, ended
 from monagent.conventions.realtime import EventStream
 
 TYPE_CHECKING = False
@@ -40,6 +41,7 @@ gone: list[Callable[[Request], object]] = []
 
 if asks is not None:
     asks(gone)
+    coroutines_are(CoroutineType)
 
 
 class Request(Exchange, Sender):  # type: ignore[misc]  # that is in C, or nothing
@@ -171,8 +173,8 @@ class Request(Exchange, Sender):  # type: ignore[misc]  # that is in C, or nothi
             self.gone = True
             raise
 
-    async def ending(self, message: Message) -> Any:
-        """Send the last part of a body."""
+    async def ending(self, message: Message, sending: Awaitable[Any] | None = None) -> Any:
+        """Send the last part of a body, or wait until it is sent."""
         try:
             # For who has left, hypercorn's `send` over HTTP/2 never returns.
             if not self.plain and self.gone and not self.recorded:
@@ -180,7 +182,7 @@ class Request(Exchange, Sender):  # type: ignore[misc]  # that is in C, or nothi
         except BaseException as error:
             http.failed(error)
         try:
-            result = await self.send(message)
+            result = await (self.send(message) if sending is None else sending)
         except OSError:
             self.gone = True
             raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
-from monagent.instrument import Library, adopt, replace
+from monagent.instrument import Library, adopt, giving_coroutines, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,27 +29,27 @@ LIBRARY = Library(
 # A route that was not included goes on to Starlette's `Route.handle`.
 @replace("fastapi.routing", "APIRoute.handle", optional=True)
 def route(original: Any) -> Any:
-    async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+    def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
         if "fastapi" in scope:
             try:
                 included(scope)
             except BaseException as error:
                 http.failed(error)
-        return await original(self, scope, receive, send)
+        return original(self, scope, receive, send)
 
-    return handle
+    return giving_coroutines(handle)
 
 
 @replace("fastapi.routing", "_FrontendRouteGroup.handle", optional=True)
 def frontend(original: Any) -> Any:
-    async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+    def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
         try:
             static_files(scope, self.routes)
         except BaseException as error:
             http.failed(error)
-        return await original(self, scope, receive, send)
+        return original(self, scope, receive, send)
 
-    return handle
+    return giving_coroutines(handle)
 
 
 def included(scope: Scope) -> None:

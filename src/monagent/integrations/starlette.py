@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
-from monagent.instrument import Library, replace
+from monagent.conventions._plain import taken
+from monagent.instrument import Library, giving_coroutines, replace
 from monagent.integrations._asgi import framework
 from monagent.integrations._bridge import handing_on
 
@@ -34,17 +35,18 @@ def application(original: Any) -> Any:
 @replace("starlette.routing", "Route.handle")
 @replace("starlette.routing", "WebSocketRoute.handle")
 def route(original: Any) -> Any:
-    async def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+    def handle(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
         try:
-            exchange = scope[KEY]
-            exchange.route = exchange.prefix + self.path
+            if taken is None or not taken(scope, self.path):
+                exchange = scope[KEY]
+                exchange.route = exchange.prefix + self.path
         except (KeyError, AttributeError, TypeError):
             pass  # Nobody measures, or a custom route has no path.
         except BaseException as error:
             http.failed(error)
-        return await original(self, scope, receive, send)
+        return original(self, scope, receive, send)
 
-    return handle
+    return giving_coroutines(handle)
 
 
 @replace("starlette.routing", "Mount.handle")

@@ -7,6 +7,7 @@ import sys
 
 from monagent.conventions._http_pools import Connection, Pool, Wait
 from monagent.conventions._peers import Peer, of
+from monagent.instrument import giving_coroutines
 from monagent.integrations._http_client import failed
 
 TYPE_CHECKING = False
@@ -45,16 +46,16 @@ def used(library: str, original: Any) -> Any:
 def used_async(library: str, original: Any) -> Any:
     """Wrapper of their `handle_async_request`."""
 
-    async def handle_async_request(self: Any, request: Any) -> Any:
+    def handle_async_request(self: Any, request: Any) -> Any:
         try:
             counted = getattr(self, "_monagent", None)
             if counted is not None:
                 counted.busy()
         except BaseException as error:
             failed(library, error)
-        return await original(self, request)
+        return original(self, request)
 
-    return handle_async_request
+    return giving_coroutines(handle_async_request)
 
 
 def answered(library: str, original: Any) -> Any:
@@ -109,14 +110,14 @@ def closed(library: str, original: Any) -> Any:
 def closed_async(library: str, original: Any) -> Any:
     """Wrapper of their `aclose`."""
 
-    async def aclose(self: Any) -> Any:
+    def aclose(self: Any) -> Any:
         try:
             forgotten(self)
         except BaseException as error:
             failed(library, error)
-        return await original(self)
+        return original(self)
 
-    return aclose
+    return giving_coroutines(aclose)
 
 
 def pool(library: str, original: Any) -> Any:

@@ -4,7 +4,8 @@
 #include "headers.h"
 
 static PyObject *name_scheme, *name_method, *name_type, *name_status, *name_headers, *name_trailers,
-    *name_more_body, *name_body, *name_sending, *type_start, *type_body;
+    *name_more_body, *name_body, *name_sending, *name_send, *name_self, *type_start,
+    *type_body;
 
 /* The texts of those types that were met last: a framework's constants are the same each time. */
 static PyObject *start_met, *body_met;
@@ -156,14 +157,63 @@ asks(PyObject *module, PyObject *given)
     Py_RETURN_NONE;
 }
 
+/* The attribute of whose method the request's `send` or `receive` is; `which` is (method, name). */
+static PyObject *
+said_of(PyObject *which, Exchange *self)
+{
+    int by_send = equals(PyTuple_GetItem(which, 0), name_send);
+    PyObject *method = by_send ? self->send : self->receive;
+    if (method == NULL) {
+        PyErr_SetString(PyExc_AttributeError, "send, receive");
+        return NULL;
+    }
+    PyObject *owner = PyObject_GetAttr(method, name_self);
+    if (owner == NULL)
+        return NULL;
+    PyObject *found = PyObject_GetAttr(owner, PyTuple_GetItem(which, 1));
+    Py_DECREF(owner);
+    return found;
+}
+
+static PyObject *
+leaver(PyObject *which, PyObject *request)
+{
+    if (!is_exchange(request)) {
+        PyErr_SetString(PyExc_TypeError, "expected a request");
+        return NULL;
+    }
+    return said_of(which, (Exchange *)request);
+}
+
+static PyMethodDef leaver_function = {
+    "leaver", leaver, METH_O, "leaver(request): what the server says of its client's leave."};
+
+PyDoc_STRVAR(leavers_doc,
+    "leavers(method, name): a function that gives, of a request, the attribute of this name of the\n"
+    "object whose method its `send` or `receive` is.");
+
+static PyObject *
+leavers(PyObject *module, PyObject *args)
+{
+    PyObject *method, *name;
+
+    if (!PyArg_ParseTuple(args, "UU", &method, &name))
+        return NULL;
+    return PyCFunction_New(&leaver_function, args);
+}
+
 /* Whether nothing is known of the client's leave; it is asked once more where that is not sure. */
 static int
 is_there(Exchange *self)
 {
     if (gone == NULL || PyList_Size(gone) == 0)
         return 1;
-    PyObject *asked = PyObject_CallFunctionObjArgs(PyList_GetItem(gone, 0), (PyObject *)self, NULL);
-    int left = asked == NULL ? -1 : PyObject_IsTrue(asked);
+    PyObject *asking = PyList_GetItem(gone, 0), *asked;
+    if (Py_TYPE(asking) == &PyCFunction_Type && PyCFunction_GetFunction(asking) == leaver)
+        asked = said_of(PyCFunction_GetSelf(asking), self);
+    else
+        asked = PyObject_CallFunctionObjArgs(asking, (PyObject *)self, NULL);
+    int left = asked == Py_False ? 0 : asked == NULL ? -1 : PyObject_IsTrue(asked);
     Py_XDECREF(asked);
     PyErr_Clear();
     return left == 0;
@@ -257,6 +307,7 @@ static PyType_Spec sender_spec = {
 static PyMethodDef functions[] = {
     {"arrived_asgi", (PyCFunction)(void (*)(void))arrived_asgi, METH_FASTCALL, arrived_asgi_doc},
     {"left", (PyCFunction)(void (*)(void))left, METH_FASTCALL, left_doc},
+    {"leavers", leavers, METH_VARARGS, leavers_doc},
     {"asks", asks, METH_O, asks_doc},
     {NULL, NULL, 0, NULL},
 };
@@ -273,6 +324,8 @@ static const Text texts[] = {
     {&type_start, "http.response.start"},
     {&type_body, "http.response.body"},
     {&name_sending, "sending"},
+    {&name_send, "send"},
+    {&name_self, "__self__"},
 };
 
 int

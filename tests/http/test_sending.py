@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from monagent.integrations._asgi import measured
-from monagent.integrations._asgi_request import gone
+from monagent.integrations._asgi_request import gone, tells_who_left
 from tests.http.asgi import scope
 from tests.http.numbers import Numbers
 from tests.parts import needed
@@ -323,3 +323,31 @@ def test_what_gives_no_coroutines_is_awaited_too(numbers: Numbers) -> None:
 
     assert got == [START, END]
     assert numbers.counts() == SERVED
+
+
+@pytest.mark.parametrize(("method", "attribute"), [("send", "left"), ("receive", "box.left")])
+def test_a_server_tells_by_an_attribute_who_has_left(
+    method: str, attribute: str, numbers: Numbers
+) -> None:
+    """Of the object whose method it gives; what has no such object tells nothing."""
+
+    class Told(Server):
+        left = False
+
+        async def receive(self) -> Any:
+            """Nothing comes."""
+            return {"type": "http.disconnect"}
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        await send(END)
+
+    tells_who_left(method, attribute)
+    for left in (False, True, None):
+        server: Any = Told()
+        server.left, server.box = left, Told()
+        server.box.left = left
+        anyio.run(measured(app), scope(), server.receive, server.send)
+    anyio.run(measured(app), scope(), receive, Server().send)
+
+    assert numbers.counts() == {"GET unmatched 200": 3, "GET unmatched 499 client_disconnected": 1}

@@ -44,6 +44,7 @@ counted: Any = getattr(part, "counted", None)
 ended: Any = getattr(part, "ended", None)
 left: Any = getattr(part, "left", None)
 asks: Any = getattr(part, "asks", None)
+leavers: Any = getattr(part, "leavers", None)
 coroutines_are: Any = getattr(part, "coroutines_are", None)
 Sender: Any = getattr(part, "Sender", object)
 """Its instances are the application's `send` over ASGI."""

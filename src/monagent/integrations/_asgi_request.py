@@ -13,7 +13,7 @@ from types import CoroutineType
 from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._exchange import Exchange, Rare
-from monagent.conventions._plain import Sender, asks, coroutines_are, ended
+from monagent.conventions._plain import Sender, asks, coroutines_are, ended, leavers
 from monagent.conventions.realtime import EventStream
 
 TYPE_CHECKING = False
@@ -227,7 +227,9 @@ def marked() -> None:
 def tells_who_left(method: str, attribute: str) -> None:
     """The server that this process runs tells by an attribute of the object whose method its `send`
     or `receive` is that the client has left. It drops what is sent then without a word."""
-    gone[:] = [attrgetter(f"{method}.__self__.{attribute}")]
+    plain = leavers is not None and "." not in attribute
+    asked = attrgetter(f"{method}.__self__.{attribute}")
+    gone[:] = [leavers(method, attribute) if plain else asked]
 
 
 def declared(head: Message) -> float:

@@ -28,11 +28,12 @@ class Backlog:
     def look(self, processes: Iterable[tuple[int, Mapping[int, Series]]]) -> None:
         """Asks about the sockets, by their inodes, that these living processes (by pid) have named.
 
-        A socket that several processes share counts once.
+        A socket that several processes share counts once: of inodes of sockets a system has one
+        number each, whatever the network.
         """
         networks: dict[str, dict[int, int]] = {}
         waiting: dict[Shown, int] = {}
-        counted: set[tuple[str, int]] = set()
+        counted: set[int] = set()
         for pid, sockets in processes:
             if not sockets:
                 continue
@@ -40,8 +41,8 @@ class Backlog:
             if network not in networks:
                 networks[network] = self._proc.waiting(pid)
             for inode, series in sockets.items():
-                if inode in networks[network] and (network, inode) not in counted:
-                    counted.add((network, inode))
+                if inode in networks[network] and inode not in counted:
+                    counted.add(inode)
                     key = series.instrument, _attributes(series)
                     waiting[key] = waiting.get(key, 0) + networks[network][inode]
         for instrument, attributes in self._shown - waiting.keys():

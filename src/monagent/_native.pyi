@@ -4,13 +4,14 @@ from typing import Any
 
 INTERFACE: int
 
-class Exchange:
-    begins: Any
-
+class Exchange: ...
 class Body: ...
 
 class Sender:
     def __call__(self, message: Any, /) -> Any: ...
+
+class Starter:
+    def __call__(self, status: Any, headers: Any = ..., exc_info: Any = ...) -> Any: ...
 
 class Calls:
     active: Any

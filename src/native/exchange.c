@@ -123,19 +123,9 @@ exchange_dealloc(PyObject *self)
     release(self, (inquiry)exchange_clear);
 }
 
-PyDoc_STRVAR(begins_doc,
-    "begins(status, headers, exc_info): the application's `start_response`; what is not the start\n"
-    "of a plain answer goes on to `starting_response`.");
-
-static PyMethodDef exchange_methods[] = {
-    {"begins", (PyCFunction)(void (*)(void))begins, METH_FASTCALL | METH_KEYWORDS, begins_doc},
-    {NULL, NULL, 0, NULL},
-};
-
 static PyType_Slot exchange_slots[] = {
     {Py_tp_doc, "What is known of a request on its way through a server."},
     {Py_tp_members, exchange_members},
-    {Py_tp_methods, exchange_methods},
     {Py_tp_traverse, exchange_traverse},
     {Py_tp_clear, exchange_clear},
     {Py_tp_dealloc, exchange_dealloc},

@@ -33,9 +33,6 @@ extern PyObject *exchange_key, *no_status;
 /* What is told of an exception of ours where no caller of ours can take it. */
 extern PyObject *http_failed;
 
-/* The application's `start_response`: see wsgi.c. */
-PyObject *begins(Exchange *self, PyObject *const *args, Py_ssize_t count, PyObject *names);
-
 static inline int
 is_exchange(PyObject *object)
 {

@@ -1,9 +1,10 @@
 #include "exchange.h"
 
+/* Whether no mount stands in front of the route. */
 static int
-without_prefix(Exchange *self)
+unmounted(Exchange *self)
 {
-    return self->prefix != NULL && Py_TYPE(self->prefix) == &PyUnicode_Type &&
+    return self->script == Py_None && self->prefix != NULL && Py_TYPE(self->prefix) == &PyUnicode_Type &&
            PyUnicode_GetLength(self->prefix) == 0;
 }
 
@@ -29,7 +30,7 @@ routed(PyObject *module, PyObject *const *args, Py_ssize_t count)
         Py_RETURN_FALSE;
     }
     Exchange *self = (Exchange *)found;
-    if (self->script != Py_None || !without_prefix(self))
+    if (!unmounted(self))
         Py_RETURN_FALSE;
     Py_INCREF(found);
     put(&self->route, template);
@@ -38,20 +39,20 @@ routed(PyObject *module, PyObject *const *args, Py_ssize_t count)
 }
 
 PyDoc_STRVAR(taken_doc,
-    "taken(scope, path): the request that lies in this scope was taken by the route of this path;\n"
-    "False where that is not plain, and nothing is noted.");
+    "taken(holder, template): the request that lies in this scope or environ was taken by the route\n"
+    "of this template; False where that is not plain, and nothing is noted.");
 
 static PyObject *
 taken(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 2) {
-        PyErr_SetString(PyExc_TypeError, "expected scope, path");
+        PyErr_SetString(PyExc_TypeError, "expected holder, template");
         return NULL;
     }
     if (Py_TYPE(args[0]) != &PyDict_Type || Py_TYPE(args[1]) != &PyUnicode_Type)
         Py_RETURN_FALSE;
     PyObject *found = PyDict_GetItemWithError(args[0], exchange_key); /* borrowed */
-    if (found == NULL || !is_exchange(found) || !without_prefix((Exchange *)found)) {
+    if (found == NULL || !is_exchange(found) || !unmounted((Exchange *)found)) {
         if (PyErr_Occurred())
             return NULL;
         Py_RETURN_FALSE;

@@ -92,75 +92,78 @@ no_event_texts(PyObject *headers)
     return 1;
 }
 
-/* The codes of statuses met, by their text. */
-static PyObject *codes;
-
+/* The code that a status begins with, borrowed; NULL where that is not as PEP 3333 has it. */
 static PyObject *
 code_of(PyObject *status)
 {
-    PyObject *code = PyDict_GetItemWithError(codes, status); /* borrowed */
+    static PyObject *codes[900]; /* from 100 on */
     Py_ssize_t length;
-
-    if (code != NULL || PyErr_Occurred())
-        return code;
     const char *text = PyUnicode_AsUTF8AndSize(status, &length);
+
     if (text == NULL || length < 4 || text[3] != ' ' || text[0] < '1' || text[0] > '9' ||
-        text[1] < '0' || text[1] > '9' || text[2] < '0' || text[2] > '9' ||
-        PyDict_Size(codes) >= 1000)
+        text[1] < '0' || text[1] > '9' || text[2] < '0' || text[2] > '9')
         return NULL;
-    PyObject *made =
-        PyLong_FromLong((text[0] - '0') * 100 + (text[1] - '0') * 10 + (text[2] - '0'));
-    if (made == NULL || PyDict_SetItem(codes, status, made) < 0) {
-        Py_XDECREF(made);
-        return NULL;
-    }
-    Py_DECREF(made);
-    return made; /* which the dictionary holds */
+    int code = (text[0] - '0') * 100 + (text[1] - '0') * 10 + (text[2] - '0');
+    PyObject **made = &codes[code - 100];
+    if (*made == NULL)
+        *made = PyLong_FromLong(code);
+    return *made;
 }
 
-PyObject *
-begins(Exchange *self, PyObject *const *args, Py_ssize_t count, PyObject *names)
+/* What the application's `start_response` gives, for the start of a plain answer. */
+static PyObject *
+begin(Exchange *self, PyObject *status, PyObject *headers, PyObject *code)
 {
     PyObject *server = self->start_response;
-    PyObject *code = NULL;
 
-    if (count == 2 && names == NULL && server != NULL && self->plain && self->first == 0.0 &&
-        Py_TYPE(args[0]) == &PyUnicode_Type && no_event_texts(args[1]))
-        code = code_of(args[0]);
-    PyErr_Clear();
-    if (code != NULL) {
-        put(&self->status, code);
-        Py_INCREF(server);
-        PyObject *write = PyObject_CallFunctionObjArgs(server, args[0], args[1], NULL);
-        Py_DECREF(server);
-        if (write == NULL)
-            return NULL;
-        put(&self->write, write);
-        Py_DECREF(write);
-        return PyObject_GetAttr((PyObject *)self, name_writing);
+    put(&self->status, code);
+    Py_INCREF(server);
+    PyObject *write = PyObject_CallFunctionObjArgs(server, status, headers, NULL);
+    Py_DECREF(server);
+    if (write == NULL)
+        return NULL;
+    put(&self->write, write);
+    Py_DECREF(write);
+    Py_INCREF(self);
+    return (PyObject *)self;
+}
+
+/* The application's `start_response`, as the class of its requests has it, and the `write` that it
+   gives: `_wsgi_request.Request` has both in Python, and takes what is not plain. */
+static PyObject *
+starts(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    if (!is_exchange(object)) {
+        PyErr_SetString(PyExc_TypeError, "expected a request");
+        return NULL;
     }
-    PyObject *method = PyObject_GetAttr((PyObject *)self, name_starting_response);
-    PyObject *given = PyTuple_New(count), *named = NULL, *result = NULL;
-    if (method == NULL || given == NULL)
-        goto done;
-    for (Py_ssize_t i = 0; i < count; i++) {
-        Py_INCREF(args[i]);
-        PyTuple_SetItem(given, i, args[i]);
+    Exchange *self = (Exchange *)object;
+    Py_ssize_t count = kwargs != NULL && PyDict_Size(kwargs) > 0 ? -1 : PyTuple_Size(args);
+
+    if (count == 2 && self->start_response != NULL && self->plain && self->first == 0.0) {
+        PyObject *status = PyTuple_GetItem(args, 0), *headers = PyTuple_GetItem(args, 1);
+        PyObject *code = NULL;
+        if (Py_TYPE(status) == &PyUnicode_Type && no_event_texts(headers))
+            code = code_of(status);
+        if (code != NULL)
+            return begin(self, status, headers, code);
+        PyErr_Clear();
     }
-    if (names != NULL) {
-        if ((named = PyDict_New()) == NULL)
-            goto done;
-        for (Py_ssize_t i = 0; i < PyTuple_Size(names); i++)
-            if (PyDict_SetItem(named, PyTuple_GetItem(names, i), args[count + i]) < 0)
-                goto done;
-    }
-    result = PyObject_Call(method, given, named);
-done:
+    int writes = count == 1 && self->write != NULL;
+    PyObject *method = PyObject_GetAttr(object, writes ? name_writing : name_starting_response);
+    PyObject *result = method == NULL ? NULL : PyObject_Call(method, args, kwargs);
     Py_XDECREF(method);
-    Py_XDECREF(given);
-    Py_XDECREF(named);
     return result;
 }
+
+static PyType_Slot starter_slots[] = {
+    {Py_tp_doc, "What makes a request the application's `start_response`."},
+    {Py_tp_call, starts},
+    {0, NULL},
+};
+static PyType_Spec starter_spec = {
+    "monagent._native.Starter", 0, 0, Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE, starter_slots,
+};
 
 /* Stands in for a response's iterable: hands its items on and counts them; what else it has is the
    application's.  What is not plain, and exceptions, are the request's in Python: `passed`,
@@ -382,8 +385,8 @@ static const Text texts[] = {
 int
 add_wsgi(PyObject *module)
 {
-    codes = PyDict_New();
-    if (codes == NULL || INTERN(texts) < 0 || PyModule_AddFunctions(module, functions) < 0)
+    if (INTERN(texts) < 0 || PyModule_AddFunctions(module, functions) < 0 ||
+        made(module, "Starter", &starter_spec) == NULL)
         return -1;
     Body_Type = made(module, "Body", &body_spec);
     return Body_Type == NULL ? -1 : 0;

@@ -30,7 +30,6 @@ STAND_INS |= {"CountedTuple", "Dropped", "_InMemory"}
 CALLED_BY_OTHERS = frozenset(
     [
         "__del__",
-        "begins",
         "closing",
         "ending",
         "items",

@@ -48,6 +48,8 @@ leavers: Any = getattr(part, "leavers", None)
 coroutines_are: Any = getattr(part, "coroutines_are", None)
 Sender: Any = getattr(part, "Sender", object)
 """Its instances are the application's `send` over ASGI."""
+Starter: Any = getattr(part, "Starter", object)
+"""Its instances are the application's `start_response` over WSGI, and the `write` that it gives."""
 routed: Any = getattr(part, "routed", None)
 taken: Any = getattr(part, "taken", None)
 Ender: Any = getattr(part, "Ender", None)

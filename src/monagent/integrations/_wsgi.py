@@ -11,7 +11,7 @@ from monagent import settings
 from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
-from monagent.conventions._plain import arrived_wsgi, counted
+from monagent.conventions._plain import Starter, arrived_wsgi, counted
 from monagent.integrations import _mount, _wsgi_body
 from monagent.integrations._wsgi_request import Request, broke
 
@@ -46,6 +46,7 @@ def measured_method(original: Any) -> Any:
     body_of, unsized = _wsgi_body.around, _wsgi_body.unsized
     excluded = http.excluder()
     some_off = http.some_off()
+    is_starter = Starter is not object
 
     # Every request passes here: written out, with an eye on each instruction of Python's.
     def __call__(self: Any, environ: Environ, start_response: Any) -> Any:
@@ -60,7 +61,8 @@ def measured_method(original: Any) -> Any:
         if request is None:
             return original(self, environ, start_response)
         try:
-            body = original(self, environ, request.begins)
+            starts = request if is_starter else request.starting_response
+            body = original(self, environ, starts)
         except BaseException as error:
             try:
                 broke(request, error)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.conventions._exchange import Exchange
+from monagent.conventions._plain import Starter
 from monagent.conventions.http import error_type
 from monagent.conventions.realtime import EventStream
 from monagent.instrument.identity import step_aside
-from monagent.native import part
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,11 +22,10 @@ BYTES = (bytes, bytearray, memoryview)
 """What servers send, if not bytes alone."""
 
 
-class Request(Exchange):
+class Request(Exchange, Starter):  # type: ignore[misc]  # that is in C, or nothing
     """A request over WSGI: stands between the application and the server's `start_response`."""
 
     __slots__ = ()
-    begins: Any
     body: Any
     start_response: Any
     write: Any
@@ -48,9 +47,6 @@ class Request(Exchange):
         else:
             self.write = self.start_response(status, headers, exc_info)
         return self.writing
-
-    if not part:
-        begins = starting_response  # In C it is that of plain answers, and asks for this.
 
     def starting(self, status: str, headers: Any, exc_info: Any) -> None:
         """An answer begins."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
+from monagent.conventions._plain import taken
 from monagent.conventions.http import error_type
 from monagent.instrument import Library, replace
 from monagent.integrations._mounts import dispatched
@@ -35,20 +36,26 @@ def match(original: Any) -> Any:
         original(self)
         try:
             request = self.request
-            exchange = request.environ[KEY]
-            if exchange.script is not None:
-                dispatched(exchange, request.environ)
             rule = request.url_rule
-            if rule is None:
-                of_other_methods(exchange, self, request)
-            else:
-                exchange.route = exchange.prefix + rule.rule
+            if rule is None or taken is None or not taken(request.environ, rule.rule):
+                routed(self, request, rule)
         except (KeyError, AttributeError, TypeError):
             pass  # Nobody measures, or it is not as we know it.
         except BaseException as error:
             http.failed(error)
 
     return match_request
+
+
+def routed(context: Any, request: Any, rule: Any) -> None:
+    """A rule has taken the request, behind mounts perhaps, or none has."""
+    exchange = request.environ[KEY]
+    if exchange.script is not None:
+        dispatched(exchange, request.environ)
+    if rule is None:
+        of_other_methods(exchange, context, request)
+    else:
+        exchange.route = exchange.prefix + rule.rule
 
 
 @replace("flask.app", "Flask.handle_exception")

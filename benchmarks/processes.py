@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from benchmarks.variants import Variant
+from benchmarks.variants import SETTINGS, Variant
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60.0
@@ -102,13 +102,25 @@ def running(
             wait_for(lambda: not os.path.exists(f"{folder}/endpoint"), "the exporter's end")
 
 
+@contextmanager
+def on(cores: set[int]) -> Iterator[None]:
+    """What is started meanwhile runs on these cores, and so does this process."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def clean(environ: Mapping[str, str]) -> dict[str, str]:
-    """The environment without settings of monagent, OpenTelemetry or Python.
+    """The environment with the benchmark's settings of monagent, OpenTelemetry and Python alone.
 
     PYTHONDONTWRITEBYTECODE would have every start compile whatever has no bytecode yet.
     """
     settings = ("MONAGENT_", "OTEL_", "PYTHON")
-    return {name: value for name, value in environ.items() if not name.startswith(settings)}
+    kept = {name: value for name, value in environ.items() if not name.startswith(settings)}
+    return {**kept, **SETTINGS}
 
 
 def listening(port: int) -> None:

@@ -31,8 +31,8 @@ class Server:
         path: what is asked for.
         requests: how many in one block, some tenths of a second.
         service: name of a server it needs ("postgresql"), whose address comes in BENCH_<NAME>.
-        connections: how many requests at a time; one where a request waits for other servers or
-            other threads, since how waits fall together would decide the CPU it takes.
+        connections: how many requests at a time; one where a request waits for another server,
+            since how waits fall together would decide the CPU it takes.
     """
 
     key: str
@@ -79,11 +79,15 @@ SERVERS = (
     ),
     Server(
         "flask", "Flask, hello world, gunicorn", (*GUNICORN, "benchmarks.apps.flask_app:app"),
-        "/", 2000, variants.WSGI, connections=1,
+        "/", 2000, variants.WSGI,
+    ),
+    Server(
+        "flask-one", "Flask, hello world, gunicorn, one request at a time",
+        (*GUNICORN, "benchmarks.apps.flask_app:app"), "/", 2000, variants.FEW, connections=1,
     ),
     Server(
         "django", "Django, hello world, gunicorn", (*GUNICORN, "benchmarks.apps.django_app:app"),
-        "/", 2000, variants.DJANGO, connections=1,
+        "/", 2000, variants.FEW,
     ),
     Server(
         "aiohttp", "aiohttp.web, hello world",

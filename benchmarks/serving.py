@@ -1,14 +1,19 @@
-"""Servers under load: all variants run, blocks of requests go to them in turn, medians count."""
+"""Servers under load: all variants run, blocks of requests go to them in turn, medians count.
+
+The servers share one core, where one works at a time, and the load comes from another: what it
+takes a server to be moved between cores is more than most rows add.
+"""
 
 from __future__ import annotations
 
+import os
 import statistics
 import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
 
 from benchmarks.load import Client
-from benchmarks.processes import Program, cpu, listening, running
+from benchmarks.processes import Program, cpu, listening, on, running
 from benchmarks.report import Row, progress
 from benchmarks.scenarios import Server
 from monagent.demo.exposition import histograms, parse
@@ -21,17 +26,19 @@ DURATION = "http_server_request_duration_seconds"
 def measure(scenario: Server, environ: Mapping[str, str]) -> list[Row]:
     """One row per variant: CPU seconds per request, median over all blocks."""
     blocks: dict[str, list[float]] = {variant.name: [] for variant in scenario.rows}
+    *load, last = sorted(os.sched_getaffinity(0))
     for start in range(STARTS):
-        with ExitStack() as stack:
+        with on(set(load) or {last}), ExitStack() as stack:
             programs = []
             for variant in scenario.rows:
-                program = stack.enter_context(running(variant, scenario.command, environ))
+                with on({last}):
+                    program = stack.enter_context(running(variant, scenario.command, environ))
                 listening(program.port)
                 _block(program, scenario)  # Warm: caches, specialised bytecode.
                 programs.append(program)
             for turn in range(ROUNDS):
                 progress(scenario.title, start * ROUNDS + turn + 1, STARTS * ROUNDS)
-                for program in programs:
+                for program in programs[:: 1 if turn % 2 else -1]:
                     blocks[program.variant.name].append(_block(program, scenario))
             for program in programs:
                 if program.variant.ours:

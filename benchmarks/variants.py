@@ -41,9 +41,7 @@ OTEL = {
 
 BARE = Variant("bare")
 NOISE = Variant("bare again (noise)")
-MONAGENT = Variant(
-    "monagent", (str(SCRIPTS / "monagent"), "run"), {"MONAGENT_DIR": "{folder}"}
-)
+MONAGENT = Variant("monagent", (str(SCRIPTS / "monagent"), "run"), {"MONAGENT_DIR": "{folder}"})
 PYTHON_ALONE = Variant(
     "monagent without its part in C",
     MONAGENT.prefix,

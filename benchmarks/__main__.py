@@ -19,7 +19,7 @@ INTRODUCTION = """\
 Written by `make bench`.
 CPU is that of the program's own processes, by the kernel's clock.
 The rows of a table take turns in one run; figures are medians; the second bare row shows the noise.
-All that is measured runs on one core, and its load on another.
+Servers and operations run on one core, and their load comes from another.
 """
 
 Part = Callable[[], list[str]]

@@ -4,8 +4,10 @@
 static int
 unmounted(Exchange *self)
 {
-    return self->script == Py_None && self->prefix != NULL && Py_TYPE(self->prefix) == &PyUnicode_Type &&
-           PyUnicode_GetLength(self->prefix) == 0;
+    PyObject *prefix = self->prefix;
+
+    return self->script == Py_None && prefix != NULL && Py_TYPE(prefix) == &PyUnicode_Type &&
+           PyUnicode_GetLength(prefix) == 0;
 }
 
 PyDoc_STRVAR(routed_doc,

@@ -124,12 +124,11 @@ begin(Exchange *self, PyObject *status, PyObject *headers, PyObject *code)
         return NULL;
     put(&self->write, write);
     Py_DECREF(write);
-    Py_INCREF(self);
-    return (PyObject *)self;
+    return PyObject_GetAttr((PyObject *)self, name_writing);
 }
 
-/* The application's `start_response`, as the class of its requests has it, and the `write` that it
-   gives: `_wsgi_request.Request` has both in Python, and takes what is not plain. */
+/* The application's `start_response`, as the class of its requests has it:
+   `_wsgi_request.Request.starting_response` is the same in Python, and takes what is not plain. */
 static PyObject *
 starts(PyObject *object, PyObject *args, PyObject *kwargs)
 {
@@ -138,9 +137,9 @@ starts(PyObject *object, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     Exchange *self = (Exchange *)object;
-    Py_ssize_t count = kwargs != NULL && PyDict_Size(kwargs) > 0 ? -1 : PyTuple_Size(args);
 
-    if (count == 2 && self->start_response != NULL && self->plain && self->first == 0.0) {
+    if (PyTuple_Size(args) == 2 && (kwargs == NULL || PyDict_Size(kwargs) == 0) &&
+        self->start_response != NULL && self->plain && self->first == 0.0) {
         PyObject *status = PyTuple_GetItem(args, 0), *headers = PyTuple_GetItem(args, 1);
         PyObject *code = NULL;
         if (Py_TYPE(status) == &PyUnicode_Type && no_event_texts(headers))
@@ -149,8 +148,7 @@ starts(PyObject *object, PyObject *args, PyObject *kwargs)
             return begin(self, status, headers, code);
         PyErr_Clear();
     }
-    int writes = count == 1 && self->write != NULL;
-    PyObject *method = PyObject_GetAttr(object, writes ? name_writing : name_starting_response);
+    PyObject *method = PyObject_GetAttr(object, name_starting_response);
     PyObject *result = method == NULL ? NULL : PyObject_Call(method, args, kwargs);
     Py_XDECREF(method);
     return result;

@@ -84,10 +84,11 @@ def reachable() -> list[str]:
                     for method, function in vars(value).items()
                     if inspect.isfunction(function) and method not in CALLED_BY_OTHERS
                 ]
-    starlette: Any = sys.modules[f"{hooks.PACKAGE}.starlette"]
+    routers = (sys.modules[f"{hooks.PACKAGE}.{name}"] for name in ("starlette", "flask"))
+    by_route = ((module, "taken") for module in routers)
     over_asgi = (_asgi, "arrived_asgi"), (_asgi, "left"), (_asgi_request, "ended")
     over_wsgi = (_wsgi, "arrived_wsgi"), (_wsgi, "counted")
-    for module, name in (*over_asgi, *over_wsgi, (starlette, "taken")):
+    for module, name in (*over_asgi, *over_wsgi, *by_route):
         if getattr(module, name) is not None:
             found.append(f"{module.__name__}:{name}")
     return found

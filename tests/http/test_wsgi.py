@@ -359,3 +359,38 @@ def test_wsgiref_serves_the_same_bytes(numbers: Numbers, serve: Any) -> None:
     assert b"\r\nContent-Length: 5\r\n" in answer
     assert answer.endswith(b"\r\n\r\nhello")
     assert numbers.counts() == {"GET unmatched 200": 1}
+
+
+def test_start_response_and_write_refuse_what_the_servers_own_refuse(numbers: Numbers) -> None:
+    """Too few arguments, too many, and a body that is text."""
+    seen: list[type] = []
+
+    starts: tuple[tuple[Any, ...], ...] = ((), ("200 OK",), ("200 OK", [], None, 1))
+    parts: tuple[tuple[Any, ...], ...] = ((), ("text",), (b"", b""))
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        for arguments in starts:
+            with pytest.raises(TypeError) as wrong:
+                start_response(*arguments)
+            seen.append(wrong.type)
+        write = start_response("200 OK", [])
+        for arguments in parts:
+            with pytest.raises(TypeError) as wrong:
+                write(*arguments)
+            seen.append(wrong.type)
+        write(b"abc")
+        return [b"de"]
+
+    sent: list[bytes] = []
+
+    def server(status: str, headers: Any, exc_info: Any = None) -> Any:
+        return lambda data: sent.append(b"" + data)
+
+    for each in (app, measured(app)):
+        body: Any = each({"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http"}, server)
+        sent += body
+        getattr(body, "close", lambda: None)()
+
+    assert sent == [b"abc", b"de"] * 2
+    assert len(seen) == 12
+    assert numbers.counts() == {"GET unmatched 200": 1}

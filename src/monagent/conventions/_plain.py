@@ -49,7 +49,7 @@ coroutines_are: Any = getattr(part, "coroutines_are", None)
 Sender: Any = getattr(part, "Sender", object)
 """Its instances are the application's `send` over ASGI."""
 Starter: Any = getattr(part, "Starter", object)
-"""Its instances are the application's `start_response` over WSGI, and the `write` that it gives."""
+"""Its instances are the application's `start_response` over WSGI."""
 routed: Any = getattr(part, "routed", None)
 taken: Any = getattr(part, "taken", None)
 Ender: Any = getattr(part, "Ender", None)

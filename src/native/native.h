@@ -10,15 +10,7 @@
 #include <string.h>
 #include <structmember.h>
 
-/* The headers of 3.12 and 3.13 take None, True and False for immortal in the older stable ABI, too
-   (https://github.com/python/cpython/issues/134989): built with them, each return would take one
-   reference away from 3.10 and 3.11, whose programs die of it when they end. */
-#undef Py_RETURN_NONE
-#undef Py_RETURN_TRUE
-#undef Py_RETURN_FALSE
-#define Py_RETURN_NONE return Py_NewRef(Py_None)
-#define Py_RETURN_TRUE return Py_NewRef(Py_True)
-#define Py_RETURN_FALSE return Py_NewRef(Py_False)
+#include "references.h"
 
 /* Puts the names that each room makes into the module; -1 after an exception. */
 int add_exchanges(PyObject *module);

@@ -16,7 +16,8 @@ from tests.launch.oracle import python
 
 ROOT = Path(__file__).resolve().parents[2]
 MINORS = ("3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
-TIMES = 500
+MORTAL = ("3.10", "3.11")
+TIMES = 1000
 PROGRAM = """\
 import http.client, http.server, sqlite3, sys, threading
 
@@ -42,7 +43,7 @@ def work(times):
         cursor.close()
 
 def counts():
-    return [sys.getrefcount(one) for one in (None, True, False)]
+    return [sys.getrefcount(one) for one in (None, True, False, 204, "GET")]
 
 work(50)
 before = counts()
@@ -56,8 +57,8 @@ database.close()
 
 @pytest.mark.skipif(not COMPILES, reason="no compiler, or no Python.h")
 @pytest.mark.parametrize("builder", MINORS)
-def test_the_part_in_c_takes_no_reference_away(builder: str, tmp_path: Path) -> None:
-    """Headers that know immortal objects must not take None for one in a Python that has none."""
+def test_the_part_in_c_counts_references_as_every_python_does(builder: str, tmp_path: Path) -> None:
+    """None is mortal before 3.12 whatever the headers say; those before know of no immortal one."""
     interpreter = python(builder)
     if interpreter is None:
         pytest.skip(f"no Python {builder} on this machine")
@@ -86,6 +87,8 @@ def test_the_part_in_c_takes_no_reference_away(builder: str, tmp_path: Path) -> 
         )  # fmt: skip
 
         assert (minor, done.returncode, done.stderr) == (minor, 0, "")
-        loaded, *lost = done.stdout.split()
+        loaded, *moved = done.stdout.split()
         assert (minor, loaded) == (minor, "True")
-        assert min(map(int, lost)) > -TIMES, f"Python {minor}: {lost} after {TIMES} operations"
+        # Of the mortal ones a program and its other thread hold now more, now fewer.
+        allowed = TIMES // 2 if minor in MORTAL else 0
+        assert max(abs(int(count)) for count in moved) <= allowed, f"Python {minor}: {moved}"

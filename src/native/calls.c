@@ -4,7 +4,7 @@
    A function that begins or ends a call hands back, and has noted nothing, where one is not plain:
    the first of a method to a server, an answer to listen to, an error, types of one's own. */
 
-#include "cells.h"
+#include "calls.h"
 
 #include <math.h>
 
@@ -388,8 +388,7 @@ begun_by_httpx(PyObject *module, PyObject *const *args, Py_ssize_t count)
     return found;
 }
 
-/* Whether a whole number of Python's own type was found, and small enough. */
-static int
+int
 whole(PyObject *object, Py_ssize_t *number)
 {
     if (object == NULL || Py_TYPE(object) != &PyLong_Type)
@@ -398,15 +397,14 @@ whole(PyObject *object, Py_ssize_t *number)
     return *number != -1 || !PyErr_Occurred();
 }
 
-/* True where the call was recorded with its end now; False of what is not plain. */
-static PyObject *
-end_call(Calls *self, PyObject *began, PyObject *status, Py_ssize_t sent, Py_ssize_t received)
+PyObject *
+plain_finish(PyObject *calls, PyObject *status, double end)
 {
-    double end = now();
+    Calls *self = as_calls(calls);
     Py_ssize_t code;
 
-    if (Py_TYPE(began) != &PyFloat_Type || !whole(status, &code) || code >= 400 ||
-        end > self->look || self->ends == NULL)
+    if (self == NULL || !whole(status, &code) || code >= 400 || end > self->look ||
+        self->ends == NULL)
         goto other;
     if (self->end == NULL || self->ended != code) {
         PyObject *known = PyDict_GetItemWithError(self->ends, status); /* borrowed */
@@ -415,15 +413,31 @@ end_call(Calls *self, PyObject *began, PyObject *status, Py_ssize_t sent, Py_ssi
         put(&self->end, known);
         self->ended = code;
     }
-    PyObject *found = self->end;
-    Py_INCREF(found);
-    int done = recorded((Finish *)found, end - PyFloat_AsDouble(began), sent, received);
-    Py_DECREF(found);
-    if (done)
-        Py_RETURN_TRUE;
+    return Py_NewRef(self->end);
 other:
     PyErr_Clear();
-    Py_RETURN_FALSE;
+    return NULL;
+}
+
+int
+finished(PyObject *finish, double seconds, Py_ssize_t sent, Py_ssize_t received)
+{
+    return recorded((Finish *)finish, seconds, sent, received);
+}
+
+/* True where the call was recorded with its end now; False of what is not plain. */
+static PyObject *
+end_call(Calls *self, PyObject *began, PyObject *status, Py_ssize_t sent, Py_ssize_t received)
+{
+    double end = now();
+    PyObject *finish = Py_TYPE(began) == &PyFloat_Type
+        ? plain_finish((PyObject *)self, status, end)
+        : NULL;
+    int done =
+        finish != NULL && recorded((Finish *)finish, end - PyFloat_AsDouble(began), sent, received);
+
+    Py_XDECREF(finish);
+    return PyBool_FromLong(done);
 }
 
 PyDoc_STRVAR(call_ended_doc,

@@ -1,11 +1,17 @@
 /* Connections of HTTP clients: see monagent.conventions._http_pools. */
 
-#include "cells.h"
+#include "calls.h"
 
 static PyObject *name_busy, *name_idle;
 static Py_ssize_t forks; /* how often this process and those before it were forked */
 
 enum { CLOSED, ACTIVE, IDLE };
+
+Py_ssize_t
+times_forked(void)
+{
+    return forks;
+}
 
 /* What is known of an open connection; `active` and `idle` are cells. */
 typedef struct {

@@ -36,8 +36,8 @@ static struct PyModuleDef definition = {
 
 static int (*const rooms[])(PyObject *) = {
     add_exchanges, add_enders, add_endings, add_asgi, add_wsgi, add_timers, add_pools,
-    add_statements, add_calls, add_connections, add_callers, add_routes, add_recorders,
-    add_attempts,
+    add_statements, add_calls, add_bodies, add_connections, add_callers, add_routes,
+    add_recorders, add_attempts,
 };
 
 PyMODINIT_FUNC
@@ -56,7 +56,7 @@ PyInit__native(void)
             return NULL;
         }
     /* A file that an older or newer tree has left is known by it. */
-    if (PyModule_AddIntConstant(module, "INTERFACE", 5) < 0) {
+    if (PyModule_AddIntConstant(module, "INTERFACE", 6) < 0) {
         Py_DECREF(module);
         return NULL;
     }

@@ -22,6 +22,7 @@ int add_timers(PyObject *module);
 int add_pools(PyObject *module);
 int add_statements(PyObject *module);
 int add_calls(PyObject *module);
+int add_bodies(PyObject *module);
 int add_connections(PyObject *module);
 int add_callers(PyObject *module);
 int add_routes(PyObject *module);

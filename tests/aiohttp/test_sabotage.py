@@ -48,7 +48,7 @@ def parts() -> Iterator[tuple[Any, str]]:
                     if isinstance(function, FunctionType) and method != "__del__":
                         yield found, method
     # In C where that was built.
-    yield from ((_aiohttp_client, name) for name in ("by_url", "ended"))
+    yield from ((_aiohttp_client, name) for name in ("by_url", "ended", "followed"))
     yield from ((_http_pools.Connection, name) for name in ("busy", "idle"))
 
 

@@ -15,11 +15,18 @@ from typing import Any
 
 from monagent import metrics
 from monagent.clock import perf_counter
-from monagent.conventions import _http_pools
-from monagent.conventions._calls import by_httpx, by_url, ended, ended_by_httpx, ended_by_urllib3
+from monagent.conventions import _http_pools, http_client
+from monagent.conventions._calls import (
+    by_httpx,
+    by_url,
+    ended,
+    ended_by_httpx,
+    ended_by_urllib3,
+    followed,
+)
 from monagent.conventions._peers import of
 from monagent.conventions.http_client import CALLS, Calls, first_by_url, number
-from monagent.integrations import _http_client, _httpx
+from monagent.integrations import _aiohttp_client, _http_client, _httpx
 from monagent.native import part
 from monagent.store.reader import ShardFile
 from monagent.store.shard import Shard
@@ -35,6 +42,29 @@ class OtherText(str):
 
 class OtherInt(int):
     """A number that is not plain, as http.HTTPStatus is."""
+
+
+class Content:
+    """A body that is still to come, as aiohttp's are."""
+
+    def __init__(self, size: Any) -> None:
+        self.total_bytes = size
+        self.error: BaseException | None = None
+        self.waiting: list[Any] = []
+
+    def on_eof(self, callback: Any) -> None:
+        self.waiting.append(callback)
+
+    def exception(self) -> BaseException | None:
+        return self.error
+
+
+class ClientConnectionError(Exception):
+    """What aiohttp gives a body that the application has closed."""
+
+
+KEPT: list[Content] = []
+"""Bodies that take longer than their calls."""
 
 
 def chosen(chance: random.Random, usual: Any, *others: Any) -> Any:
@@ -131,6 +161,40 @@ def ends(chance: random.Random, calls: Calls, method: str) -> Any:
         return told(error)
 
 
+def forked() -> None:
+    """As if this were a child from now on."""
+    _http_pools.forked()
+    http_client._forks[0] += 1
+
+
+def follows(chance: random.Random, calls: Calls) -> Any:
+    """The answer of it is there without its body, which comes, breaks off or is let go of."""
+    calls.look = chosen(chance, 1e18, 0.0)
+    status, size = status_of(chance), chosen(chance, 0, 5, 1024, 1025, 10**6, True, 2**70, -1)
+    begun, content = perf_counter() - 1000.0, Content(size)
+    if not followed(_aiohttp_client.Awaited, calls, begun, status, content):
+        response = SimpleNamespace(headers={}, content=content)
+        streamed = calls.streams(perf_counter() - begun, number(status), 0)
+        _aiohttp_client.Body(response, streamed)
+        del streamed
+    if chance.random() < 0.1:
+        KEPT.append(content)
+        if len(KEPT) < 5:
+            return "kept"
+        content = KEPT.pop(0)
+    if chance.random() < 0.05:
+        forked()
+    what = chance.choice(("eof", "eof", "twice", "broken", "closed", "dropped"))
+    if what in ("eof", "twice"):
+        for callback in content.waiting * (1 + (what == "twice")):
+            callback()
+            callback = None
+    if what in ("broken", "closed"):
+        content.error = (OSError if what == "broken" else ClientConnectionError)()
+    content.waiting.clear()
+    return what
+
+
 def connects(chance: random.Random, connections: list[Any]) -> Any:
     """One of the connections changes, or another one is opened."""
     if not connections or chance.random() < 0.2:
@@ -138,7 +202,7 @@ def connects(chance: random.Random, connections: list[Any]) -> Any:
         return None
     connection = chance.choice(connections)
     if chance.random() < 0.02:
-        _http_pools.forked()
+        forked()
     what = chance.choice(("busy", "idle", "busy", "idle", "busy", "idle", "close", "drop"))
     if what == "drop":
         connections.remove(connection)
@@ -194,6 +258,8 @@ def operate(chance: random.Random, connections: list[Any]) -> Any:
     calls = begins(chance, method)
     if not isinstance(calls, Calls):
         return calls
+    if method in TIMED and chance.random() < 0.2:
+        return calls.method, follows(chance, calls)
     return calls.method, ends(chance, calls, method)
 
 

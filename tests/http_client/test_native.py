@@ -96,6 +96,48 @@ def test_what_ends_calls_goes_with_its_circle() -> None:
 
 
 @needed
+def test_a_body_that_nobody_reads_goes_with_its_circle(numbers: Numbers) -> None:
+    """It holds what tells of its end, which holds it; its call is counted as it goes."""
+    from monagent.integrations._aiohttp_client import Awaited
+    from tests.http_client.operations import Content
+
+    calls = http_client.first_by_url("http://unread/", "GET")
+    calls[200](0.0, 0, 0)
+    for size in (0, 10):
+        calls.mem[0][calls.at] += 1.0
+        calls.look = 1e18
+        content = Content(size)
+        assert part.call_followed(Awaited, calls, 0.0, 200, content)
+        before = sum(numbers.outcomes().values())
+        gc.collect()
+        del content
+        gc.collect()
+
+        assert sum(numbers.outcomes().values()) == before + 1
+    assert numbers.total("http.client.active_requests") == 0
+
+
+@needed
+def test_a_body_that_cannot_be_followed_is_left_to_python(numbers: Numbers) -> None:
+    """Nothing is counted yet, nor when what should have followed it goes."""
+    from monagent.integrations._aiohttp_client import Awaited
+
+    class Silent:
+        def on_eof(self, callback: Any) -> None:
+            raise KeyError
+
+    calls = http_client.first_by_url("http://silent/", "GET")
+    calls[200](0.0, 0, 0)
+    calls.mem[0][calls.at] += 1.0
+    calls.look = 1e18
+
+    assert not part.call_followed(Awaited, calls, 0.0, 200, Silent())
+    assert not part.call_followed(Awaited, calls, 0.0, 404, Silent())
+    assert numbers.total("http.client.active_requests") == 1
+    assert sum(numbers.outcomes().values()) == 1
+
+
+@needed
 @pytest.mark.parametrize(
     ("name", "given"),
     [
@@ -108,6 +150,8 @@ def test_what_ends_calls_goes_with_its_circle() -> None:
         ("call_ended", ()),
         ("call_ended_by_urllib3", (None, 0.0, 200, None, None)),
         ("call_ended_by_httpx", (None, 0.0, None, None)),
+        ("call_followed", (None, None, 0.0, 200, None)),
+        ("call_followed", ()),
         ("is_within", ()),
         ("is_within", (None, True, {}, [], {})),
         ("forked", ("5",)),

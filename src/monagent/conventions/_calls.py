@@ -34,6 +34,23 @@ else:
     Fields = part.Calls if part else _Fields
 
 
+class _Following:
+    """A call whose answer was handed over with its body to come; see `_aiohttp_client.Awaited`."""
+
+    __slots__ = ("calls", "content", "seconds", "status")
+
+    calls: Any
+    content: Any
+    seconds: float
+    status: int
+
+
+if TYPE_CHECKING:
+    Following = _Following
+else:
+    Following = part.Following if part else _Following
+
+
 def by_url(all: Any, url: Any, method: Any) -> Any:
     """One more of the calls of this method to the server of an absolute URL."""
     end = url.find("/", 8)  # 8: behind https://
@@ -64,6 +81,13 @@ def ended(calls: Any, begun: float, status: Any, sent: int, received: int) -> bo
     return True
 
 
+def followed(*_: Any) -> bool:
+    """Of (cls, calls, begun, status, content): the answer is there without its body, and an
+    instance of `cls`, a `Following`, hears of the end of that from `content`, which is aiohttp's.
+    Only C has a plain path for it."""
+    return False
+
+
 def ended_by_urllib3(calls: Any, begun: float, status: Any, raw: Any, body: Any) -> bool:
     """The same of a call whose body is bytes, if it has one, and whose answer, of urllib3, was read
     whole."""
@@ -88,5 +112,6 @@ if part:
     by_url = part.begun_by_url
     by_httpx = part.begun_by_httpx
     ended = part.call_ended
+    followed = part.call_followed
     ended_by_urllib3 = part.call_ended_by_urllib3
     ended_by_httpx = part.call_ended_by_httpx

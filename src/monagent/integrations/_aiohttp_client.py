@@ -10,7 +10,7 @@ import sys
 from contextvars import ContextVar
 
 from monagent.clock import perf_counter
-from monagent.conventions._calls import by_url, ended
+from monagent.conventions._calls import Following, by_url, ended, followed
 from monagent.conventions._http_pools import TIMEOUTS
 from monagent.conventions._peers import of
 from monagent.conventions.http_client import CALLS, Calls, Streamed, calls_to, first_by_url, resent
@@ -68,6 +68,32 @@ class Body:
             failed("aiohttp", ours)
 
 
+class Awaited(Following):
+    """The same of a plain call, in C."""
+
+    __slots__ = ()
+
+    def over(self) -> None:
+        """The last byte has come, and something is not plain."""
+        try:
+            self.streamed().end(received(self.content, ()))
+        except BaseException as error:
+            failed("aiohttp", error)
+
+    def dropped(self) -> None:
+        """The last byte has not come."""
+        try:
+            streamed, given = self.streamed(), self.content.exception()
+            if given is not None:
+                streamed.end(received(self.content, ()), reason(self.content, given))
+        except BaseException as error:
+            failed("aiohttp", error)
+
+    def streamed(self) -> Streamed:
+        """What counts the call, at the latest when it is let go of."""
+        return Streamed(self.calls, self.seconds, self.status, 0)
+
+
 READING: set[CodeType] = set()
 """The functions in which the library waits for more of a body."""
 
@@ -121,9 +147,13 @@ def requesting(original: Any) -> Any:
                 or response._history
                 or encoded in response._headers
                 or status == 101
-                or not (content is empty or getattr(content, "_eof", False) or content.is_eof())
-                or not ended(calls, begun, status, 0, getattr(content, "total_bytes", 0))
             ):
+                plain = False
+            elif content is empty or getattr(content, "_eof", False) or content.is_eof():
+                plain = ended(calls, begun, status, 0, getattr(content, "total_bytes", 0))
+            else:
+                plain = followed(Awaited, calls, begun, status, content)
+            if not plain:
                 answered(calls, begun, response, kwargs, upload)
         except BaseException as error:
             failed("aiohttp", error)

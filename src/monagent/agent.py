@@ -226,17 +226,23 @@ def _serves_from_c() -> bool:
 
     found = uwsgi.embeds()
     if found:
+        from monagent.integrations import _uwsgi_application
+
         hooks.others.append(_application_of_uwsgi)
+        _uwsgi_application.hear_of_files(_with_forks(_uwsgi_application.of_file))
     return found
 
 
 def _application_of_uwsgi(name: str) -> Callable[[ModuleType], None] | None:
-    from monagent import uwsgi
     from monagent.integrations import _uwsgi_application
 
     wanted = _uwsgi_application.wanted(name)
-    if wanted is None:
-        return None
+    return None if wanted is None else _with_forks(wanted)
+
+
+def _with_forks(wanted: Callable[[ModuleType], None]) -> Callable[[ModuleType], None]:
+    """What to do with a module that has run, and to hear of uWSGI's forks from then on."""
+    from monagent import uwsgi
 
     def ran(module: ModuleType) -> None:
         wanted(module)

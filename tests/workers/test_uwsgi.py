@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from monagent import where
 from tests.e2e.command import until
+from tests.ports import free_port
 from tests.workers.serving import Server, serving
 
 UWSGI = Path(sys.executable).with_name("uwsgi")
@@ -30,13 +33,16 @@ BARE = {
     "mount": ("--mount", "/x=plain:wsgi", "--manage-script-name"),
     "lazy": ("--module", "plain:wsgi", "--lazy-apps"),
     "many": ("--module", "mounted", "--manage-script-name"),
+    "file": ("--wsgi-file", "plain.py", "--callable", "wsgi"),
+    "lazy file": ("--wsgi-file", "plain.py", "--callable", "wsgi", "--lazy-apps"),
+    "mounted file": ("--mount", "/x=filed.py", "--manage-script-name"),
 }
 
 
 @pytest.mark.parametrize("how", BARE)
 def test_a_bare_application_of_a_module_is_recorded(how: str, tmp_path: Path) -> None:
     """uWSGI calls it from C, where nobody can stand between."""
-    prefix = "/x" if how == "mount" else "/m" if how == "many" else ""
+    prefix = "/x" if how.startswith("mount") else "/m" if how == "many" else ""
     with serving("uwsgi", tmp_path, *SERVES, "--master", "--processes", "2", *BARE[how]) as server:
         server.becomes(2, 2)
         for _ in range(5):
@@ -45,6 +51,25 @@ def test_a_bare_application_of_a_module_is_recorded(how: str, tmp_path: Path) ->
 
         assert told(server) == {"200": 5}
         assert server.counted().total("http.server.active_requests") == 0
+
+
+def test_a_file_that_fails_is_told_as_without_monagent(tmp_path: Path) -> None:
+    """C executes it, with a name of ours in `sys.modules` meanwhile."""
+    (tmp_path / "broken.py").write_text("import sys\nsys.modules[__name__]\nraise LookupError\n")
+    command = [str(UWSGI), *(each.format(port=free_port()) for each in SERVES)]
+    ours = {"PYTHONPATH": where.bootstrap(), "MONAGENT_DIR": f"{tmp_path}/state"}
+    found = []
+    for environ in ({}, ours | {"MONAGENT_EXPORTER": "off"}):
+        done = subprocess.run(
+            [*command, "--wsgi-file", "broken.py"], cwd=tmp_path, env={**os.environ, **environ},
+            capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+        _, begin, told = done.stderr.partition("Traceback")
+        lines = told.splitlines()
+        found.append((done.returncode, begin, lines[: lines.index("LookupError") + 2]))
+
+    assert found[0] == found[1]
+    assert found[0][1]
 
 
 def told(server: Server) -> dict[str, float]:

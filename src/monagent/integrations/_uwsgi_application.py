@@ -1,8 +1,10 @@
 """Applications that uWSGI takes out of a module: it calls them from C, so they are replaced there.
 
-Those of a framework measure themselves and stay. What stands in a file (`--wsgi-file`) is executed
-and taken by C without a word to Python, and is left alone.
+Those of a framework measure themselves and stay. A module that uWSGI imports has run when its
+loader says so. That of a file (`--wsgi-file`) is executed by C, which lets importlib complete its
+names before it runs, and looks it up in `sys.modules` when it has: both are heard.
 https://github.com/unbit/uwsgi/blob/master/plugins/python/pyloader.c
+https://docs.python.org/3/c-api/import.html#c.PyImport_ExecCodeModule
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 FILES = (".py", ".wsgi", ".ini")
+FILE = "uwsgi_file_"
+"""What the name of a file's module begins with."""
 
 
 def wanted(name: str) -> Callable[[ModuleType], None] | None:
@@ -39,15 +43,75 @@ def wanted(name: str) -> Callable[[ModuleType], None] | None:
     return ran
 
 
+def hear_of_files(ran: Callable[[ModuleType], None]) -> None:
+    """Have `ran` told of the module of every file that uWSGI has executed, before it takes the
+    application out of it."""
+    importlib: Any = sys.modules["_frozen_importlib_external"]
+    original = importlib._fix_up_module
+
+    def _fix_up_module(names: Any, name: Any, *paths: Any) -> Any:
+        result = original(names, name, *paths)
+        try:
+            if name.startswith(FILE) and sys._getframe().f_back is None:  # C asks for it
+                _rename(_Running(name, ran))
+        except BaseException as error:
+            http.failed(error)
+        return result
+
+    importlib._fix_up_module = _fix_up_module
+
+
+def of_file(module: ModuleType) -> None:
+    """What is to be done with the module of a file that has run."""
+    uwsgi: Any = sys.modules.get("uwsgi")
+    for attribute in () if uwsgi is None else usual(uwsgi.opt):
+        replace(vars(module), attribute)
+
+
+class _Running(str):
+    """The name of a module that C executes, in `sys.modules` while it runs.
+
+    Whoever looks the module up compares this name: code of Python's for reasons of its own, and C,
+    with no code of Python's beneath, when it has run.
+    """
+
+    def __new__(cls, name: str, ran: Callable[[ModuleType], None]) -> _Running:
+        self = super().__new__(cls, name)
+        self.ran = ran
+        return self
+
+    ran: Callable[[ModuleType], None]
+    __hash__ = str.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        try:
+            if sys._getframe().f_back is None:
+                self.ran(_rename(str(self)))
+        except BaseException as error:
+            http.failed(error)
+        return str.__eq__(self, other)
+
+
+def _rename(name: str) -> ModuleType:
+    """Put this name in the place of an equal one; gives its module."""
+    module = sys.modules.pop(name)
+    sys.modules[name] = module
+    return module
+
+
+def usual(options: dict[str, Any]) -> list[str]:
+    """The names of applications where nothing else is said with the module."""
+    return _texts(options, "callable") or ["application"]
+
+
 def named(options: dict[str, Any]) -> dict[str, set[str]]:
     """Names of modules, and in them of applications, by uWSGI's options as it tells them."""
-    usual = _texts(options, "callable") or ["application"]
     found: dict[str, set[str]] = {}
     mounts = [mount.partition("=")[2] for mount in _texts(options, "mount")]
     modules = _texts(options, "module") + _texts(options, "wsgi")
     for said in modules + [mount for mount in mounts if ":" in mount and not mount.endswith(FILES)]:
         module, _, attribute = said.partition(":")
-        found.setdefault(module, set()).update([attribute] if attribute else usual)
+        found.setdefault(module, set()).update([attribute] if attribute else usual(options))
     return found
 
 

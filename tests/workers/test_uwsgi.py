@@ -36,6 +36,8 @@ BARE = {
     "file": ("--wsgi-file", "plain.py", "--callable", "wsgi"),
     "lazy file": ("--wsgi-file", "plain.py", "--callable", "wsgi", "--lazy-apps"),
     "mounted file": ("--mount", "/x=filed.py", "--manage-script-name"),
+    "mounts": ("--mount", "/x=plain:wsgi", "--mount=/y=filed.py", "--manage-script-name"),
+    "mounts of a file": ("--ini", "mounts.ini"),
 }
 
 

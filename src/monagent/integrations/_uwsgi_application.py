@@ -24,6 +24,8 @@ FILES = (".py", ".wsgi", ".ini")
 FILE = "uwsgi_file_"
 """What the name of a file's module begins with."""
 
+_found: list[list[str]] = []  # mounts, once they were looked for
+
 
 def wanted(name: str) -> Callable[[ModuleType], None] | None:
     """What is to be done with a module that has run, if uWSGI is to find applications in it."""
@@ -107,7 +109,7 @@ def usual(options: dict[str, Any]) -> list[str]:
 def named(options: dict[str, Any]) -> dict[str, set[str]]:
     """Names of modules, and in them of applications, by uWSGI's options as it tells them."""
     found: dict[str, set[str]] = {}
-    mounts = [mount.partition("=")[2] for mount in _texts(options, "mount")]
+    mounts = [mount.partition("=")[2] for mount in _texts(options, "mount") + _mounts(options)]
     modules = _texts(options, "module") + _texts(options, "wsgi")
     for said in modules + [mount for mount in mounts if ":" in mount and not mount.endswith(FILES)]:
         module, _, attribute = said.partition(":")
@@ -122,6 +124,28 @@ def replace(names: dict[Any, Any], name: Any) -> None:
             names[name] = _wsgi_stand_in.measured(names[name])
     except BaseException as error:
         http.failed(error)
+
+
+def _mounts(options: dict[str, Any]) -> list[str]:
+    """All mounts of the command line and of files of settings: uWSGI tells only the last one."""
+    if _found:
+        return _found[0]
+    found = []
+    with open("/proc/self/cmdline", "rb") as file:
+        words = file.read().decode(errors="replace").split("\0")
+    for option, value in zip(words, words[1:], strict=False):
+        name, equals, joined = option.partition("=")
+        if name.lstrip("-") == "mount":
+            found.append(joined if equals else value)
+    for path in _texts(options, "ini"):
+        try:
+            with open(path.partition(":")[0], errors="replace") as settings:
+                pairs = [line.partition("=") for line in settings]
+        except OSError:  # it lies elsewhere, or uWSGI has moved
+            continue
+        found += [value.strip() for name, _, value in pairs if name.strip() == "mount"]
+    _found.append(found)
+    return found
 
 
 def _texts(options: dict[str, Any], name: str) -> list[str]:

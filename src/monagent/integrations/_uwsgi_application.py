@@ -10,6 +10,7 @@ https://docs.python.org/3/c-api/import.html#c.PyImport_ExecCodeModule
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 
 from monagent.conventions import http
 from monagent.integrations import _wsgi_stand_in
@@ -133,7 +134,7 @@ def _mounts(options: dict[str, Any]) -> list[str]:
     found = []
     with open("/proc/self/cmdline", "rb") as file:
         words = file.read().decode(errors="replace").split("\0")
-    for option, value in zip(words, words[1:], strict=False):
+    for option, value in pairwise(words):
         name, equals, joined = option.partition("=")
         if name.lstrip("-") == "mount":
             found.append(joined if equals else value)

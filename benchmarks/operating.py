@@ -6,33 +6,30 @@ All of them run on one core, which leaves another to the servers that some ask.
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
 
 from benchmarks.processes import ROOT, clean, free_port, on, running, wait_for
-from benchmarks.report import Row, progress
+from benchmarks.report import Row, compared, progress
 from benchmarks.scenarios import Operation
 from benchmarks.scraping import scrape
 from benchmarks.variants import MONAGENT, Variant
 from monagent.demo.exposition import histograms, parse
 
-ROUNDS = 9
-
 
 def measure(scenario: Operation, environ: Mapping[str, str]) -> list[Row]:
-    """One row per variant: CPU seconds per operation, median over all blocks."""
-    blocks: dict[str, list[float]] = {variant.name: [] for variant in scenario.rows}
+    """One row per variant: CPU seconds per operation."""
+    blocks: dict[str, list[list[float]]] = {variant.name: [] for variant in scenario.rows}
     last = max(os.sched_getaffinity(0))
-    for turn in range(ROUNDS):
-        progress(scenario.title, turn + 1, ROUNDS)
+    for turn in range(scenario.rounds):
+        progress(scenario.title, turn + 1, scenario.rounds)
         for variant in scenario.rows[:: 1 if turn % 2 else -1]:
             with on({last}):
-                blocks[variant.name].append(_block(scenario, variant, environ))
+                blocks[variant.name].append([_block(scenario, variant, environ)])
     _verify(scenario, environ)
-    return [Row(name, statistics.median(found)) for name, found in blocks.items()]
+    return compared(blocks)
 
 
 def command(scenario: Operation, times: int) -> tuple[str, ...]:

@@ -2,17 +2,47 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+
+BARE = "bare"
+Blocks = Sequence[Sequence[float]]
+"""CPU seconds of blocks: of every fresh process, what each of its blocks took."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One variant's result in seconds."""
+    """One variant's result in seconds: the median, what it adds to bare, and how sure that is."""
 
     name: str
     seconds: float
+    added: float
+    doubt: float
+
+
+def compared(blocks: Mapping[str, Blocks]) -> list[Row]:
+    """One row per variant, each against the bare blocks that were measured beside its own.
+
+    A machine is now faster, now slower, for longer than a turn takes: so differences are those of
+    one turn. Layout of memory alone moves a process by some percent: so processes are what counts,
+    and the standard error is that of a median of them, by their median deviation
+    (https://en.wikipedia.org/wiki/Median_absolute_deviation#Relation_to_standard_deviation).
+    """
+    rows = []
+    for name, processes in blocks.items():
+        pairs = zip(processes, blocks[BARE], strict=True)
+        added = [
+            statistics.median(one - bare for one, bare in zip(*turns, strict=True))
+            for turns in pairs
+        ]
+        middle = statistics.median(added)
+        spread = 1.4826 * statistics.median(abs(one - middle) for one in added)
+        every = [block for process in processes for block in process]
+        doubt = 1.2533 * spread / len(added) ** 0.5
+        rows.append(Row(name, statistics.median(every), middle, doubt))
+    return rows
 
 
 def progress(what: str, step: int, steps: int) -> None:
@@ -24,7 +54,7 @@ def progress(what: str, step: int, steps: int) -> None:
 
 def costs(title: str, rows: Iterable[Row], unit: str) -> list[str]:
     """A table of CPU times with what each adds to the bare row, in microseconds and percent."""
-    names = ["bare", "bare again (noise)"]
+    names = [BARE, "bare again (noise)"]
     ordered = sorted(
         rows, key=lambda row: (row.name not in names, row.name not in names[:1], row.seconds)
     )
@@ -36,8 +66,8 @@ def costs(title: str, rows: Iterable[Row], unit: str) -> list[str]:
             (
                 f"**{row.name}**" if row.name == "monagent" else row.name,
                 f"{row.seconds * 1e6:,.1f} µs",
-                "" if row.name == "bare" else f"{(row.seconds - bare) * 1e6:+,.1f} µs",
-                f"{row.seconds / bare:.3f}",
+                "" if row.name == BARE else f"{row.added * 1e6:+,.1f} ± {row.doubt * 1e6:,.1f} µs",
+                f"{1 + row.added / bare:.3f}",
             )
             for row in ordered
         ),

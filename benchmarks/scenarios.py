@@ -49,8 +49,9 @@ class Server:
 class Operation:
     """A program that repeats one operation and prints its CPU seconds for each (see apps/loop.py).
 
-    `times` is how often in one block; `family` the histogram that must count each on the endpoint,
-    `each` how many it counts for one, `beside` how many more for setting up.
+    `times` is how often in one block, `rounds` how many blocks a row has, each of a program of its
+    own; `family` the histogram that must count each on the endpoint, `each` how many it counts for
+    one, `beside` how many more for setting up.
     """
 
     key: str
@@ -62,6 +63,7 @@ class Operation:
     beside: int = 0
     service: str | None = None
     rows: tuple[Variant, ...] = variants.LIBRARY
+    rounds: int = 9
 
 
 SERVERS = (
@@ -102,6 +104,8 @@ SERVERS = (
 
 CALLS = "http_client_request_duration_seconds"
 DATABASE = "db_client_operation_duration_seconds"
+CLIENTS = 27
+"""Programs of each row of HTTP clients, which differ by more than is added to them."""
 
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -120,16 +124,24 @@ OPERATIONS: tuple[Operation, ...] = (
         "psycopg", "psycopg, one query", "database_psycopg", 3000, DATABASE, service="postgresql",
     ),
     Operation("sqlite3", "sqlite3, one query", "database_sqlite3", 20000, DATABASE),
-    Operation("requests", "requests, one call", "call_requests", 2000, CALLS, service="http"),
-    Operation("urllib3", "urllib3, one call", "call_urllib3", 5000, CALLS, service="http"),
-    Operation("httpx", "httpx, one call", "call_httpx", 2000, CALLS, service="http"),
+    Operation(
+        "requests", "requests, one call",
+        "call_requests", 1000, CALLS, service="http", rounds=CLIENTS,
+    ),
+    Operation(
+        "urllib3", "urllib3, one call",
+        "call_urllib3", 2500, CALLS, service="http", rounds=CLIENTS,
+    ),
+    Operation(
+        "httpx", "httpx, one call", "call_httpx", 1000, CALLS, service="http", rounds=CLIENTS,
+    ),
     Operation(
         "httpx-async", "httpx, one call, asynchronous",
-        "call_httpx_async", 2000, CALLS, service="http",
+        "call_httpx_async", 1000, CALLS, service="http", rounds=CLIENTS,
     ),
     Operation(
         "aiohttp-client", "aiohttp, one call of its client",
-        "call_aiohttp", 2000, CALLS, service="http", rows=variants.ALONE,
+        "call_aiohttp", 2000, CALLS, service="http", rows=variants.ALONE, rounds=CLIENTS,
     ),
     Operation(
         "celery", "Celery, a task sent and run in one process",

@@ -7,25 +7,24 @@ takes a server to be moved between cores is more than most rows add.
 from __future__ import annotations
 
 import os
-import statistics
 import urllib.request
 from collections.abc import Mapping
 from contextlib import ExitStack
 
 from benchmarks.load import Client
 from benchmarks.processes import Program, cpu, listening, on, running
-from benchmarks.report import Row, progress
+from benchmarks.report import Row, compared, progress
 from benchmarks.scenarios import Server
 from monagent.demo.exposition import histograms, parse
 
-STARTS = 6  # Fresh processes, since memory layout alone moves a result by some percent.
-ROUNDS = 3
+STARTS = 8  # Fresh processes, since memory layout alone moves a result by some percent.
+ROUNDS = 2
 DURATION = "http_server_request_duration_seconds"
 
 
 def measure(scenario: Server, environ: Mapping[str, str]) -> list[Row]:
-    """One row per variant: CPU seconds per request, median over all blocks."""
-    blocks: dict[str, list[float]] = {variant.name: [] for variant in scenario.rows}
+    """One row per variant: CPU seconds per request."""
+    blocks: dict[str, list[list[float]]] = {variant.name: [] for variant in scenario.rows}
     *load, last = sorted(os.sched_getaffinity(0))
     for start in range(STARTS):
         with on(set(load) or {last}), ExitStack() as stack:
@@ -36,14 +35,15 @@ def measure(scenario: Server, environ: Mapping[str, str]) -> list[Row]:
                 listening(program.port)
                 _block(program, scenario)  # Warm: caches, specialised bytecode.
                 programs.append(program)
+                blocks[variant.name].append([])
             for turn in range(ROUNDS):
                 progress(scenario.title, start * ROUNDS + turn + 1, STARTS * ROUNDS)
                 for program in programs[:: 1 if turn % 2 else -1]:
-                    blocks[program.variant.name].append(_block(program, scenario))
+                    blocks[program.variant.name][-1].append(_block(program, scenario))
             for program in programs:
                 if program.variant.ours:
                     _verify(program, (ROUNDS + 1) * (scenario.requests + scenario.connections))
-    return [Row(name, statistics.median(found)) for name, found in blocks.items()]
+    return compared(blocks)
 
 
 def _block(program: Program, scenario: Server) -> float:

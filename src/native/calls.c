@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-static PyObject *name_missing, *name_uri_reference, *name_url,
+static PyObject *name_missing, *name_fields, *name_uri_reference, *name_url,
     *name_method, *name_scheme, *name_host, *name_port, *name_content, *name_history,
     *name_status_code, *name_downloaded, *name_bytes_read, *name_chunked;
 
@@ -356,6 +356,52 @@ put_attribute(PyObject *key, Py_ssize_t at, PyObject *object, PyObject *name)
     return found == NULL ? -1 : PyTuple_SetItem(key, at, found);
 }
 
+/* A class whose instances are tuples, with a scheme, a host and a port where httpx has them. */
+static PyTypeObject *parsed;
+
+/* Whether these are the parts of a URL as httpx knows them: a named tuple of certain fields. */
+static int
+is_parsed(PyObject *parts)
+{
+    static const char *const fields[] = {"scheme", "userinfo", "host", "port"};
+    int same = 0;
+
+    if (Py_TYPE(parts) == parsed)
+        return 1;
+    if (!PyTuple_Check(parts) || parsed != NULL || PyTuple_Size(parts) < 4)
+        return 0;
+    PyObject *names = PyObject_GetAttr((PyObject *)Py_TYPE(parts), name_fields);
+    if (names != NULL && PyTuple_Check(names) && PyTuple_Size(names) >= 4)
+        for (same = 0; same < 4; same++) {
+            PyObject *name = PyTuple_GetItem(names, same);
+            if (!PyUnicode_Check(name) || PyUnicode_CompareWithASCIIString(name, fields[same]) != 0)
+                break;
+        }
+    Py_XDECREF(names);
+    PyErr_Clear();
+    if (same != 4)
+        return 0;
+    parsed = (PyTypeObject *)Py_NewRef(Py_TYPE(parts));
+    return 1;
+}
+
+/* Puts scheme, host and port into a key; an attribute of a named tuple costs four times an item. */
+static int
+put_server(PyObject *key, PyObject *parts)
+{
+    if (!is_parsed(parts))
+        return put_attribute(key, 0, parts, name_scheme) < 0 ||
+                put_attribute(key, 1, parts, name_host) < 0 ||
+                put_attribute(key, 2, parts, name_port) < 0
+            ? -1 : 0;
+    for (int i = 0; i < 3; i++) {
+        PyObject *part = PyTuple_GetItem(parts, i == 0 ? 0 : i + 1); /* borrowed */
+        if (part == NULL || PyTuple_SetItem(key, i, Py_NewRef(part)) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 PyDoc_STRVAR(begun_by_httpx_doc,
     "begun_by_httpx(all, request): the calls that a request of httpx is one of, one more of which\n"
     "begins; None where there are none yet.");
@@ -372,9 +418,7 @@ begun_by_httpx(PyObject *module, PyObject *const *args, Py_ssize_t count)
     PyObject *url = PyObject_GetAttr(args[1], name_url);
     PyObject *parts = url == NULL ? NULL : PyObject_GetAttr(url, name_uri_reference);
     PyObject *key = parts == NULL ? NULL : PyTuple_New(4);
-    if (key != NULL && put_attribute(key, 0, parts, name_scheme) == 0 &&
-        put_attribute(key, 1, parts, name_host) == 0 &&
-        put_attribute(key, 2, parts, name_port) == 0 &&
+    if (key != NULL && put_server(key, parts) == 0 &&
         put_attribute(key, 3, args[1], name_method) == 0)
         found = one_more(args[0], key);
     else if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
@@ -543,6 +587,7 @@ static PyMethodDef functions[] = {
 
 static const Text texts[] = {
     {&name_missing, "__missing__"},
+    {&name_fields, "_fields"},
     {&name_uri_reference, "_uri_reference"},
     {&name_url, "url"},
     {&name_method, "method"},

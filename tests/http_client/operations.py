@@ -11,7 +11,7 @@ import os
 import random
 import sys
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 from monagent import metrics
 from monagent.clock import perf_counter
@@ -42,6 +42,26 @@ class OtherText(str):
 
 class OtherInt(int):
     """A number that is not plain, as http.HTTPStatus is."""
+
+
+class Parts(NamedTuple):
+    """The parts of a URL as httpx has them."""
+
+    scheme: str
+    userinfo: str
+    host: str
+    port: int | None
+    path: str
+
+
+class OtherParts(NamedTuple):
+    """The same in another order."""
+
+    port: int | None
+    host: str
+    userinfo: str
+    scheme: str
+    path: str
 
 
 class Content:
@@ -100,9 +120,13 @@ def begins(chance: random.Random, method: str) -> Any:
             return first_by_url(given, method) if calls is None else calls
         fields: dict[str, Any] = {"scheme": "http", "host": host}
         fields["port"] = chance.choice((None, 81))
-        parts = SimpleNamespace(**fields)
+        if chance.random() < 0.6:
+            kind = chosen(chance, Parts, OtherParts)
+            parts: Any = kind(userinfo="", path="/", **fields)
+        else:
+            parts = SimpleNamespace(**fields)
         if chance.random() < 0.1:
-            del parts.port
+            parts = SimpleNamespace(scheme="http", host=host)
         request = SimpleNamespace(url=SimpleNamespace(_uri_reference=parts, **fields))
         request.method = method
         if chance.random() < 0.1:

@@ -58,13 +58,29 @@ def used_async(library: str, original: Any) -> Any:
     return giving_coroutines(handle_async_request)
 
 
+def over(library: str, original: Any) -> Any:
+    """Wrapper of `HTTP11Connection._response_closed`, which makes the connection idle or closes it;
+    `forgotten` hears of the latter."""
+
+    def _response_closed(self: Any) -> Any:
+        try:
+            counted = getattr(self, "_monagent", None)
+            if counted is not None:
+                counted.idle()
+        except BaseException as error:
+            failed(library, error)
+        return original(self)
+
+    return _response_closed
+
+
 def answered(library: str, original: Any) -> Any:
-    """Wrapper of their `_response_closed`."""
+    """Wrapper of `HTTP2Connection._response_closed`."""
 
     idle = sys.modules[original.__module__].HTTPConnectionState.IDLE  # as `is_idle` says
 
     def _response_closed(self: Any, **kwargs: Any) -> Any:
-        result = original(self, **kwargs) if kwargs else original(self)
+        result = original(self, **kwargs)
         try:
             counted = getattr(self, "_monagent", None)
             if counted is not None and self._state is idle:  # not closed, no other stream under way
@@ -77,12 +93,12 @@ def answered(library: str, original: Any) -> Any:
 
 
 def answered_async(library: str, original: Any) -> Any:
-    """Wrapper of their `_response_closed`."""
+    """Wrapper of `AsyncHTTP2Connection._response_closed`."""
 
     idle = sys.modules[original.__module__].HTTPConnectionState.IDLE  # as `is_idle` says
 
     async def _response_closed(self: Any, **kwargs: Any) -> Any:
-        result = await (original(self, **kwargs) if kwargs else original(self))
+        result = await original(self, **kwargs)
         try:
             counted = getattr(self, "_monagent", None)
             if counted is not None and self._state is idle:  # not closed, no other stream under way

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from monagent.instrument import Library, replace
+from monagent.instrument import Library, giving_coroutines, replace
 from monagent.integrations import _httpcore, _httpcore_retries
 
 TYPE_CHECKING = False
@@ -38,12 +38,20 @@ def used_async(original: Any) -> Any:
 
 
 @replace("httpcore._sync.http11", "HTTP11Connection._response_closed")
+def over(original: Any) -> Any:
+    return _httpcore.over("httpcore", original)
+
+
+@replace("httpcore._async.http11", "AsyncHTTP11Connection._response_closed")
+def over_async(original: Any) -> Any:
+    return giving_coroutines(_httpcore.over("httpcore", original))
+
+
 @replace("httpcore._sync.http2", "HTTP2Connection._response_closed", optional=True)
 def answered(original: Any) -> Any:
     return _httpcore.answered("httpcore", original)
 
 
-@replace("httpcore._async.http11", "AsyncHTTP11Connection._response_closed")
 @replace("httpcore._async.http2", "AsyncHTTP2Connection._response_closed", optional=True)
 def answered_async(original: Any) -> Any:
     return _httpcore.answered_async("httpcore", original)

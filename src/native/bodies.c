@@ -1,4 +1,4 @@
-/* Calls whose answers were handed over with their bodies to come, see _aiohttp_client.Awaited. */
+/* Calls whose answers were handed over with their bodies to come, see _aiohttp_body.Awaited. */
 
 #include "calls.h"
 

@@ -17,6 +17,7 @@ from monagent.conventions import _exchange, _http_pools, http, http_client, real
 from monagent.instrument import hooks
 from monagent.integrations import (
     _aiohttp_answer,
+    _aiohttp_body,
     _aiohttp_client,
     _aiohttp_pool,
     _aiohttp_server,
@@ -26,8 +27,8 @@ from tests.aiohttp.site import GET, Site, serving, without_date
 from tests.http.numbers import Numbers
 
 MODULES = (
-    _aiohttp_answer, _aiohttp_client, _aiohttp_pool, _aiohttp_server, _aiohttp_socket, _exchange,
-    _http_pools, http_client, realtime,
+    _aiohttp_answer, _aiohttp_body, _aiohttp_client, _aiohttp_pool, _aiohttp_server,
+    _aiohttp_socket, _exchange, _http_pools, http_client, realtime,
 )  # fmt: skip
 
 # Makers run when the library is imported; these stand in for the library's own objects.

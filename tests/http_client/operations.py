@@ -26,7 +26,7 @@ from monagent.conventions._calls import (
 )
 from monagent.conventions._peers import of
 from monagent.conventions.http_client import CALLS, Calls, first_by_url, number
-from monagent.integrations import _aiohttp_client, _http_client, _httpx
+from monagent.integrations import _aiohttp_body, _http_client, _httpx
 from monagent.native import part
 from monagent.store.reader import ShardFile
 from monagent.store.shard import Shard
@@ -196,10 +196,10 @@ def follows(chance: random.Random, calls: Calls) -> Any:
     calls.look = chosen(chance, 1e18, 0.0)
     status, size = status_of(chance), chosen(chance, 0, 5, 1024, 1025, 10**6, True, 2**70, -1)
     begun, content = perf_counter() - 1000.0, Content(size)
-    if not followed(_aiohttp_client.Awaited, calls, begun, status, content):
+    if not followed(_aiohttp_body.Awaited, calls, begun, status, content):
         response = SimpleNamespace(headers={}, content=content)
         streamed = calls.streams(perf_counter() - begun, number(status), 0)
-        _aiohttp_client.Body(response, streamed)
+        _aiohttp_body.Body(response, streamed)
         del streamed
     if chance.random() < 0.1:
         KEPT.append(content)

@@ -98,7 +98,7 @@ def test_what_ends_calls_goes_with_its_circle() -> None:
 @needed
 def test_a_body_that_nobody_reads_goes_with_its_circle(numbers: Numbers) -> None:
     """It holds what tells of its end, which holds it; its call is counted as it goes."""
-    from monagent.integrations._aiohttp_client import Awaited
+    from monagent.integrations._aiohttp_body import Awaited
     from tests.http_client.operations import Content
 
     calls = http_client.first_by_url("http://unread/", "GET")
@@ -120,7 +120,7 @@ def test_a_body_that_nobody_reads_goes_with_its_circle(numbers: Numbers) -> None
 @needed
 def test_a_body_that_cannot_be_followed_is_left_to_python(numbers: Numbers) -> None:
     """Nothing is counted yet, nor when what should have followed it goes."""
-    from monagent.integrations._aiohttp_client import Awaited
+    from monagent.integrations._aiohttp_body import Awaited
 
     class Silent:
         def on_eof(self, callback: Any) -> None:

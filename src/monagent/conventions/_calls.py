@@ -35,7 +35,7 @@ else:
 
 
 class _Following:
-    """A call whose answer was handed over with its body to come; see `_aiohttp_client.Awaited`."""
+    """A call whose answer was handed over with its body to come; see `_aiohttp_body.Awaited`."""
 
     __slots__ = ("calls", "content", "seconds", "status")
 

@@ -131,22 +131,26 @@ def _mounts(options: dict[str, Any]) -> list[str]:
     """All mounts of the command line and of files of settings: uWSGI tells only the last one."""
     if _found:
         return _found[0]
+    words = _read("/proc/self/cmdline").split("\0")
     found = []
-    with open("/proc/self/cmdline", "rb") as file:
-        words = file.read().decode(errors="replace").split("\0")
     for option, value in pairwise(words):
         name, equals, joined = option.partition("=")
         if name.lstrip("-") == "mount":
             found.append(joined if equals else value)
     for path in _texts(options, "ini"):
-        try:
-            with open(path.partition(":")[0], errors="replace") as settings:
-                pairs = [line.partition("=") for line in settings]
-        except OSError:  # it lies elsewhere, or uWSGI has moved
-            continue
+        pairs = (line.partition("=") for line in _read(path.partition(":")[0]).splitlines())
         found += [value.strip() for name, _, value in pairs if name.strip() == "mount"]
     _found.append(found)
     return found
+
+
+def _read(path: str) -> str:
+    """A file's text; nothing of one that lies elsewhere by now."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def _texts(options: dict[str, Any], name: str) -> list[str]:

@@ -172,6 +172,33 @@ def test_a_fork_while_another_thread_makes_a_series_loses_nothing(tmp_path: Path
     assert len(shards(tmp_path)) == 41
 
 
+def test_a_fork_within_the_making_of_a_record_leaves_no_hole_in_the_childs(tmp_path: Path) -> None:
+    """At each line of it, as another thread may fork there."""
+    run(
+        """
+        def traced(frame, event, argument):
+            if frame.f_code is not Shard.describe.__code__:
+                return None
+            if event == "line" and os.fork() == 0:
+                sys.settrace(None)
+                shard.describe(b'{"of": "the child"}')
+                os._exit(0)
+            if event == "line":
+                os.wait()
+            return traced
+        sys.settrace(traced)
+        with shard.lock:
+            shard.describe(b'{"of": "the parent"}')
+        sys.settrace(None)
+        """,
+        tmp_path,
+    )
+
+    found = shards(tmp_path)
+    assert len(found) > 3
+    assert [shard.torn for shard in found] == [0] * len(found)
+
+
 def test_a_child_that_only_execs_leaves_no_numbers(tmp_path: Path) -> None:
     """Between fork and exec nothing is recorded, so no shard counts."""
     run(

@@ -110,8 +110,14 @@ class Shard:
         """Appends a descriptor record with this JSON payload.  The lock must be held.  Raises
         Full."""
         record = layout.record(payload)
-        at = self._room(layout.DESCRIPTORS, len(record))
-        self._mappings[-1][at : at + len(record)] = record
+        size = len(record)
+        region = self._with_room(layout.DESCRIPTORS, size)
+        # No call from here on: of a fork by another thread, or by a signal's handler, the child
+        # finds all of it done or nothing, and no hole among its records.
+        at = region.taken
+        end = at + size
+        self._mappings[-1][at:end] = record
+        region.taken = end
 
     def preset(self, index: int, value: float) -> None:
         """Puts `value` into the cell now, and in every child's shard when that is made."""
@@ -185,11 +191,13 @@ class Shard:
     def _last(self, kind: int) -> Region:
         return next(region for region in reversed(self._regions) if region.kind == kind)
 
-    def _room(self, kind: int, size: int) -> int:
+    def _with_room(self, kind: int, size: int) -> Region:
         self.awake()
         region = self._last(kind)
-        if region.taken + size > region.end:
-            region = self._grow(kind, size)
+        return region if region.taken + size <= region.end else self._grow(kind, size)
+
+    def _room(self, kind: int, size: int) -> int:
+        region = self._with_room(kind, size)
         at = region.taken
         region.taken = at + size
         return at

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-BARE = "bare"
+from benchmarks.variants import BARE, NOISE
+
 Blocks = Sequence[Sequence[float]]
 """CPU seconds of blocks: of every fresh process, what each of its blocks took."""
 
@@ -32,7 +33,7 @@ def compared(blocks: Mapping[str, Blocks]) -> list[Row]:
     """
     rows = []
     for name, processes in blocks.items():
-        pairs = zip(processes, blocks[BARE], strict=True)
+        pairs = zip(processes, blocks[BARE.name], strict=True)
         added = [
             statistics.median(one - bare for one, bare in zip(*turns, strict=True))
             for turns in pairs
@@ -54,7 +55,7 @@ def progress(what: str, step: int, steps: int) -> None:
 
 def costs(title: str, rows: Iterable[Row], unit: str) -> list[str]:
     """A table of CPU times with what each adds to the bare row, in microseconds and percent."""
-    names = [BARE, "bare again (noise)"]
+    names = [BARE.name, NOISE.name]
     ordered = sorted(
         rows, key=lambda row: (row.name not in names, row.name not in names[:1], row.seconds)
     )
@@ -66,7 +67,9 @@ def costs(title: str, rows: Iterable[Row], unit: str) -> list[str]:
             (
                 f"**{row.name}**" if row.name == "monagent" else row.name,
                 f"{row.seconds * 1e6:,.1f} µs",
-                "" if row.name == BARE else f"{row.added * 1e6:+,.1f} ± {row.doubt * 1e6:,.1f} µs",
+                ""
+                if row.name == BARE.name
+                else f"{row.added * 1e6:+,.1f} ± {row.doubt * 1e6:,.1f} µs",
                 f"{1 + row.added / bare:.3f}",
             )
             for row in ordered

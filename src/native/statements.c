@@ -1,27 +1,112 @@
-/* Statements of a library that stands on others: while one goes on, those below record nothing. */
+/* Statements of a library that stands on others: while one goes on, those below record nothing.
+
+   They find it by the context, or, in a task of asyncio, by the task.  A task's timers keep a copy of
+   its context each, also those that are cancelled, until their time has come: a context that changes
+   with each statement keeps what was in it alive as long, and has garbage collected three times as
+   often. */
 
 #include "native.h"
 
 #include "timer.h"
 
 /* What monagent.conventions.database.Statement is where this was not built: true until its end. */
-typedef struct {
+typedef struct Statement {
     PyObject_HEAD
     PyObject *labels;
     double start;
     char on;
+    void *task; /* by whose address it is found, if it is; of those one after the other */
+    struct Statement *next, **link;
 } Statement;
 
 static PyTypeObject *Statement_Type;
 
 /* What `use_covers` was given: see monagent.conventions.database. */
-static PyObject *covered, *cover, *timers, *timer_of;
+static PyObject *covering, *cover, *timers, *timer_of;
+
+/* What `use_tasks` was given: which loop runs, and which task in it, as a function or by loop. */
+static PyObject *running_loop, *task_of;
+
+/* Those that are on and found by their tasks. */
+static Statement *first;
+
+static void
+found_no_more(Statement *self)
+{
+    if (self->task == NULL)
+        return;
+    self->task = NULL;
+    *self->link = self->next;
+    if (self->next != NULL)
+        self->next->link = self->link;
+}
+
+static void
+found_by(Statement *self, void *task)
+{
+    self->task = task;
+    self->link = &first;
+    self->next = first;
+    if (first != NULL)
+        first->link = &self->next;
+    first = self;
+}
+
+/* The address of the task that runs; NULL where none does, or it can't be told. */
+static void *
+current_task(void)
+{
+    if (running_loop == NULL)
+        return NULL;
+    PyObject *loop = PyObject_CallObject(running_loop, NULL);
+    PyObject *task = NULL;
+    if (loop != NULL && loop != Py_None) {
+        if (PyDict_Check(task_of)) {
+            task = PyDict_GetItemWithError(task_of, loop);
+            Py_XINCREF(task);
+        }
+        else
+            task = PyObject_CallFunctionObjArgs(task_of, loop, NULL);
+    }
+    Py_XDECREF(loop);
+    Py_XDECREF(task); /* It runs: somebody else holds it. */
+    if (task == NULL)
+        PyErr_Clear();
+    return task == Py_None ? NULL : task;
+}
+
+/* Whether a statement of this task goes on. */
+static int
+within_task(void *task)
+{
+    for (Statement *one = first; one != NULL; one = one->next)
+        if (one->task == task)
+            return 1;
+    return 0;
+}
+
+/* Whether the context says that a library above records; -1 after an exception. */
+static int
+within_context(void)
+{
+    if (covering == NULL) {
+        PyErr_SetString(PyExc_TypeError, "expected to know where covers are");
+        return -1;
+    }
+    PyObject *mark = PyObject_CallObject(covering, NULL);
+    if (mark == NULL)
+        return -1;
+    int above = Py_TYPE(mark) == Statement_Type ? ((Statement *)mark)->on : PyObject_IsTrue(mark);
+    Py_DECREF(mark);
+    return above;
+}
 
 static void
 statement_dealloc(Statement *self)
 {
     PyTypeObject *type = Py_TYPE(self);
 
+    found_no_more(self);
     Py_XDECREF(self->labels);
     PyObject_Free(self);
     Py_DECREF(type);
@@ -39,6 +124,7 @@ static PyObject *
 clear(Statement *self, PyObject *ignored)
 {
     self->on = 0;
+    found_no_more(self);
     Py_RETURN_NONE;
 }
 
@@ -48,6 +134,7 @@ static PyObject *
 ended(Statement *self, PyObject *ignored)
 {
     self->on = 0;
+    found_no_more(self);
     if (self->labels == NULL) {
         PyErr_SetString(PyExc_AttributeError, "labels");
         return NULL;
@@ -106,14 +193,11 @@ begun(PyObject *module, PyObject *labels)
         PyErr_SetString(PyExc_TypeError, "expected labels, and to know where covers are");
         return NULL;
     }
-    PyObject *mark = PyObject_CallObject(covered, NULL);
-    if (mark == NULL)
-        return NULL;
-    int above = Py_TYPE(mark) == Statement_Type ? ((Statement *)mark)->on : PyObject_IsTrue(mark);
-    Py_DECREF(mark);
+    int above = within_context();
     if (above < 0)
         return NULL;
-    if (above)
+    void *task = above ? NULL : current_task();
+    if (above || (task != NULL && within_task(task)))
         Py_RETURN_NONE;
     Statement *self = PyObject_New(Statement, Statement_Type);
     if (self == NULL)
@@ -122,15 +206,34 @@ begun(PyObject *module, PyObject *labels)
     self->labels = labels;
     self->start = 0.0;
     self->on = 1;
-    PyObject *token = PyObject_CallFunctionObjArgs(cover, (PyObject *)self, NULL);
-    if (token == NULL) {
-        self->on = 0;
-        Py_DECREF(self);
-        return NULL;
+    self->task = NULL;
+    if (task != NULL)
+        found_by(self, task);
+    else {
+        PyObject *token = PyObject_CallFunctionObjArgs(cover, (PyObject *)self, NULL);
+        if (token == NULL) {
+            self->on = 0;
+            Py_DECREF(self);
+            return NULL;
+        }
+        Py_DECREF(token);
     }
-    Py_DECREF(token);
     self->start = now();
     return (PyObject *)self;
+}
+
+PyDoc_STRVAR(covered_doc, "covered(): whether a library above records what is going on.");
+
+static PyObject *
+covered(PyObject *module, PyObject *ignored)
+{
+    if (first != NULL) {
+        void *task = current_task();
+        if (task != NULL && within_task(task))
+            Py_RETURN_TRUE;
+    }
+    int above = within_context();
+    return above < 0 ? NULL : PyBool_FromLong(above);
 }
 
 PyDoc_STRVAR(use_covers_doc,
@@ -143,16 +246,45 @@ use_covers(PyObject *module, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "OOO!O", &given[0], &given[1], &PyDict_Type, &given[2], &given[3]))
         return NULL;
-    put(&covered, given[0]);
+    put(&covering, given[0]);
     put(&cover, given[1]);
     put(&timers, given[2]);
     put(&timer_of, given[3]);
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(use_tasks_doc,
+    "use_tasks(running_loop, task_of): from here on statements of tasks are found by their tasks.\n"
+    "What gives the loop that runs, or None, and its task: a function, or a dictionary by loop.");
+
+static PyObject *
+use_tasks(PyObject *module, PyObject *args)
+{
+    PyObject *given[2];
+
+    if (!PyArg_ParseTuple(args, "OO", &given[0], &given[1]))
+        return NULL;
+    put(&task_of, given[1]);
+    put(&running_loop, given[0]);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(forget_tasks_doc, "forget_tasks(): in a child, whose statements begin anew.");
+
+static PyObject *
+forget_tasks(PyObject *module, PyObject *ignored)
+{
+    while (first != NULL)
+        found_no_more(first);
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"begun", begun, METH_O, begun_doc},
+    {"covered", covered, METH_NOARGS, covered_doc},
     {"use_covers", use_covers, METH_VARARGS, use_covers_doc},
+    {"use_tasks", use_tasks, METH_VARARGS, use_tasks_doc},
+    {"forget_tasks", forget_tasks, METH_NOARGS, forget_tasks_doc},
     {NULL, NULL, 0, NULL},
 };
 

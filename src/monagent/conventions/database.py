@@ -1,12 +1,14 @@
 """Databases: every operation once, whoever of several layers sees it, and connection pools.
 
-What sits on top of other libraries (an ORM on a driver) calls `cover` for the time of an operation;
-the drivers below ask `covered()` and leave it to them. Pools are in `_pools`.
+What sits on top of other libraries (an ORM on a driver) calls `begun` for the time of a statement,
+or has a `Cover`; the drivers below ask `covered()` and leave it to them. Pools are in `_pools`.
 https://opentelemetry.io/docs/specs/semconv/db/database-metrics/
 """
 
 from __future__ import annotations
 
+import os
+import sys
 from contextvars import ContextVar
 
 from monagent import guard
@@ -33,12 +35,12 @@ __all__ = [
     "Operation",
     "begun",
     "broke",
-    "cover",
     "covered",
     "covering",
     "error_type",
     "expect_refusals",
     "file_name",
+    "in_tasks",
     "namespace",
     "refused",
     "timer_of",
@@ -130,11 +132,8 @@ _namespaces: set[str] = set()
 _MOST_NAMESPACES = 100
 
 
-covered: Callable[[], object] = _covers.get
+covered: Callable[[], object] = getattr(part, "covered", _covers.get)
 """Whether (true or false) a library above records what is going on."""
-
-cover: Callable[[Any], object] = _covers.set
-"""From here on it is, until what is given (a list of something, a statement) is cleared."""
 
 
 def covering(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -162,9 +161,9 @@ class Cover:
 
     def __init__(self) -> None:
         self.mark: list[bool] = []
-        if not _covers.get():
+        if not covered():
             self.mark.append(True)
-            cover(self.mark)
+            _covers.set(self.mark)
 
 
 class _Statement(list[bool]):
@@ -186,7 +185,7 @@ def _begun(labels: Labels) -> _Statement | None:
         return None
     made = _Statement((True,))
     made.labels = labels
-    cover(made)
+    _covers.set(made)
     made.start = perf_counter()
     return made
 
@@ -244,7 +243,22 @@ def timer_of(labels: Labels) -> Callable[[float], None]:
 
 begun: Callable[[Labels], _Statement | None] = getattr(part, "begun", _begun)
 if begun is not _begun:
-    part.use_covers(covered, cover, TIMERS, timer_of)
+    part.use_covers(_covers.get, _covers.set, TIMERS, timer_of)
+    os.register_at_fork(after_in_child=part.forget_tasks)
+
+
+def in_tasks() -> None:
+    """From here on statements may be sent by tasks of asyncio, and then cover what their task does.
+
+    Where there is no part in C, the context says it, as it does outside of tasks.
+    """
+    tasks = sys.modules.get("asyncio.tasks")
+    events = sys.modules.get("asyncio.events")
+    if begun is _begun or tasks is None or events is None:
+        return
+    # A function of Python's until 3.11.
+    task_of = tasks.current_task if sys.version_info >= (3, 12) else vars(tasks)["_current_tasks"]
+    part.use_tasks(events._get_running_loop, task_of)
 
 
 def broke(labels: Labels, begun: float, error: BaseException) -> None:

@@ -22,6 +22,8 @@ _keepless: dict[str, _pools.Name] = {}  # of pools that keep no connections
 def met(dialect: Any, url: Any) -> None:
     """An engine has been made of these."""
     _urls[dialect] = url
+    if getattr(dialect, "is_async", False):
+        database.in_tasks()
     error = getattr(getattr(dialect, "dbapi", None), "OperationalError", None)
     if not isinstance(error, type):  # a module of the application's own, or a double of one
         return

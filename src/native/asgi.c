@@ -32,6 +32,22 @@ no_stamp(PyObject *headers)
     return 1;
 }
 
+Exchange *
+asgi_arrival(PyObject *cls, PyObject *arrivals, PyObject *scope, PyObject *receive, PyObject *send)
+{
+    PyObject *arrival = known(arrivals, scope, name_scheme, name_method);
+    if (arrival == NULL || !no_stamp(PyDict_GetItemWithError(scope, name_headers))) {
+        PyErr_Clear();
+        return NULL;
+    }
+    Exchange *self = arrive(cls, arrival);
+    if (self == NULL)
+        return NULL;
+    put(&self->receive, receive);
+    put(&self->send, send);
+    return (Exchange *)kept(scope, self);
+}
+
 PyDoc_STRVAR(arrived_asgi_doc,
     "arrived_asgi(cls, arrivals, scope, receive, send): a request over ASGI that arrives now; None\n"
     "of any that is not plain, or is known already.");
@@ -43,20 +59,12 @@ arrived_asgi(PyObject *module, PyObject *const *args, Py_ssize_t count)
         PyErr_SetString(PyExc_TypeError, "expected cls, arrivals, scope, receive, send");
         return NULL;
     }
-    PyObject *scope = args[2];
-    if (Py_TYPE(scope) != &PyDict_Type || PyDict_Contains(scope, exchange_key))
+    if (Py_TYPE(args[2]) != &PyDict_Type || PyDict_Contains(args[2], exchange_key))
         Py_RETURN_NONE;
-    PyObject *arrival = known(args[1], scope, name_scheme, name_method);
-    if (arrival == NULL || !no_stamp(PyDict_GetItemWithError(scope, name_headers))) {
-        PyErr_Clear();
-        Py_RETURN_NONE;
-    }
-    Exchange *self = arrive(args[0], arrival);
-    if (self == NULL)
-        return NULL;
-    put(&self->receive, args[3]);
-    put(&self->send, args[4]);
-    return kept(scope, self);
+    Exchange *request = asgi_arrival(args[0], args[1], args[2], args[3], args[4]);
+    if (request != NULL || PyErr_Occurred())
+        return (PyObject *)request;
+    Py_RETURN_NONE;
 }
 
 /* Whether the headers of a response begin no stream of events, as a list of pairs of bytes tells. */

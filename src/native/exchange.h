@@ -51,6 +51,11 @@ Exchange *arrive(PyObject *cls, PyObject *arrival);
 /* What requests of this scheme and method share, borrowed; NULL where none came yet. */
 PyObject *known(PyObject *arrivals, PyObject *request, PyObject *scheme, PyObject *method);
 
+/* A request over ASGI that arrives now in this dictionary; NULL, without an exception too, of any
+   that is not plain. */
+Exchange *asgi_arrival(PyObject *cls, PyObject *arrivals, PyObject *scope, PyObject *receive,
+                       PyObject *send);
+
 /* Puts the request into its scope or environ; the time of its arrival comes last. */
 PyObject *kept(PyObject *holder, Exchange *self);
 

@@ -35,9 +35,9 @@ static struct PyModuleDef definition = {
 };
 
 static int (*const rooms[])(PyObject *) = {
-    add_exchanges, add_enders, add_endings, add_asgi, add_wsgi, add_timers, add_pools,
-    add_statements, add_calls, add_bodies, add_connections, add_callers, add_routes,
-    add_recorders, add_attempts,
+    add_exchanges, add_enders, add_relays, add_endings, add_servings, add_asgi, add_wsgi,
+    add_timers, add_pools, add_statements, add_calls, add_bodies, add_connections, add_callers,
+    add_routes, add_recorders, add_attempts,
 };
 
 PyMODINIT_FUNC

@@ -15,7 +15,9 @@
 /* Puts the names that each room makes into the module; -1 after an exception. */
 int add_exchanges(PyObject *module);
 int add_enders(PyObject *module);
+int add_relays(PyObject *module);
 int add_endings(PyObject *module);
+int add_servings(PyObject *module);
 int add_asgi(PyObject *module);
 int add_wsgi(PyObject *module);
 int add_timers(PyObject *module);

@@ -58,7 +58,7 @@ def test_requests_leave_nothing_behind(numbers: Numbers) -> None:
             run(asgi)
             assert get(wsgi, "/", SERVER_SOFTWARE="server/1") == 200
         gc.collect()
-        ours = (AsgiRequest, WsgiRequest, part.Body, part.Ending)
+        ours = (AsgiRequest, WsgiRequest, part.Body, part.Relay)
         arrival = http.arrivals["http"]["GET"]
         end = arrival.enders[200]["unmatched"]
         return (

@@ -7,6 +7,7 @@ https://asgi.readthedocs.io/en/latest/specs/www.html
 
 from __future__ import annotations
 
+import sys
 from itertools import chain, cycle, repeat
 from operator import itemgetter
 
@@ -14,7 +15,8 @@ from monagent import settings
 from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
-from monagent.conventions._plain import Sender, arrived_asgi, left
+from monagent.conventions._plain import Sender, arrived_asgi, left, served, served_by
+from monagent.instrument import giving_coroutines
 from monagent.integrations import _asgi_within, _mount, _websocket
 from monagent.integrations._asgi_request import FRESH, Request, gone, has_left, marked
 
@@ -97,25 +99,32 @@ def measured_method(original: Any) -> Any:
             result = await original(self, scope, request.receiving, sending)
         except BaseException as error:
             try:
-                scope.pop(KEY, None)
-                over(request, error)
+                broken(scope, request, error)
             except BaseException as ours:
                 http.failed(ours)
             raise
         try:
-            # The server's object holds the scope, and the request that object.
-            done = None if left is None else left(scope, request)
-            if done is None:
-                scope.pop(KEY, None)
-                done = request.recorded
-            if not done:
-                over(request, None)
+            through(scope, request)
         except BaseException as error:
             http.failed(error)
         return result
 
+    # Before 3.11 a function that gives coroutines is a coroutine function by awaiting them.
+    call = __call__ if served is None or sys.version_info < (3, 11) else at_once(original, __call__)
     chooses = excluded or some_off or settings.current().mount
-    return choosing(__call__, excluded, some_off) if chooses else __call__
+    return choosing(call, excluded, some_off) if chooses else call
+
+
+def at_once(original: Any, asking: Any) -> Any:
+    """A `__call__` that gives the application's own coroutine, or what stands for it in C: nothing of
+    ours is passed when it is resumed. What is not plain goes by `asking`."""
+    arrivals = http.arrivals
+
+    def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+        given = served(Request, arrivals, original, self, scope, receive, send)
+        return asking(self, scope, receive, send) if given is None else given
+
+    return giving_coroutines(__call__)
 
 
 def choosing(call: Any, excluded: Excluded | None, some_off: bool) -> Any:
@@ -200,6 +209,40 @@ def within(scope: Scope) -> Exchange | None:
         return None
 
 
+def through(scope: Scope, request: Request) -> None:
+    """The application has answered the request. The scope, which the server's object holds, lets go
+    of it, since it holds that object."""
+    done = None if left is None else left(scope, request)
+    if done is None:
+        scope.pop(KEY, None)
+        done = request.recorded
+    if not done:
+        over(request, None)
+
+
+def broken(scope: Scope, request: Request, error: BaseException) -> None:
+    """The application has raised this."""
+    scope.pop(KEY, None)
+    over(request, error)
+
+
+async def waiting(scope: Scope, request: Request, given: Awaitable[Any]) -> Any:
+    """What the application gave for the request, and what is no coroutine."""
+    try:
+        result = await given
+    except BaseException as error:
+        try:
+            broken(scope, request, error)
+        except BaseException as ours:
+            http.failed(ours)
+        raise
+    try:
+        through(scope, request)
+    except BaseException as error:
+        http.failed(error)
+    return result
+
+
 def over(request: Request, error: BaseException | None) -> None:
     """The application is through with the request."""
     if not request.recorded:
@@ -221,3 +264,7 @@ def left_out(excluded: Excluded, scope: Scope) -> bool:
     known = headers if isinstance(headers, (list, tuple)) else ()  # Else the application's alone.
     host = next((value for name, value in known if name == b"host"), b"")
     return excluded(scope.get("scheme", "http"), host.decode("latin-1"), scope.get("path", ""))
+
+
+if served is not None:
+    served_by(through, broken, waiting)

@@ -94,6 +94,8 @@ relay_step(PyObject *object, PyObject *value, PyObject **result)
 
     if (coroutine == NULL)
         return PYGEN_ERROR;
+    if (!self->begun && value != Py_None) /* Before it has begun it takes None alone. */
+        return PyIter_Send(coroutine, value, result);
     self->begun = self->running = 1;
     PySendResult how = PyIter_Send(coroutine, value, result);
     self->running = 0;

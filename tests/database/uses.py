@@ -6,6 +6,7 @@ usage: python -m tests.database.uses NUMBER
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import json
 import os
@@ -233,6 +234,32 @@ def statement(chance: random.Random) -> str:
     return " ".join(said)
 
 
+def statements_of_tasks(chance: random.Random) -> list[str]:
+    """Some that go on at the same time, in tasks of one loop."""
+    said: list[str] = []
+
+    async def task(name: str) -> None:
+        for _ in range(chance.choice((1, 2, 3))):
+            above = bool(database.covered())
+            mark = database.begun(("postgresql", "x", "SELECT", name))
+            assert mark is not None, (above, name)
+            for _ in range(chance.choice((0, 1, 2))):
+                await asyncio.sleep(0)
+                inner = database.begun(("postgresql", "x", "SELECT", "inner"))
+                said.append(f"{name} {bool(database.covered())} {inner}")
+            if chance.random() < 0.2:
+                mark.clear()
+            mark.ended()
+            said.append(f"{name} {above} {bool(mark)} {bool(database.covered())}")
+            await asyncio.sleep(0)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*map(task, "abcd"))
+
+    asyncio.run(all_of_them())
+    return said
+
+
 def timed(chance: random.Random) -> str:
     """What ends something that began at a random time."""
     metric = chance.choice((SECONDS, MANY, NONE))
@@ -262,14 +289,17 @@ def main(number: int) -> dict[str, Any]:
     """Everything that random callers got, and what was recorded between."""
     chance = random.Random(11)
     begin_anew()
+    database.in_tasks()
     pools = Pools(chance)
     said: list[Any] = []
     for step in range(number):
         which = chance.random()
         if which < 0.75:
             said.append(pools.step())
-        elif which < 0.9:
+        elif which < 0.88:
             said.append(statement(chance))
+        elif which < 0.9:
+            said.append(statements_of_tasks(chance))
         elif which < 0.995:
             said.append(timed(chance))
         else:

@@ -7,12 +7,15 @@ usage: python -m tests.http.conversations NUMBER
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
 import json
 import random
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from types import CoroutineType, coroutine
 from typing import Any
 
 from monagent import metrics
@@ -112,6 +115,7 @@ def over_asgi(chance: random.Random) -> list[Any]:
     breaks_at = chosen(chance, -1, -1, 0, 1)
     broken = chance.choice((OSError, RuntimeError, asyncio.CancelledError))
     route = chance.choice((None, "/a", "/b", "/c"))
+    pauses = chance.random() < 0.3
 
     async def app(scope: Any, receive: Any, send: Any) -> Any:
         if route is not None and KEY in scope:
@@ -119,6 +123,8 @@ def over_asgi(chance: random.Random) -> list[Any]:
         if chance.random() < 0.3:
             got.append(repr(await receive()))
         for number, message in enumerate(said):
+            if pauses:
+                await pause()
             if number == fails_at:
                 raise error
             got.append(repr(await send(message)))
@@ -137,7 +143,10 @@ def over_asgi(chance: random.Random) -> list[Any]:
             raise TypeError("status")  # as servers do
         return "sent"
 
-    measured = _asgi.measured(app)
+    def called(scope: Any, receive: Any, send: Any) -> Any:
+        if fails_at == 0:
+            raise error
+        return Waiting(app(scope, receive, send))
 
     async def served() -> None:
         try:
@@ -146,8 +155,52 @@ def over_asgi(chance: random.Random) -> list[Any]:
         except BaseException as raised:
             got.append(repr(raised))
 
-    asyncio.run(served())
+    by_hand = chance.random() < 0.2
+    measured = _asgi.measured(called if chance.random() < 0.1 and not by_hand else app)
+    if by_hand:
+        scope = scope_of(chance)
+        drive(chance, measured(scope, receive, send), got)
+        got.append(str(KEY in scope))
+    else:
+        asyncio.run(served())
     return got
+
+
+@coroutine
+def pause() -> Iterator[None]:
+    """Has who drives the coroutine wait."""
+    yield
+
+
+class Waiting:
+    """What can be awaited and is no coroutine."""
+
+    def __init__(self, coroutine: Any) -> None:
+        self.coroutine = coroutine
+
+    def __await__(self) -> Any:
+        return self.coroutine.__await__()
+
+
+def drive(chance: random.Random, answer: Any, got: list[Any]) -> None:
+    """Some steps of a coroutine, from none to all, and an end that somebody else makes of it."""
+    ends: list[Callable[[], object]] = [
+        answer.close,
+        lambda: None,
+        lambda: answer.throw(chance.choice((ValueError, OSError, asyncio.CancelledError))("end")),
+        lambda: answer.send("more"),
+    ]
+    end = chance.choice(ends)
+    got.append(f"{inspect.iscoroutine(answer)} {isinstance(answer, CoroutineType)}")
+    try:
+        for _ in range(chance.choice((0, 1, 2, 99))):
+            got.append(repr(answer.send(None)))
+    except BaseException as raised:
+        got.append(f"{type(raised).__name__} {raised}")
+    try:
+        got.append(repr(end()))
+    except BaseException as raised:
+        got.append(f"{type(raised).__name__} {raised}")
 
 
 # -- WSGI ----------------------------------------------------------------------------------------
@@ -293,6 +346,7 @@ def over_wsgi(chance: random.Random) -> list[Any]:
 
 def main(number: int) -> None:
     """Prints it."""
+    warnings.simplefilter("ignore")  # of coroutines that nobody awaits
     shard = Shard(None)
     metrics.use(metrics.Recording(shard))
     got: list[Any] = []

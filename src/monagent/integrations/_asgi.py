@@ -116,8 +116,8 @@ def measured_method(original: Any) -> Any:
 
 
 def at_once(original: Any, asking: Any) -> Any:
-    """A `__call__` that gives the application's own coroutine, or what stands for it in C: nothing of
-    ours is passed when it is resumed. What is not plain goes by `asking`."""
+    """A `__call__` that gives what stands for the application's own coroutine in C: nothing of ours
+    is passed when that is resumed. What is not plain goes by `asking`."""
     arrivals = http.arrivals
 
     def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:

@@ -20,7 +20,6 @@ Written by `make bench`.
 CPU is that of the program's own processes, by the kernel's clock.
 The rows of a table take turns in one run, and are compared with the bare ones of their turn: the
 figures are medians, with the standard error of what is added; the second bare row shows the noise.
-Tables without that error are of an earlier run, which compared the medians of all turns.
 Servers and operations run on one core, and their load comes from another.
 """
 

@@ -11,13 +11,10 @@ sent_whole(Exchange *request, PyObject *ignored)
     if (request->recorded)
         return;
     int done = end_plain(request);
-    if (done == 0) {
-        PyObject *result = PyObject_CallMethodObjArgs((PyObject *)request, name_sent_all, NULL);
-        done = result == NULL ? -1 : 1;
-        Py_XDECREF(result);
-    }
     if (done < 0)
         report(http_failed);
+    else if (done == 0)
+        no_more(PyObject_CallMethodObjArgs((PyObject *)request, name_sent_all, NULL));
 }
 
 /* It is not, and why is set. */
@@ -34,12 +31,8 @@ not_sent(Exchange *request, PyObject *ignored)
         if (PyObject_SetAttr((PyObject *)request, name_gone, Py_True) < 0)
             report(http_failed);
     }
-    else {
-        PyObject *done = PyObject_CallMethodObjArgs((PyObject *)request, name_interrupted, NULL);
-        if (done == NULL)
-            report(http_failed);
-        Py_XDECREF(done);
-    }
+    else
+        no_more(PyObject_CallMethodObjArgs((PyObject *)request, name_interrupted, NULL));
     PyErr_Restore(type, error, traceback);
 }
 

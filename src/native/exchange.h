@@ -33,6 +33,15 @@ extern PyObject *exchange_key, *no_status;
 /* What is told of an exception of ours where no caller of ours can take it. */
 extern PyObject *http_failed;
 
+/* Lets go of what a function of ours gave; if it gave nothing, its exception is told of. */
+static inline void
+no_more(PyObject *given)
+{
+    if (given == NULL)
+        report(http_failed);
+    Py_XDECREF(given);
+}
+
 static inline int
 is_exchange(PyObject *object)
 {

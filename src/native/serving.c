@@ -2,52 +2,42 @@
 
 #include "relay.h"
 
-static PyObject *name_endpoint, *name_receiving;
+static PyObject *name_endpoint, *name_receiving, *name_disown;
 
 /* What `served_by` was given: see monagent.integrations._asgi. */
-static PyObject *through, *broken, *waiting;
+static PyObject *over, *awaiting;
 
+/* The scope, which the server's object holds, lets go of the request, since it holds that object. */
 static void
 in_scope_no_more(PyObject *scope)
 {
-    PyObject *type, *error, *traceback;
-
-    PyErr_Fetch(&type, &error, &traceback);
     if (PyDict_DelItem(scope, exchange_key) < 0)
         PyErr_Clear();
-    PyErr_Restore(type, error, traceback);
 }
 
-/* The application is through with it; it is recorded by now, as nearly always, or `through` says. */
+/* The application has returned; the request is recorded by now, as nearly always, or `over` says. */
 static void
 returned(Exchange *request, PyObject *scope)
 {
     in_scope_no_more(scope);
-    if (request->recorded)
-        return;
-    PyObject *done = PyObject_CallFunctionObjArgs(through, scope, (PyObject *)request, NULL);
-    if (done == NULL)
-        report(http_failed);
-    Py_XDECREF(done);
+    if (!request->recorded)
+        no_more(PyObject_CallFunctionObjArgs(over, (PyObject *)request, Py_None, NULL));
 }
 
-/* The application raises what is set. */
+/* It raises what is set. */
 static void
 raised(Exchange *request, PyObject *scope)
 {
-    PyObject *type, *error, *traceback, *done = NULL;
+    PyObject *type, *error, *traceback;
 
-    in_scope_no_more(scope);
-    if (request->recorded)
-        return;
     PyErr_Fetch(&type, &error, &traceback);
-    PyErr_NormalizeException(&type, &error, &traceback);
-    if (traceback != NULL)
-        PyException_SetTraceback(error, traceback);
-    done = PyObject_CallFunctionObjArgs(broken, scope, (PyObject *)request, error, NULL);
-    if (done == NULL)
-        report(http_failed);
-    Py_XDECREF(done);
+    in_scope_no_more(scope);
+    if (!request->recorded) {
+        PyErr_NormalizeException(&type, &error, &traceback);
+        if (traceback != NULL)
+            PyException_SetTraceback(error, traceback);
+        no_more(PyObject_CallFunctionObjArgs(over, (PyObject *)request, error, NULL));
+    }
     PyErr_Restore(type, error, traceback);
 }
 
@@ -55,18 +45,11 @@ raised(Exchange *request, PyObject *scope)
 static void
 unbegun(Exchange *request, PyObject *scope)
 {
-    PyObject *type, *error, *traceback, *done = NULL;
+    PyObject *type, *error, *traceback;
 
-    in_scope_no_more(scope);
-    if (request->recorded)
-        return;
-    request->recorded = 1;
     PyErr_Fetch(&type, &error, &traceback);
-    if (request->active != NULL)
-        done = PyObject_CallFunction(request->active, "i", -1);
-    if (done == NULL)
-        report(http_failed);
-    Py_XDECREF(done);
+    in_scope_no_more(scope);
+    no_more(PyObject_CallMethodObjArgs((PyObject *)request, name_disown, NULL));
     PyErr_Restore(type, error, traceback);
 }
 
@@ -85,16 +68,14 @@ given_by(PyObject *original, PyObject *application, PyObject *scope, Exchange *r
     PyObject *given = PyObject_CallFunctionObjArgs(
         original, application, scope, receiving, (PyObject *)request, NULL);
     Py_DECREF(receiving);
-    if (given == NULL)
-        raised(request, scope);
-    else if (is_coroutine(given))
-        return relay(given, &listener, request, scope);
-    else {
-        PyObject *coroutine =
-            PyObject_CallFunctionObjArgs(waiting, scope, (PyObject *)request, given, NULL);
+    if (given != NULL && !is_coroutine(given)) {
+        PyObject *coroutine = PyObject_CallFunctionObjArgs(awaiting, given, NULL);
         Py_DECREF(given);
-        return coroutine;
+        given = coroutine;
     }
+    if (given != NULL)
+        return relay(given, &listener, request, scope);
+    raised(request, scope);
     return NULL;
 }
 
@@ -105,7 +86,7 @@ PyDoc_STRVAR(served_doc,
 static PyObject *
 served(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 7 || Py_TYPE(args[1]) != &PyDict_Type || waiting == NULL) {
+    if (count != 7 || Py_TYPE(args[1]) != &PyDict_Type || awaiting == NULL) {
         PyErr_SetString(PyExc_TypeError,
                         "expected cls, arrivals, original, application, scope, receive, send");
         return NULL;
@@ -129,18 +110,17 @@ served(PyObject *module, PyObject *const *args, Py_ssize_t count)
 }
 
 PyDoc_STRVAR(served_by_doc,
-    "served_by(through, broken, waiting): what monagent.integrations._asgi has.");
+    "served_by(over, awaiting): what monagent.integrations._asgi has.");
 
 static PyObject *
 served_by(PyObject *module, PyObject *args)
 {
-    PyObject *given[3];
+    PyObject *given[2];
 
-    if (!PyArg_ParseTuple(args, "OOO", &given[0], &given[1], &given[2]))
+    if (!PyArg_ParseTuple(args, "OO", &given[0], &given[1]))
         return NULL;
-    put(&through, given[0]);
-    put(&broken, given[1]);
-    put(&waiting, given[2]);
+    put(&over, given[0]);
+    put(&awaiting, given[1]);
     Py_RETURN_NONE;
 }
 
@@ -150,7 +130,11 @@ static PyMethodDef functions[] = {
     {NULL, NULL, 0, NULL},
 };
 
-static const Text texts[] = {{&name_endpoint, "endpoint"}, {&name_receiving, "receiving"}};
+static const Text texts[] = {
+    {&name_endpoint, "endpoint"},
+    {&name_receiving, "receiving"},
+    {&name_disown, "disown"},
+};
 
 int
 add_servings(PyObject *module)

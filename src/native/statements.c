@@ -22,7 +22,7 @@ typedef struct Statement {
 static PyTypeObject *Statement_Type;
 
 /* What `use_covers` was given: see monagent.conventions.database. */
-static PyObject *covering, *cover, *timers, *timer_of;
+static PyObject *get_cover, *set_cover, *timers, *timer_of;
 
 /* What `use_tasks` was given: which loop runs, and which task in it, as a function or by loop. */
 static PyObject *running_loop, *task_of;
@@ -89,11 +89,11 @@ within_task(void *task)
 static int
 within_context(void)
 {
-    if (covering == NULL) {
+    if (get_cover == NULL) {
         PyErr_SetString(PyExc_TypeError, "expected to know where covers are");
         return -1;
     }
-    PyObject *mark = PyObject_CallObject(covering, NULL);
+    PyObject *mark = PyObject_CallObject(get_cover, NULL);
     if (mark == NULL)
         return -1;
     int above = Py_TYPE(mark) == Statement_Type ? ((Statement *)mark)->on : PyObject_IsTrue(mark);
@@ -210,7 +210,7 @@ begun(PyObject *module, PyObject *labels)
     if (task != NULL)
         found_by(self, task);
     else {
-        PyObject *token = PyObject_CallFunctionObjArgs(cover, (PyObject *)self, NULL);
+        PyObject *token = PyObject_CallFunctionObjArgs(set_cover, (PyObject *)self, NULL);
         if (token == NULL) {
             self->on = 0;
             Py_DECREF(self);
@@ -237,7 +237,8 @@ covered(PyObject *module, PyObject *ignored)
 }
 
 PyDoc_STRVAR(use_covers_doc,
-    "use_covers(covered, cover, timers, timer_of): what monagent.conventions.database has.");
+    "use_covers(get, set, timers, timer_of): the context variable's, and what\n"
+    "monagent.conventions.database has.");
 
 static PyObject *
 use_covers(PyObject *module, PyObject *args)
@@ -246,8 +247,8 @@ use_covers(PyObject *module, PyObject *args)
 
     if (!PyArg_ParseTuple(args, "OOO!O", &given[0], &given[1], &PyDict_Type, &given[2], &given[3]))
         return NULL;
-    put(&covering, given[0]);
-    put(&cover, given[1]);
+    put(&get_cover, given[0]);
+    put(&set_cover, given[1]);
     put(&timers, given[2]);
     put(&timer_of, given[3]);
     Py_RETURN_NONE;

@@ -119,3 +119,23 @@ def test_one_that_nobody_ended_covers_nothing(numbers: Numbers) -> None:
 
     assert asyncio.run(main()) == [True, True, False]
     assert part.covered() is False
+
+
+@needed
+def test_a_task_that_cannot_be_told_goes_by_its_context(numbers: Numbers) -> None:
+    """As statements do outside of tasks."""
+
+    def fails(*_: Any) -> Any:
+        raise LookupError
+
+    async def main() -> None:
+        mark = database.begun(LABELS)
+        assert mark is not None and database.covered()
+        assert database.begun(LABELS) is None
+        mark.ended()
+        assert not database.covered()
+
+    for running_loop, task_of in ((fails, fails), (asyncio._get_running_loop, fails)):
+        part.use_tasks(running_loop, task_of)
+        asyncio.run(main())
+    database.in_tasks()

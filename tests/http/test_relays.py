@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import sys
+import warnings
 from types import coroutine
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.integrations import _asgi
+from monagent.native import part
 from tests.http.asgi import scope
 from tests.http.numbers import Numbers
 from tests.parts import needed
@@ -115,3 +117,53 @@ def test_values_go_in_and_results_come_out(numbers: Numbers) -> None:
 
     assert application.resumed == ["value"] and KEY not in server_says
     assert numbers.counts() == {"GET unmatched 200": 2}
+
+
+@needed
+@stands
+@pytest.mark.swallows
+def test_what_fails_of_ours_changes_no_answer(numbers: Numbers, swallowed: list[Any]) -> None:
+    """Neither what the application returns nor what it raises; the guard is told."""
+
+    def fails(*_: Any) -> Any:
+        raise LookupError
+
+    async def silent(scope: Any, receive: Any, send: Any) -> Any:
+        return "result"
+
+    async def broken(scope: Any, receive: Any, send: Any) -> None:
+        raise KeyError("its own")
+
+    asked(Application()).close()
+    part.served_by(fails, _asgi.awaiting)
+    try:
+        with pytest.raises(StopIteration, match="result"):
+            _asgi.measured(silent)(scope(), nobody, nobody).send(None)  # type: ignore[attr-defined]
+        with pytest.raises(KeyError, match="its own") as raised:
+            _asgi.measured(broken)(scope(), nobody, nobody).send(None)  # type: ignore[attr-defined]
+    finally:
+        part.served_by(_asgi.over, _asgi.awaiting)
+
+    assert raised.value.__context__ is None
+    assert [type(error) for _, error in swallowed] == [LookupError, LookupError]
+
+
+@needed
+@stands
+def test_warnings_are_told_of_who_awaits_the_application(numbers: Numbers) -> None:
+    """Of plain requests, of the first of its kind, and where something else is awaited."""
+
+    async def warns(scope: Any, receive: Any, send: Any) -> None:
+        warnings.warn("stand back", stacklevel=2)
+
+    class Waiting:
+        def __await__(self) -> Any:
+            return warns(None, None, None).__await__()
+
+    async def awaits(application: Any) -> None:
+        await _asgi.measured(application)(scope(), nobody, nobody)
+
+    for application in (warns, warns, lambda *_: Waiting()):
+        with pytest.warns(UserWarning, match="stand back") as caught:
+            asyncio.run(awaits(application))
+        assert [one.filename for one in caught] == [__file__]

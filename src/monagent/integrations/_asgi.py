@@ -16,7 +16,7 @@ from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions._plain import Sender, arrived_asgi, left, served, served_by
-from monagent.instrument import giving_coroutines
+from monagent.instrument.identity import giving_coroutines, step_aside
 from monagent.integrations import _asgi_within, _mount, _websocket
 from monagent.integrations._asgi_request import FRESH, Request, gone, has_left, marked
 
@@ -76,13 +76,15 @@ def measured_method(original: Any) -> Any:
     excluded = http.excluder()
     some_off = http.some_off()
     is_sender = Sender is not object
+    # Before 3.11 a function that gives coroutines is a coroutine function by awaiting them.
+    handed_on = served is not None and sys.version_info >= (3, 11)
     marked()
 
     # Every request passes here: written out, with an eye on each instruction of Python's.
     async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
         request = socket = None
         try:
-            if arrived_asgi is not None:
+            if arrived_asgi is not None and not handed_on:
                 request = arrived_asgi(Request, arrivals, scope, receive, send)
             if request is None:
                 request, socket = arriving(scope, receive, send)
@@ -99,18 +101,24 @@ def measured_method(original: Any) -> Any:
             result = await original(self, scope, request.receiving, sending)
         except BaseException as error:
             try:
-                broken(scope, request, error)
+                scope.pop(KEY, None)
+                over(request, error)
             except BaseException as ours:
                 http.failed(ours)
             raise
         try:
-            through(scope, request)
+            # The server's object holds the scope, and the request that object.
+            done = None if left is None else left(scope, request)
+            if done is None:
+                scope.pop(KEY, None)
+                done = request.recorded
+            if not done:
+                over(request, None)
         except BaseException as error:
             http.failed(error)
         return result
 
-    # Before 3.11 a function that gives coroutines is a coroutine function by awaiting them.
-    call = __call__ if served is None or sys.version_info < (3, 11) else at_once(original, __call__)
+    call = at_once(original, step_aside(__call__)) if handed_on else __call__
     chooses = excluded or some_off or settings.current().mount
     return choosing(call, excluded, some_off) if chooses else call
 
@@ -209,38 +217,9 @@ def within(scope: Scope) -> Exchange | None:
         return None
 
 
-def through(scope: Scope, request: Request) -> None:
-    """The application has answered the request. The scope, which the server's object holds, lets go
-    of it, since it holds that object."""
-    done = None if left is None else left(scope, request)
-    if done is None:
-        scope.pop(KEY, None)
-        done = request.recorded
-    if not done:
-        over(request, None)
-
-
-def broken(scope: Scope, request: Request, error: BaseException) -> None:
-    """The application has raised this."""
-    scope.pop(KEY, None)
-    over(request, error)
-
-
-async def waiting(scope: Scope, request: Request, given: Awaitable[Any]) -> Any:
-    """What the application gave for the request, and what is no coroutine."""
-    try:
-        result = await given
-    except BaseException as error:
-        try:
-            broken(scope, request, error)
-        except BaseException as ours:
-            http.failed(ours)
-        raise
-    try:
-        through(scope, request)
-    except BaseException as error:
-        http.failed(error)
-    return result
+async def awaiting(given: Awaitable[Any]) -> Any:
+    """The coroutine of an application that gave something else to be awaited."""
+    return await given
 
 
 def over(request: Request, error: BaseException | None) -> None:
@@ -267,4 +246,4 @@ def left_out(excluded: Excluded, scope: Scope) -> bool:
 
 
 if served is not None:
-    served_by(through, broken, waiting)
+    served_by(over, step_aside(awaiting))

@@ -292,18 +292,12 @@ as_calls(PyObject *object)
     return NULL;
 }
 
-/* The calls under this key, of which one more is under way; None where there are none yet. */
+/* One more of these calls, borrowed, is under way: them; None where that takes Python. */
 static PyObject *
-one_more(PyObject *all, PyObject *key)
+one_more(PyObject *found)
 {
-    PyObject *found = PyDict_GetItemWithError(all, key); /* borrowed */
-
-    if (found == NULL) {
-        if (PyErr_Occurred())
-            return NULL;
-        Py_RETURN_NONE;
-    }
     Calls *calls = as_calls(found);
+
     if (calls == NULL)
         return NULL;
     if (calls->mem == NULL || calls->active == NULL || !PyList_Check(calls->mem))
@@ -322,27 +316,85 @@ one_more(PyObject *all, PyObject *key)
     return found;
 }
 
+/* What the last call of this method went to, in as many parts, its calls behind them; borrowed, or
+   NULL without an exception. */
+static PyObject *
+last_of(PyObject *latest, PyObject *method, Py_ssize_t parts)
+{
+    PyObject *last =
+        Py_TYPE(method) == &PyUnicode_Type ? PyDict_GetItemWithError(latest, method) : NULL;
+
+    if (last != NULL && PyTuple_Check(last) && PyTuple_Size(last) == parts + 1)
+        return last;
+    PyErr_Clear();
+    return NULL;
+}
+
+/* The calls under this key, of which one more is under way, and which are the latest of this method
+   from now on, by so many parts of the key; None where there are none yet. */
+static PyObject *
+more_under(PyObject *all, PyObject *key, PyObject *latest, PyObject *method, Py_ssize_t parts)
+{
+    PyObject *found = PyDict_GetItemWithError(all, key); /* borrowed */
+
+    if (found == NULL) {
+        if (PyErr_Occurred())
+            return NULL;
+        Py_RETURN_NONE;
+    }
+    PyObject *last = PyTuple_New(parts + 1), *begun = NULL;
+    for (Py_ssize_t i = 0; last != NULL && i <= parts; i++) {
+        PyObject *part = i < parts ? PyTuple_GetItem(key, i) : found;
+        if (PyTuple_SetItem(last, i, Py_NewRef(part)) < 0)
+            Py_CLEAR(last);
+    }
+    int kept = last == NULL ? -1 : 0;
+    if (kept == 0 && Py_TYPE(method) == &PyUnicode_Type)
+        kept = PyDict_SetItem(latest, method, last);
+    if (kept == 0)
+        begun = one_more(PyTuple_GetItem(last, parts));
+    Py_XDECREF(last);
+    return begun;
+}
+
+#define SCHEME 8 /* Behind https:// */
+
+/* Whether an absolute URL goes to this server, which begins such a one. */
+static int
+goes_to(PyObject *url, PyObject *server)
+{
+    Py_ssize_t length = PyUnicode_GetLength(server);
+
+    return length >= SCHEME && PyUnicode_Tailmatch(url, server, 0, length, -1) == 1 &&
+        (PyUnicode_GetLength(url) == length || PyUnicode_ReadChar(url, length) == '/');
+}
+
 PyDoc_STRVAR(begun_by_url_doc,
-    "begun_by_url(all, url, method): the calls of this method to the server of an absolute URL, one\n"
-    "more of which begins; None where there are none yet.");
+    "begun_by_url(all, latest, url, method): the calls of this method to the server of an absolute\n"
+    "URL, one more of which begins; None where there are none yet. `latest` is kept here alone: by\n"
+    "method, what the last call went to, which the next does mostly.");
 
 static PyObject *
 begun_by_url(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
-    if (count != 3 || !PyDict_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError, "expected all, url, method");
+    if (count != 4 || !PyDict_Check(args[0]) || !PyDict_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "expected all, latest, url, method");
         return NULL;
     }
-    if (Py_TYPE(args[1]) != &PyUnicode_Type || Py_TYPE(args[2]) != &PyUnicode_Type)
+    PyObject *latest = args[1], *url = args[2], *method = args[3];
+    if (Py_TYPE(url) != &PyUnicode_Type || Py_TYPE(method) != &PyUnicode_Type)
         Py_RETURN_NONE;
-    Py_ssize_t length = PyUnicode_GetLength(args[1]);
-    Py_ssize_t end = PyUnicode_FindChar(args[1], '/', 8, length, 1); /* 8: behind https:// */
+    PyObject *last = last_of(latest, method, 1);
+    if (last != NULL && goes_to(url, PyTuple_GetItem(last, 0)))
+        return one_more(PyTuple_GetItem(last, 1));
+    Py_ssize_t length = PyUnicode_GetLength(url);
+    Py_ssize_t end = PyUnicode_FindChar(url, '/', SCHEME, length, 1);
     if (end == -2)
         return NULL;
-    PyObject *server = PyUnicode_Substring(args[1], 0, end < 0 ? length : end);
-    PyObject *key = server == NULL ? NULL : PyTuple_Pack(2, server, args[2]);
+    PyObject *server = PyUnicode_Substring(url, 0, end < 0 ? length : end);
+    PyObject *key = server == NULL ? NULL : PyTuple_Pack(2, server, method);
     Py_XDECREF(server);
-    PyObject *found = key == NULL ? NULL : one_more(args[0], key);
+    PyObject *found = key == NULL ? NULL : more_under(args[0], key, latest, method, 1);
     Py_XDECREF(key);
     return found;
 }
@@ -385,7 +437,10 @@ is_parsed(PyObject *parts)
     return 1;
 }
 
-/* Puts scheme, host and port into a key; an attribute of a named tuple costs four times an item. */
+/* Where a scheme, a host and a port lie in such a tuple; an attribute of it costs four times this. */
+static const Py_ssize_t server_at[] = {0, 2, 3};
+
+/* Puts scheme, host and port into a key. */
 static int
 put_server(PyObject *key, PyObject *parts)
 {
@@ -395,32 +450,65 @@ put_server(PyObject *key, PyObject *parts)
                 put_attribute(key, 2, parts, name_port) < 0
             ? -1 : 0;
     for (int i = 0; i < 3; i++) {
-        PyObject *part = PyTuple_GetItem(parts, i == 0 ? 0 : i + 1); /* borrowed */
+        PyObject *part = PyTuple_GetItem(parts, server_at[i]); /* borrowed */
         if (part == NULL || PyTuple_SetItem(key, i, Py_NewRef(part)) < 0)
             return -1;
     }
     return 0;
 }
 
+/* Whether a part of a URL, which may be anything, is what it was before; runs no code of others. */
+static int
+is_same(PyObject *part, PyObject *before)
+{
+    if (part == before)
+        return 1;
+    if (Py_TYPE(part) != Py_TYPE(before))
+        return 0;
+    if (Py_TYPE(part) == &PyUnicode_Type)
+        return PyUnicode_Compare(part, before) == 0;
+    return Py_TYPE(part) == &PyLong_Type && PyObject_RichCompareBool(part, before, Py_EQ) == 1;
+}
+
+/* The calls that the last one of this method was one of, borrowed, if the parts of a URL name the
+   same server; else NULL, without an exception. */
+static PyObject *
+last_to(PyObject *latest, PyObject *method, PyObject *parts)
+{
+    PyObject *last = Py_TYPE(parts) == parsed ? last_of(latest, method, 3) : NULL;
+
+    for (int i = 0; last != NULL && i < 3; i++) {
+        if (!is_same(PyTuple_GetItem(parts, server_at[i]), PyTuple_GetItem(last, i)))
+            last = NULL;
+    }
+    PyErr_Clear();
+    return last == NULL ? NULL : PyTuple_GetItem(last, 3);
+}
+
 PyDoc_STRVAR(begun_by_httpx_doc,
-    "begun_by_httpx(all, request): the calls that a request of httpx is one of, one more of which\n"
-    "begins; None where there are none yet.");
+    "begun_by_httpx(all, latest, request): the calls that a request of httpx is one of, one more of\n"
+    "which begins; None where there are none yet. `latest` is another one than that of URLs.");
 
 static PyObject *
 begun_by_httpx(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     PyObject *found = NULL;
 
-    if (count != 2 || !PyDict_Check(args[0])) {
-        PyErr_SetString(PyExc_TypeError, "expected all, request");
+    if (count != 3 || !PyDict_Check(args[0]) || !PyDict_Check(args[1])) {
+        PyErr_SetString(PyExc_TypeError, "expected all, latest, request");
         return NULL;
     }
-    PyObject *url = PyObject_GetAttr(args[1], name_url);
+    PyObject *latest = args[1], *request = args[2];
+    PyObject *url = PyObject_GetAttr(request, name_url);
     PyObject *parts = url == NULL ? NULL : PyObject_GetAttr(url, name_uri_reference);
-    PyObject *key = parts == NULL ? NULL : PyTuple_New(4);
-    if (key != NULL && put_server(key, parts) == 0 &&
-        put_attribute(key, 3, args[1], name_method) == 0)
-        found = one_more(args[0], key);
+    PyObject *method = parts == NULL ? NULL : PyObject_GetAttr(request, name_method);
+    PyObject *last = method == NULL ? NULL : last_to(latest, method, parts);
+    PyObject *key = method == NULL || last != NULL ? NULL : PyTuple_New(4);
+    if (last != NULL)
+        found = one_more(last);
+    else if (key != NULL && put_server(key, parts) == 0 &&
+        PyTuple_SetItem(key, 3, Py_NewRef(method)) == 0)
+        found = more_under(args[0], key, latest, method, 3);
     else if (PyErr_ExceptionMatches(PyExc_AttributeError)) {
         PyErr_Clear();
         found = Py_None;
@@ -428,6 +516,7 @@ begun_by_httpx(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     Py_XDECREF(url);
     Py_XDECREF(parts);
+    Py_XDECREF(method);
     Py_XDECREF(key);
     return found;
 }

@@ -25,7 +25,14 @@ from monagent.conventions._calls import (
     followed,
 )
 from monagent.conventions._peers import of
-from monagent.conventions.http_client import CALLS, Calls, first_by_url, number
+from monagent.conventions.http_client import (
+    CALLS,
+    LATEST,
+    LATEST_BY_PARTS,
+    Calls,
+    first_by_url,
+    number,
+)
 from monagent.integrations import _aiohttp_body, _http_client, _httpx
 from monagent.native import part
 from monagent.store.reader import ShardFile
@@ -116,7 +123,7 @@ def begins(chance: random.Random, method: str) -> Any:
         if chance.random() < 0.5:
             url = f"http{chance.choice(('', 's'))}://{host}{chance.choice(('', ':81', '/', '/a'))}"
             given = chosen(chance, url, OtherText(url), url + "/é/b", "http:/")
-            calls = by_url(CALLS, given, method)
+            calls = by_url(CALLS, LATEST, given, method)
             return first_by_url(given, method) if calls is None else calls
         fields: dict[str, Any] = {"scheme": "http", "host": host}
         fields["port"] = chance.choice((None, 81))
@@ -133,7 +140,7 @@ def begins(chance: random.Random, method: str) -> Any:
             request.url._uri_reference = [object()]
         if chance.random() < 0.1:
             request.method = chance.choice(([], 5, None))
-        calls = by_httpx(CALLS, request)
+        calls = by_httpx(CALLS, LATEST_BY_PARTS, request)
         return _httpx.first(request) if calls is None else calls
     except Exception as error:
         return told(error)

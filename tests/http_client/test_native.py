@@ -138,14 +138,50 @@ def test_a_body_that_cannot_be_followed_is_left_to_python(numbers: Numbers) -> N
 
 
 @needed
+def test_headers_that_calls_carry_say_what_is_within_them() -> None:
+    """By what they are, not by what is in them, as often as a call has them, and none is kept."""
+
+    class Headers(dict[str, str]):
+        pass
+
+    def within(headers: object) -> bool:
+        return bool(part.is_within(headers, False, {}, {}, {}))
+
+    several = [Headers() for _ in range(100)]
+    held = [sys.getrefcount(one) for one in several]
+    for one in several:
+        assert not within(one)
+        part.carry(one)
+    known = [within(one) for one in several]
+    assert known == [True] * 64 + [False] * 36  # those beyond are told by frames
+    assert not within(Headers())
+
+    for one in several[:30]:
+        part.carry_no_more(one)
+    assert [within(one) for one in several] == [False] * 30 + [True] * 34 + [False] * 36
+
+    part.carry(several[40])
+    part.carry_no_more(several[40])
+    assert within(several[40])
+    for one in several:
+        part.carry_no_more(one)
+    del one
+    assert not any(map(within, several))
+    assert [sys.getrefcount(one) for one in several] == held
+
+
+@needed
 @pytest.mark.parametrize(
     ("name", "given"),
     [
         ("begun_by_url", ()),
-        ("begun_by_url", ([], "http://a/", "GET")),
-        ("begun_by_url", ({("http://a", "GET"): 5}, "http://a/", "GET")),
-        ("begun_by_httpx", ({},)),
-        ("begun_by_httpx", ([], None)),
+        ("begun_by_url", ([], {}, "http://a/", "GET")),
+        ("begun_by_url", ({}, [], "http://a/", "GET")),
+        ("begun_by_url", ({("http://a", "GET"): 5}, {}, "http://a/", "GET")),
+        ("begun_by_url", ({}, {"GET": ("http://a", 5)}, "http://a/", "GET")),
+        ("begun_by_httpx", ({}, {})),
+        ("begun_by_httpx", ([], {}, None)),
+        ("begun_by_httpx", ({}, [], None)),
         ("call_ended", (None, 0.0, 200, 0, 0)),
         ("call_ended", ()),
         ("call_ended_by_urllib3", (None, 0.0, 200, None, None)),

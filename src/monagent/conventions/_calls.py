@@ -51,8 +51,8 @@ else:
     Following = part.Following if part else _Following
 
 
-def by_url(all: Any, url: Any, method: Any) -> Any:
-    """One more of the calls of this method to the server of an absolute URL."""
+def by_url(all: Any, _: Any, url: Any, method: Any) -> Any:
+    """One more of the calls of this method to the server of an absolute URL; C knows the latest."""
     end = url.find("/", 8)  # 8: behind https://
     calls = all.get((url if end < 0 else url[:end], method))
     if calls is not None:
@@ -60,7 +60,7 @@ def by_url(all: Any, url: Any, method: Any) -> Any:
     return calls
 
 
-def by_httpx(all: Any, request: Any) -> Any:
+def by_httpx(all: Any, _: Any, request: Any) -> Any:
     """One more of the calls that a request of httpx is one of."""
     try:
         parts = request.url._uri_reference  # Its public properties cost 1 µs.

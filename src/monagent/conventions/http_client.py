@@ -92,6 +92,11 @@ REMAINING = Gauge(
 CALLS: dict[Any, Calls] = cache()
 """What clients look up: by (`scheme://authority`, method) or (scheme, host, port, method)."""
 
+LATEST: dict[str, tuple[Any, ...]] = cache()
+LATEST_BY_PARTS: dict[str, tuple[Any, ...]] = cache()
+"""By method, the first part of such a key and its calls, or the first three: where the last call
+went to, the next one mostly goes, and finds them without a key of its own."""
+
 _MOST_CALLS = 2_000
 _REMAINING = ("x-ratelimit-remaining", "x-ratelimit-remaining-requests", "ratelimit-remaining")
 _LOOK = 1.0  # seconds between two looks for them, since most peers never send one

@@ -13,7 +13,7 @@ from monagent.clock import perf_counter
 from monagent.conventions._calls import by_url, ended, followed
 from monagent.conventions._http_pools import TIMEOUTS
 from monagent.conventions._peers import of
-from monagent.conventions.http_client import CALLS, Calls, calls_to, first_by_url, resent
+from monagent.conventions.http_client import CALLS, LATEST, Calls, calls_to, first_by_url, resent
 from monagent.integrations import _http_client
 from monagent.integrations._aiohttp_body import READING, Awaited, Body, received
 from monagent.integrations._http_client import SENDERS, carries, declared, failed
@@ -55,7 +55,7 @@ def requesting(original: Any) -> Any:
                 if "data" in kwargs:
                     upload = Upload(kwargs["data"])
                 if str_or_url.__class__ is str and self._base_url is None:
-                    found = by_url(CALLS, str_or_url, method)
+                    found = by_url(CALLS, LATEST, str_or_url, method)
                     if found is None:
                         found = first_by_url(str_or_url, method)
                 else:

@@ -65,7 +65,8 @@ def within(headers: Any, asking: Any, outer: Any, inner: Any, senders: Any) -> b
     """Whether urllib3, whose wrapper asks us, is part of a call that is counted, by these headers;
     without a sign in them frames are looked at if `asking`: making those costs more than all.
 
-    The last three are `OUTER`, `INNER` and `SENDERS`.
+    The last three are `OUTER`, `INNER` and `SENDERS`. C looks first whether a call is said to carry
+    these headers.
     """
     library = outer.get(headers.__class__)
     if library is None and not asking:
@@ -79,7 +80,13 @@ def within(headers: Any, asking: Any, outer: Any, inner: Any, senders: Any) -> b
     return sender is None or called_by((sender,), frame, _DEEP)
 
 
+def without(_: Any) -> None:
+    """Of the headers of a call that begins or ends: only C has use for them."""
+
+
 is_within = part.is_within if part else within
+carry = part.carry if part else without
+carry_no_more = part.carry_no_more if part else without
 
 
 def failed(library: str, error: BaseException) -> None:

@@ -7,7 +7,7 @@ import sys
 from monagent.clock import perf_counter
 from monagent.conventions._calls import by_httpx, ended_by_httpx
 from monagent.conventions._peers import UNKNOWN, of, peer
-from monagent.conventions.http_client import CALLS, Calls, calls_to, resent
+from monagent.conventions.http_client import CALLS, LATEST_BY_PARTS, Calls, calls_to, resent
 from monagent.integrations import _http_client, _httpx_body
 from monagent.integrations._http_client import failed, sends
 
@@ -34,7 +34,7 @@ def sending(library: str, original: Any) -> Any:
     ) -> Any:
         calls = None
         try:
-            calls = by_httpx(CALLS, request)
+            calls = by_httpx(CALLS, LATEST_BY_PARTS, request)
             if calls is None:
                 calls = first(request)
             begun = perf_counter()
@@ -88,7 +88,7 @@ def sending_async(library: str, original: Any) -> Any:
     ) -> Any:
         calls = None
         try:
-            calls = by_httpx(CALLS, request)
+            calls = by_httpx(CALLS, LATEST_BY_PARTS, request)
             if calls is None:
                 calls = first(request)
             begun = perf_counter()

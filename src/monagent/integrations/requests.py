@@ -14,6 +14,7 @@ from monagent.conventions._calls import by_url, ended_by_urllib3
 from monagent.conventions._peers import UNKNOWN, of_url, peer
 from monagent.conventions.http_client import (
     CALLS,
+    LATEST,
     Calls,
     calls_to,
     first_by_url,
@@ -22,7 +23,7 @@ from monagent.conventions.http_client import (
 )
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_client, _urllib3_body
-from monagent.integrations._http_client import OUTER, failed, inner
+from monagent.integrations._http_client import OUTER, carry, carry_no_more, failed, inner
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,9 +50,11 @@ def sending(original: Any) -> Any:
         calls = None
         try:
             if kwargs.get("allow_redirects") is not False or not follows(following, request):
-                found = by_url(CALLS, request.url, request.method)
+                headers = request.headers
+                found = by_url(CALLS, LATEST, request.url, request.method)
                 if found is None:
                     found = first_by_url(request.url, request.method)
+                carry(headers)
                 calls, begun = found, perf_counter()
         except BaseException as error:
             if isinstance(getattr(request, "url", None), str):  # else requests says so
@@ -63,12 +66,14 @@ def sending(original: Any) -> Any:
         except BaseException as error:
             try:
                 seconds = perf_counter() - begun
+                carry_no_more(headers)
                 if not _http_client.judged("requests", calls, seconds, error, request, redirecting):
                     broke(calls, seconds, error, reading)
             except BaseException as ours:
                 failed("requests", ours)
             raise
         try:
+            carry_no_more(headers)
             stream = kwargs.get("stream", self.stream)
             if stream or not ended_by_urllib3(
                 calls, begun, response.status_code, response.raw, request.body

@@ -13,6 +13,7 @@ from monagent.conventions._calls import by_url, ended_by_urllib3
 from monagent.conventions._peers import of
 from monagent.conventions.http_client import (
     CALLS,
+    LATEST,
     Calls,
     Upload,
     calls_to,
@@ -56,7 +57,7 @@ def manager(original: Any) -> Any:
             # The manager calls itself for a redirect, and the retries tell the way so far.
             again = bool(getattr(retries, "history", None))
             if not again or not called_by(INNER, sys._getframe().f_back):
-                found = by_url(CALLS, url, method)
+                found = by_url(CALLS, LATEST, url, method)
                 if found is None:
                     found = first_by_url(url, method)
                 calls, begun = found, perf_counter()

@@ -18,10 +18,18 @@ def _begin():
         raise
     except BaseException:
         _say("could not start, the program runs without it: " + repr(sys.exc_info()[1]))
-    # Off sys.path with our folder: children get it from PYTHONPATH, nobody else needs it.
+    # Off sys.path with our folders: children get them from PYTHONPATH, nobody else needs them.
     for entry in list(sys.path):
-        if entry == here or os.path.abspath(entry) == here:
+        if entry == here or os.path.abspath(entry) == here or _is_tree_s(entry):
             sys.path.remove(entry)
+
+
+def _is_tree_s(path):
+    # type: (str) -> bool
+    """The state directory, which `monagent run` names there: monagent.where.told."""
+    above, name = os.path.split(path)
+    pid, _, ticks = name.partition("-")
+    return os.path.basename(above).startswith("monagent-") and pid.isdigit() and ticks.isdigit()
 
 
 def _known():

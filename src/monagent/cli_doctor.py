@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from monagent import cli_scrape, settings, tree
+from monagent import cli_scrape, settings, tree, where
 from monagent.cli_metrics import misspelt
 from monagent.cli_scrape import Sample
 from monagent.cli_verdict import UNTOUCHED, Verdict, judge, reached
@@ -141,7 +141,7 @@ def _running(words: list[str]) -> tuple[str, str]:
     """URL and state directory, "" where one is not known."""
     if len(words) > 1:
         raise Wrong(f"--attach: found {len(words)} words, expected a directory or a URL")
-    named = words[0] if words else os.environ.get("MONAGENT_DIR", "")
+    named = words[0] if words else os.environ.get("MONAGENT_DIR") or where.told(os.environ) or ""
     if named.startswith(("http://", "https://")):
         return named, ""
     if named:

@@ -77,13 +77,21 @@ def main(arguments: list[str]) -> int:
     return become(plan)
 
 
-def adopt(environ: MutableMapping[str, str]) -> None:
-    """Have every Python of this environment start monagent."""
+def adopt(environ: MutableMapping[str, str], told: str | None = None) -> None:
+    """Have every Python of this environment start monagent, in the tree of the directory `told`."""
     bootstrap = where.bootstrap()
     before = environ.get("PYTHONPATH", "")
-    if bootstrap not in before.split(os.pathsep):
-        # An empty entry would mean the working directory: no trailing separator.
-        environ["PYTHONPATH"] = bootstrap + os.pathsep + before if before else bootstrap
+    # An empty entry means the working directory: there is none where nothing was.
+    path = (
+        [entry for entry in before.split(os.pathsep) if not where.is_tree_s(entry)]
+        if before
+        else []
+    )
+    if bootstrap not in path:
+        path.insert(0, bootstrap)
+    if told is not None:
+        path.insert(path.index(bootstrap) + 1, told)
+    environ["PYTHONPATH"] = os.pathsep.join(path)
     if not where.installed():
         environ.setdefault(where.SITE, _dependencies())
 
@@ -98,10 +106,14 @@ def prepare(plan: Plan) -> None:
         return
     try:
         directory, _ = tree.find(plan.settings, plan.environ, where.bootstrap())
-        host = plan.environ["MONAGENT_DIR"] = visitors.host(directory)
+        host = visitors.host(directory)
         if host == directory:  # Else its exporter is not ours to wait for.
             plan.directory = directory
-        adopt(plan.environ)
+        if plan.settings.dir is None and where.is_tree_s(host) and os.pathsep not in host:
+            adopt(plan.environ, host)
+        else:
+            plan.environ["MONAGENT_DIR"] = host
+            adopt(plan.environ)
         if plan.settings.exporter == "process" and not tree.exporter_runs(directory):
             _start_exporter(plan, directory)
     except Exception as error:

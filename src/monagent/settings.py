@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from monagent import settings_file
+from monagent import settings_file, where
 from monagent.settings_kinds import EDGES, FILE, MODE, PATH, SWITCH, Kind, expected, library_name
 from monagent.settings_table import BUCKETS, PREFIX, TABLE, Setting
 
@@ -78,6 +78,7 @@ class Settings:
         self.problems: list[str] = []
         self.origins: dict[str, str] = {}
         self.places: dict[str, str] = {}  # of variables that the settings file sets: file:line
+        self.told: str | None = None  # the state directory of the tree that this is part of
 
     def library(self, name: str) -> str:
         """Mode of a library: on, off or otel. Its own variable beats the two lists."""
@@ -101,7 +102,7 @@ class Settings:
     @property
     def kept(self) -> bool:
         """Whether numbers go to files: without an exporter only if somebody named a place."""
-        return self.exporter != "off" or self.dir is not None
+        return self.exporter != "off" or self.dir is not None or self.told is not None
 
     @property
     def delivers_at_the_end(self) -> bool:
@@ -123,6 +124,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         environ = {**lines.values, **given}
     for setting in TABLE:
         _set(settings, setting, environ)
+    settings.told = where.told(environ)
     known = _KNOWN
     for name in environ:
         if name.startswith(PREFIX) and name not in known and environ[name].strip():

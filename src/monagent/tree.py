@@ -31,12 +31,13 @@ def find(
     Raises directory.Refused or OSError with a message when there is no place for it.
     """
     own = os.getpid() if pid is None else pid
-    place = visitors.find(settings.dir, environ, own)
+    named = settings.dir or settings.told
+    place = visitors.find(named, environ, own)
     if place is not None:
         return place, False
-    if settings.dir is not None:
-        os.makedirs(os.path.dirname(settings.dir), exist_ok=True)
-        path = directory.prepare(settings.dir)
+    if named is not None:
+        os.makedirs(os.path.dirname(named), exist_ok=True)
+        path = directory.prepare(named)
         there = directory.read_root(path)
         lasts = there is not None and (exporter_pid(path) > 0 or process.runs(*there))
         if lasts and exporter_runs(path):

@@ -38,6 +38,24 @@ def _tree() -> str:
     return os.path.dirname(os.path.dirname(PACKAGE))
 
 
+def told(environ: Mapping[str, str]) -> str | None:
+    """The state directory that `monagent run` has named to what it started, among the folders of
+    PYTHONPATH: libraries that go through the environment at each call would pay for a variable."""
+    for entry in environ.get("PYTHONPATH", "").split(os.pathsep):
+        if is_tree_s(entry):
+            return entry
+    return None
+
+
+def is_tree_s(path: str) -> bool:
+    """Whether this is the name of a tree's own directory, which `store.directory` gives; the
+    bootstrap knows them by the same."""
+    above, name = os.path.split(path)
+    pid, _, ticks = name.partition("-")
+    known = os.path.basename(above).startswith("monagent-")
+    return known and pid.isdecimal() and ticks.isdecimal()
+
+
 def feed(directory: str) -> str:
     """Address of the socket on which the exporter of a state directory answers its programs.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from monagent.where import told
 from tests.launch.oracle import ENV, RUN, run, same
 from tests.recorded import counted
 
@@ -109,14 +110,14 @@ def test_modules_named_like_ours_in_the_working_directory_are_the_programs(tmp_p
 
 def test_a_nested_launcher_joins_the_outer_tree() -> None:
     """One endpoint, one start line, one directory, whatever options the inner one has."""
-    show = "import os; print(os.environ['MONAGENT_DIR'])"
+    show = "import os; print(os.environ['PYTHONPATH'])"
     inner = [sys.executable, "-m", "monagent", "run", "--port", "0", sys.executable, "-c", show]
-    found = run(RUN, ["sh", "-c", 'echo $MONAGENT_DIR; "$@"', "sh", *inner])
+    found = run(RUN, ["sh", "-c", 'echo $PYTHONPATH; "$@"', "sh", *inner])
 
     outer, nested = found.stdout.split()
     assert outer == nested
     assert found.stderr == b""
-    assert os.fsdecode(outer)
+    assert told({"PYTHONPATH": os.fsdecode(outer)})
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])

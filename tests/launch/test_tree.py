@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from monagent import settings, tree, where
+from monagent import launcher, settings, tree, where
 from monagent.store import directory, process
+from tests.launch.oracle import RUN, run
 
 
 def held(path: Path) -> int:
@@ -129,3 +131,76 @@ def test_paths_hold_in_other_working_directories(name: str) -> None:
     found = settings.load({name: "here/x"})
 
     assert settings.absolute(found) == {name: os.path.abspath("here/x")}
+
+
+TOLD = "/dev/shm/monagent-7/12-34"
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        (None, None),
+        ("", None),
+        ("/boot:/dev/shm/monagent-7:/dev/shm/12-34:/dev/shm/monagent-7/12", None),
+        ("/monagent-7/12-:/monagent-7/-34:/monagent-7/12-34-56:/monagent-7/a-34", None),
+        (TOLD, TOLD),
+        (f"/boot:{TOLD}:/mine:", TOLD),
+        (f":/mine:/boot:{TOLD}", TOLD),
+    ],
+)
+def test_a_tree_s_directory_is_told_among_the_folders_of_pythonpath(
+    path: str | None, told: str | None
+) -> None:
+    """By the name that only such a directory has."""
+    environ = {} if path is None else {"PYTHONPATH": path}
+
+    assert where.told(environ) == told
+    assert settings.load(environ).told == told
+    assert settings.load(environ | {"MONAGENT_EXPORTER": "off"}).kept == (told is not None)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (None, "BOOT:TOLD"),
+        ("", "BOOT:TOLD"),
+        ("/mine", "BOOT:TOLD:/mine"),
+        (":/mine:", "BOOT:TOLD::/mine:"),
+        ("/mine:BOOT:/other", "/mine:BOOT:TOLD:/other"),
+        ("BOOT:/tmp/monagent-0/5-6:/mine", "BOOT:TOLD:/mine"),
+    ],
+)
+def test_what_pythonpath_had_stays(before: str | None, after: str) -> None:
+    """Of an outer tree's directory the inner one's takes the place."""
+    names = {"BOOT": where.bootstrap(), "TOLD": TOLD}
+    environ = {} if before is None else {"PYTHONPATH": before.replace("BOOT", names["BOOT"])}
+
+    launcher.adopt(environ, TOLD)
+
+    for name, path in names.items():
+        after = after.replace(name, path)
+    assert environ["PYTHONPATH"] == after
+
+
+def test_what_leaves_its_ancestors_finds_its_tree(tmp_path: Path) -> None:
+    """It has been told where that is; no process above it leads there any more."""
+    where_to = "monagent.metrics.recording().shard.directory"
+    show = f"import sqlite3, monagent.metrics; print({where_to})"
+    shown = tmp_path / "shown"
+    script = (
+        f"echo $$; ( (sleep 0.2; exec '{sys.executable}' -c '{show}' > '{shown}') & )\n"
+        f"while [ ! -s '{shown}' ]; do sleep 0.05; done"
+    )
+    found = run(RUN, ["sh", "-c", script])
+
+    name = os.path.basename(shown.read_text().strip())
+    assert name.partition("-")[0] == found.stdout.decode().strip()
+
+
+def test_a_directory_that_somebody_chose_is_told_by_its_variable(tmp_path: Path) -> None:
+    """Whatever its name is, and as before."""
+    show = "import os; print(os.environ['MONAGENT_DIR'], os.environ['PYTHONPATH'])"
+    chosen = tmp_path / "monagent-7" / "12-34"
+    found = run(RUN, [sys.executable, "-c", show], environ={"MONAGENT_DIR": str(chosen)})
+
+    assert found.stdout.decode().split() == [str(chosen), where.bootstrap()]

@@ -39,7 +39,7 @@ def listener(waiting: int, family: socket.AddressFamily = socket.AF_INET) -> Ite
 
 def inode(one: Any) -> int:
     """What names a socket."""
-    return os.fstat(one.fileno()).st_ino
+    return one if isinstance(one, int) else os.fstat(one.fileno()).st_ino
 
 
 def named(path: Path, *sockets: Any, server: str = "uvicorn") -> Forged:
@@ -77,6 +77,32 @@ def test_all_sockets_of_a_server_count_and_each_once(tmp_path: Path) -> None:
             deaths.kill(shard)
         assert backlogs(engine) == {'{server="gunicorn"}': 0}
     assert backlogs(engine) == {}
+
+
+def test_all_sockets_of_a_process_count_that_does_not_say_which(tmp_path: Path) -> None:
+    """Those that it has named too, once; those that it opens later as well."""
+    deaths = Deaths()
+    engine = Engine(str(tmp_path), settings.load({}), print, alive=deaths.alive)
+    with listener(2) as first, listener(1) as second:
+        named(tmp_path, 0, server="granian")
+        named(tmp_path, second)
+        tells(engine, {'{server="granian"}': 3})
+        with listener(3):
+            tells(engine, {'{server="granian"}': 6})
+        first.close()
+        tells(engine, {'{server="granian"}': 1})
+
+
+def test_what_may_not_be_asked_has_no_sockets(tmp_path: Path) -> None:
+    """Descriptors that are no sockets, or closed meanwhile, say nothing."""
+    descriptors = tmp_path / "7" / "fd"
+    descriptors.mkdir(parents=True)
+    for name, target in enumerate(("socket:[21]", "/dev/null", "pipe:[22]", "socket:[23]")):
+        (descriptors / str(name)).symlink_to(target)
+    (descriptors / "9").write_text("no link")
+
+    assert sorted(Proc(str(tmp_path)).sockets(7)) == [21, 23]
+    assert Proc(str(tmp_path)).sockets(8) == []
 
 
 def test_a_socket_of_ipv6_counts(tmp_path: Path) -> None:
@@ -138,8 +164,9 @@ def test_a_series_is_no_series_of_the_process_itself() -> None:
         with listener(0) as one, listener(0) as other:
             for _ in range(2):
                 http_workers.listening("uvicorn", [one.fileno(), other.fileno(), -1])
+                http_workers.listening_somewhere("uvicorn")
             file = ShardFile(shard.snapshot())
-            assert [*file.sockets] == [inode(one), inode(other)]
+            assert [*file.sockets] == [inode(one), inode(other), 0]
             assert {dict(found.attributes)["server"] for found in file.sockets.values()} == {
                 "uvicorn"
             }

@@ -184,6 +184,13 @@ def listening(server: str, descriptors: Iterable[int]) -> None:
             BACKLOG.waiting_at(inode, server)
 
 
+def listening_somewhere(server: str) -> None:
+    """The same of a server in this process that does not say where it listens, or when it will."""
+    if (server, 0) not in _listening:
+        _listening.add((server, 0))
+        BACKLOG.waiting_at(0, server)
+
+
 def threads(server: str, numbers: Threads) -> None:
     """From here on tell of a thread pool: `numbers` gives how many threads it may have, how many
     are busy, how many requests wait; None when it is gone."""

@@ -26,7 +26,8 @@ class Backlog:
         self._shown: set[Shown] = set()
 
     def look(self, processes: Iterable[tuple[int, Mapping[int, Series]]]) -> None:
-        """Asks about the sockets, by their inodes, that these living processes (by pid) have named.
+        """Asks about the sockets, by their inodes, that these living processes (by pid) have named,
+        or about all of a process that has named 0.
 
         A socket that several processes share counts once: of inodes of sockets a system has one
         number each, whatever the network.
@@ -40,11 +41,12 @@ class Backlog:
             network = self._proc.network(pid)
             if network not in networks:
                 networks[network] = self._proc.waiting(pid)
-            for inode, series in sockets.items():
-                if inode in networks[network] and inode not in counted:
-                    counted.add(inode)
-                    key = series.instrument, _attributes(series)
-                    waiting[key] = waiting.get(key, 0) + networks[network][inode]
+            for named, series in sockets.items():
+                for inode in (named,) if named else self._proc.sockets(pid):
+                    if inode in networks[network] and inode not in counted:
+                        counted.add(inode)
+                        key = series.instrument, _attributes(series)
+                        waiting[key] = waiting.get(key, 0) + networks[network][inode]
         for instrument, attributes in self._shown - waiting.keys():
             self._own.hide(instrument, **dict(attributes))
         for (instrument, attributes), number in waiting.items():

@@ -1,6 +1,7 @@
 """granian: whatever ASGI or WSGI application it serves, and its worker processes.
 
-RSGI applications are not recorded. Connections are accepted in Rust, where nobody can look.
+RSGI applications are not recorded. Connections are accepted in Rust, where nobody can look, at
+sockets that workers have from their parent or open there: the exporter finds them.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ LIBRARY = Library(
 @replace("granian.asgi", "_callback_wrapper")
 def asgi(original: Any) -> Any:
     def _callback_wrapper(callback: Any, *args: Any, **kwargs: Any) -> Any:
+        listens()
         try:
             callback = _asgi.measured(callback)
             _websocket.unclosed[:] = [lambda _: _websocket.UNSAID]
@@ -41,6 +43,7 @@ def asgi(original: Any) -> Any:
 @replace("granian.wsgi", "_callback_wrapper")
 def wsgi(original: Any) -> Any:
     def _callback_wrapper(callback: Any, *args: Any, **kwargs: Any) -> Any:
+        listens()
         try:
             callback = _wsgi.measured(callback)
         except BaseException as error:
@@ -48,6 +51,23 @@ def wsgi(original: Any) -> Any:
         return original(callback, *args, **kwargs)
 
     return _callback_wrapper
+
+
+@replace("granian.rsgi", "_callback_wrapper")
+def rsgi(original: Any) -> Any:
+    def _callback_wrapper(*args: Any, **kwargs: Any) -> Any:
+        listens()
+        return original(*args, **kwargs)
+
+    return _callback_wrapper
+
+
+def listens() -> None:
+    """This process is a worker, or serves itself."""
+    try:
+        http_workers.listening_somewhere("granian")
+    except BaseException as error:
+        http_workers.failed(error)
 
 
 @replace("granian.server.common", "AbstractWorker.start", optional=True)

@@ -132,7 +132,8 @@ class Gauge(Metric):
 
     def waiting_at(self, inode: int, *values: Label) -> None:
         """Has the exporter tell, in the series with these label values, how many connections wait
-        at the listening socket with this inode, and at others of this series, while we live."""
+        at the listening socket with this inode, and at others of this series, while we live; 0 are
+        all at which this process listens."""
         self._make((*values, inode), (*self.labels, SOCKET))
 
 

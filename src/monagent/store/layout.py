@@ -51,7 +51,7 @@ The cells of a series, from its index:
 
 A gauge's series with the attribute `SOCKET` holds no value.  That is the inode of a listening
 socket: a reader asks the system how many connections wait there, and adds up what waits at all
-sockets of a series without that attribute.
+sockets of a series without that attribute; 0 stands for all at which the process listens.
 
 Joint cells save whoever records most additions where one event goes to several series alike: from
 their index, a sum and a count for each bucket, as of a histogram.  For each pair of ``spread`` a

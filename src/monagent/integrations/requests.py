@@ -36,6 +36,9 @@ LIBRARY = Library(
     covers="calls of sessions and of requests.get and its like, with redirects and retries",
 )
 
+UNSAID: Any = object()
+"""An argument that was not given."""
+
 
 @replace("requests.sessions", "Session.send")
 def sending(original: Any) -> Any:
@@ -46,10 +49,22 @@ def sending(original: Any) -> Any:
     inner(sys.modules["requests.adapters"].HTTPAdapter.send, "requests", original)
     OUTER[sys.modules["requests.structures"].CaseInsensitiveDict] = "requests"
 
-    def send(self: Any, request: Any, **kwargs: Any) -> Any:
-        calls = None
+    # What sessions say themselves, by name: a dict of it would be made, read and handed on.
+    def send(
+        self: Any,
+        request: Any,
+        *,
+        stream: Any = UNSAID,
+        timeout: Any = UNSAID,
+        verify: Any = UNSAID,
+        cert: Any = UNSAID,
+        proxies: Any = UNSAID,
+        allow_redirects: Any = UNSAID,
+        **others: Any,
+    ) -> Any:
+        calls = kwargs = None
         try:
-            if kwargs.get("allow_redirects") is not False or not follows(following, request):
+            if allow_redirects is not False or not follows(following, request):
                 headers = request.headers
                 found = by_url(CALLS, LATEST, request.url, request.method)
                 if found is None:
@@ -59,26 +74,46 @@ def sending(original: Any) -> Any:
         except BaseException as error:
             if isinstance(getattr(request, "url", None), str):  # else requests says so
                 failed("requests", error)
-        if calls is None:
-            return original(self, request, **kwargs)
+        if (
+            others
+            or stream is UNSAID
+            or timeout is UNSAID
+            or verify is UNSAID
+            or cert is UNSAID
+            or proxies is UNSAID
+            or allow_redirects is UNSAID
+        ):
+            named = {"stream": stream, "timeout": timeout, "verify": verify, "cert": cert}
+            named |= {"proxies": proxies, "allow_redirects": allow_redirects, **others}
+            kwargs = {name: value for name, value in named.items() if value is not UNSAID}
         try:
-            response = original(self, request, **kwargs)
+            if kwargs is None:
+                response = original(
+                    self, request, stream=stream, timeout=timeout, verify=verify, cert=cert,
+                    proxies=proxies, allow_redirects=allow_redirects,
+                )  # fmt: skip
+            else:
+                response = original(self, request, **kwargs)
         except BaseException as error:
             try:
-                seconds = perf_counter() - begun
-                carry_no_more(headers)
-                if not _http_client.judged("requests", calls, seconds, error, request, redirecting):
-                    broke(calls, seconds, error, reading)
+                if calls is not None:
+                    seconds = perf_counter() - begun
+                    carry_no_more(headers)
+                    judged = _http_client.judged
+                    if not judged("requests", calls, seconds, error, request, redirecting):
+                        broke(calls, seconds, error, reading)
             except BaseException as ours:
                 failed("requests", ours)
             raise
         try:
-            carry_no_more(headers)
-            stream = kwargs.get("stream", self.stream)
-            if stream or not ended_by_urllib3(
-                calls, begun, response.status_code, response.raw, request.body
-            ):
-                answered(calls, begun, request, response, stream)
+            if calls is not None:
+                carry_no_more(headers)
+                if stream is UNSAID:
+                    stream = self.stream
+                if stream or not ended_by_urllib3(
+                    calls, begun, response.status_code, response.raw, request.body
+                ):
+                    answered(calls, begun, request, response, stream)
         except BaseException as error:
             failed("requests", error)
         return response

@@ -11,7 +11,16 @@ import sys
 import tempfile
 from collections.abc import Mapping
 
-from benchmarks.processes import ROOT, clean, free_port, on, running, wait_for
+from benchmarks.processes import (
+    ROOT,
+    clean,
+    exporter_ended,
+    free_port,
+    on,
+    running,
+    states,
+    wait_for,
+)
 from benchmarks.report import Row, compared, progress
 from benchmarks.scenarios import Operation
 from benchmarks.scraping import scrape
@@ -39,19 +48,21 @@ def command(scenario: Operation, times: int) -> tuple[str, ...]:
 def _block(scenario: Operation, variant: Variant, environ: Mapping[str, str]) -> float:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         own = {k: v.format(port=free_port(), folder=folder) for k, v in variant.environ.items()}
-        done = subprocess.run(
+        program = subprocess.Popen(
             [*variant.prefix, *command(scenario, scenario.times)],
             cwd=ROOT,
             env={**clean(os.environ), **environ, **own},
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
         )
+        its = states(program.pid)
+        said, complained = program.communicate()
         if variant.ours:
-            wait_for(lambda: not os.path.exists(f"{folder}/endpoint"), "the exporter's end")
-    if done.returncode:
-        raise RuntimeError(f"{scenario.title}, {variant.name}:\n{done.stderr[-3000:]}")
-    return float(done.stdout.split()[-1])
+            exporter_ended(its)
+    if program.returncode:
+        raise RuntimeError(f"{scenario.title}, {variant.name}:\n{complained[-3000:]}")
+    return float(said.split()[-1])
 
 
 def _verify(scenario: Operation, environ: Mapping[str, str]) -> None:

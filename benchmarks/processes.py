@@ -8,12 +8,14 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from benchmarks.variants import SETTINGS, Variant
+from monagent.store.directory import ENDPOINT, home, places
+from monagent.store.process import start_ticks
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60.0
@@ -50,19 +52,38 @@ def family(pid: int) -> list[int]:
 
 
 class Program:
-    """A running program; `folder` is its own empty folder, `state` monagent's directory in it."""
+    """A running program; `folder` is its own empty folder, `states` are as `states` has them."""
 
     def __init__(self, variant: Variant, pid: int, folder: str, port: int) -> None:
         self.variant = variant
         self.pid = pid
         self.folder = folder
         self.port = port
+        self.states = states(pid)
 
     def endpoint(self) -> str:
         """URL of monagent's endpoint."""
         return wait_for(
-            lambda: _text(f"{self.folder}/endpoint"), f"the endpoint of {self.variant.name}"
+            lambda: next(filter(None, (_text(f"{one}/{ENDPOINT}") for one in self.states)), None),
+            f"the endpoint of {self.variant.name}",
         )
+
+
+def states(pid: int) -> list[str]:
+    """Where the state directory of a tree may be that begins with this process, not waited for yet.
+
+    The benchmark names none: a variable more would be no cost of monagent's.
+    """
+    name = f"{pid}-{start_ticks(pid)}"
+    return [f"{home(place)}/{name}" for place in places(os.environ)]
+
+
+def exporter_ended(states: Iterable[str]) -> None:
+    """Returns when no exporter serves them any more."""
+    wait_for(
+        lambda: not any(os.path.exists(f"{state}/{ENDPOINT}") for state in states),
+        "the exporter's end",
+    )
 
 
 @contextmanager
@@ -85,8 +106,9 @@ def running(
                 stderr=log,
                 start_new_session=True,
             )
+            program = Program(variant, process.pid, folder, port)
             try:
-                yield Program(variant, process.pid, folder, port)
+                yield program
             except BaseException:
                 log.seek(0)
                 print(log.read()[-3000:].decode(errors="replace"))
@@ -99,7 +121,7 @@ def running(
                     os.killpg(process.pid, signal.SIGKILL)
                     process.wait()
         if variant.ours:
-            wait_for(lambda: not os.path.exists(f"{folder}/endpoint"), "the exporter's end")
+            exporter_ended(program.states)
 
 
 @contextmanager

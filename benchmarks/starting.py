@@ -10,9 +10,10 @@ import sys
 from collections.abc import Mapping
 from contextlib import ExitStack
 
-from benchmarks.processes import ROOT, clean, running
+from benchmarks.processes import ROOT, Program, clean, running
 from benchmarks.report import progress, table
 from benchmarks.variants import BARE, MONAGENT, NOISE, OPENTELEMETRY, Variant
+from monagent import where
 
 ROUNDS = 11
 PROGRAMS = ("pass", "import fastapi")
@@ -40,17 +41,16 @@ def measure() -> list[str]:
             for turn in range(ROUNDS):
                 progress(f"start-up of `{program}`", turn + 1, ROUNDS)
                 for row, variant in ROWS.items():
-                    joined = adopted(tree.folder) if row == IN_TREE else {}
+                    joined = adopted(tree) if row in (IN_TREE, LAUNCHED) else {}
                     found[row].append(_once(variant, program, joined, tree.folder))
         lines += _table(program, found)
     return lines
 
 
-def adopted(state: str) -> dict[str, str]:
+def adopted(tree: Program) -> dict[str, str]:
     """What a process of a running tree finds in its environment."""
-    from monagent import where
-
-    return {"PYTHONPATH": str(where.bootstrap()), "MONAGENT_DIR": state}
+    state = next(filter(os.path.isdir, tree.states))
+    return {"PYTHONPATH": os.pathsep.join((where.bootstrap(), state))}
 
 
 def _once(

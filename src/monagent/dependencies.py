@@ -36,10 +36,14 @@ class Finder:
 
 
 def offer(folder: str) -> None:
-    """Let the program's Python find the offered packages in this folder, after all others."""
+    """Let the program's Python find the offered packages in this folder, after all others.
+
+    Where it looks there anyway, no finder is needed, which each import that fails would pay for.
+    """
     if folder not in _folders:
         _folders.append(folder)
-        sys.meta_path.append(Finder(folder))
+        if folder not in sys.path:
+            sys.meta_path.append(Finder(folder))
 
 
 def open_all() -> None:

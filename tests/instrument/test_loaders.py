@@ -125,3 +125,33 @@ def test_a_finder_that_asks_all_others_is_asked_once_at_a_time(
     assert library() == [(3,)]
     assert loaded == [NAME]
     assert not hooks._asked
+
+
+def test_what_fails_at_each_call_is_asked_for_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A module that is no library's is known as such, until somebody else wants to hear of some."""
+    heard: list[str] = []
+    finder = hooks.Finder(frozenset({"sqlite3"}))
+    monkeypatch.setattr(hooks, "others", [])
+
+    assert finder.find_spec("colorsys") is None
+    assert finder.find_spec("colorsys") is None
+    hooks.others.append(heard.append)
+    assert finder.find_spec("colorsys") is None
+    assert heard == ["colorsys"]
+    hooks.others[:] = [lambda _: lambda module: heard.append(module.__name__)]
+    spec = finder.find_spec("colorsys")
+    assert spec is not None
+    assert spec.loader is not None
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    assert heard == ["colorsys", "colorsys"]
+
+
+def test_there_is_an_end_to_what_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever imports names without end has them asked for as before."""
+    monkeypatch.setattr(hooks, "_MOST_FOREIGN", 3)
+    finder = hooks.Finder(frozenset())
+
+    assert [finder.find_spec(f"no{number}") for number in range(5)] == [None] * 5
+    assert len(finder._foreign) == 3

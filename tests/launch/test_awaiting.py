@@ -148,3 +148,19 @@ def test_a_programs_own_dependency_comes_before_ours(tmp_path: Path) -> None:
     assert offered is not None
     assert offered.origin == str(tmp_path / "wrapt" / "__init__.py")
     assert finder.find_spec("other") is None
+
+
+def test_no_finder_is_needed_where_the_program_looks_anyway(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Installed beside the program, our dependencies are found with its own."""
+    monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path / "its")])
+    monkeypatch.setattr(dependencies, "_folders", [])
+    before = len(sys.meta_path)
+
+    dependencies.offer(str(tmp_path / "its"))
+    assert len(sys.meta_path) == before
+    for _ in range(2):
+        dependencies.offer(str(tmp_path / "ours"))
+        assert len(sys.meta_path) == before + 1

@@ -14,7 +14,7 @@ import pytest
 
 from monagent import cli_doctor, cli_scrape
 from monagent.cli_verdict import UNTOUCHED
-from tests.launch.oracle import BARE, DEADLINE, Outcome, environment, run
+from tests.launch.oracle import BARE, DEADLINE, RUN, Outcome, environment, run
 
 SQLITE = "import sqlite3; sqlite3.connect(':memory:').execute('select 1')"
 
@@ -107,6 +107,31 @@ def test_doctor_looks_at_a_running_program(tmp_path: Path) -> None:
 
     assert (found.code, report["answers"]) == (0, True)
     assert [row["library"] for row in report["libraries"]] == ["sqlite3"]
+
+
+def test_doctor_finds_the_program_that_it_is_started_from() -> None:
+    """Among others, and without a word: by what `monagent run` has told the program."""
+    code = (
+        "import sqlite3, subprocess, sys, time\n"
+        "sqlite3.connect(':memory:').execute('select 1')\n"
+        "asked = [sys.executable, '-I', '-m', 'monagent', 'doctor', '--expect', 'sqlite3']\n"
+        f"code, end = 1, time.monotonic() + {DEADLINE / 2}\n"
+        "while code and time.monotonic() < end:\n"
+        "    code = subprocess.run([*asked, '--attach'], stdout=subprocess.DEVNULL).returncode\n"
+        "sys.exit(code)\n"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-I", "-m", "monagent", "run", "--port", "0", "sleep", "60"],
+        env=environment(BARE),
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        found = run(RUN, [sys.executable, "-c", code])
+    finally:
+        other.terminate()
+        other.wait(DEADLINE)
+
+    assert found.code == 0, found.stderr
 
 
 def test_doctor_says_how_it_wants_to_be_asked() -> None:

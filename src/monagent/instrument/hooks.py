@@ -33,6 +33,8 @@ modes: list[Callable[[str], str]] = []
 others: list[Callable[[str], Callable[[ModuleType], None] | None]] = []
 """Each says of a module that is no library's what is to be done once it has run, if anything."""
 
+_MOST_FOREIGN = 10_000
+
 _integrations: dict[str, ModuleType | None] = {}  # None when it failed
 _needed: set[str] = set()
 _finder: list[Finder] = []
@@ -87,17 +89,22 @@ class Finder:
 
     def __init__(self, libraries: frozenset[str]) -> None:
         self.libraries = libraries
+        self._foreign: set[str] = set()  # Modules that are no library's: some fail at each call.
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """What the finders behind would find, its loader prepared to tell us of the module."""
+        if name in self._foreign and not others:
+            return None
         library = name.partition(".")[0]
         if library == lasting.PACKAGE:
             return lasting.find(name, path)
         if (library not in self.libraries or ENTRANCES.get(library, name) != name) and not (
             others and _of_others(name)
         ):
+            if len(self._foreign) < _MOST_FOREIGN:
+                self._foreign.add(name)
             return None
         thread = get_ident()
         for finder in self._behind():

@@ -21,8 +21,6 @@ CPU is that of the program's own processes, by the kernel's clock.
 The rows of a table take turns in one run, and are compared with the bare ones of their turn: the
 figures are medians, with the standard error of what is added; the second bare row shows the noise.
 Servers and operations run on one core, and their load comes from another.
-All rows keep the memory that they have had: to give the top of the heap back, as glibc does or does
-not by chance, is up to a tenth of a call.
 """
 
 Part = Callable[[], list[str]]

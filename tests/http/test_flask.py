@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import urllib.request
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import flask
 import pytest
 from flask.views import MethodView
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
-from werkzeug.routing import IntegerConverter
+from werkzeug.routing import BaseConverter, IntegerConverter, Rule
 from werkzeug.test import Client
 
 from tests.e2e.command import until
@@ -174,5 +176,39 @@ def test_a_method_that_a_rule_does_not_take_is_its_405(numbers: Numbers, convert
             assert (answer.status_code, bool(answer.data)) == (status, True)
 
     assert not seen
-    route = "/mount/view/<int:number>" if converter == "int" else "/mount"
+    route = f"/mount/view/<{converter}:number>"
     assert numbers.counts() == {f"DELETE {route} 405": 1, "DELETE /mount 404": 1}
+
+
+@pytest.mark.parametrize("by_host", [False, True])
+def test_the_rules_of_a_405_are_those_of_now(numbers: Numbers, by_host: bool) -> None:
+    """Rules that are added later, hosts; an application that is gone is not kept for that."""
+
+    class Words(BaseConverter):
+        regex = r"\w+(?:/\w+)*"
+
+        def __init__(self, map: Any, separator: str = "/") -> None:
+            super().__init__(map)
+            self.separator = separator
+
+        def to_python(self, value: str) -> list[str]:
+            return value.split(self.separator)
+
+    host = "localhost" if by_host else None
+    app = flask.Flask("words", host_matching=by_host, static_folder=None)
+    app.url_map.converters["words"] = Words
+    for number in range(3):
+        template = f"/{number}/<words('+'):all>/end"
+        app.view_functions[template] = lambda **_: ""
+        app.url_map.add(Rule(template, endpoint=template, methods=["PUT"], host=host))
+        for method, status in (("GET", 405), ("PUT", 200)):
+            with app.test_client().open(f"/{number}/a/b/end", method=method) as answer:
+                assert (answer.status_code, bool(answer.data)) == (status, status == 405)
+    rules = weakref.ref(app.url_map)
+    del app
+    gc.collect()
+
+    assert rules() is None
+    templates = [f"/{number}/<words('+'):all>/end" for number in range(3)]
+    expected = {f"GET {template} 405": 1 for template in templates}
+    assert numbers.counts() == expected | {f"PUT {template} 200": 1 for template in templates}

@@ -32,11 +32,29 @@ no_stamp(PyObject *headers)
     return 1;
 }
 
+/* Whether what is handed on is a request's own `send` or `receive`, though its scope was made anew:
+   `_asgi.goes_on` tells what that means. */
+static int
+is_handed_on(PyObject *cls, PyObject *receive, PyObject *send)
+{
+    if ((PyObject *)Py_TYPE(send) == cls)
+        return 1;
+    PyObject *owner = PyObject_GetAttr(receive, name_self);
+    if (owner == NULL) {
+        PyErr_Clear();
+        return 0;
+    }
+    int is_request = (PyObject *)Py_TYPE(owner) == cls;
+    Py_DECREF(owner);
+    return is_request;
+}
+
 Exchange *
 asgi_arrival(PyObject *cls, PyObject *arrivals, PyObject *scope, PyObject *receive, PyObject *send)
 {
     PyObject *arrival = known(arrivals, scope, name_scheme, name_method);
-    if (arrival == NULL || !no_stamp(PyDict_GetItemWithError(scope, name_headers))) {
+    if (arrival == NULL || !no_stamp(PyDict_GetItemWithError(scope, name_headers)) ||
+        is_handed_on(cls, receive, send)) {
         PyErr_Clear();
         return NULL;
     }

@@ -42,6 +42,7 @@ arrived_wsgi(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     PyObject *environ = args[2];
     if (Py_TYPE(environ) != &PyDict_Type || PyDict_Contains(environ, exchange_key) ||
+        (PyObject *)Py_TYPE(args[3]) == args[0] || /* in an environ that was made anew */
         PyDict_Contains(environ, name_request_start) ||
         PyDict_Contains(environ, name_queue_start) || PyDict_Contains(environ, name_encoding))
         Py_RETURN_NONE;

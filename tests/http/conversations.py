@@ -53,6 +53,11 @@ def chosen(chance: random.Random, usual: Any, *others: Any) -> Any:
     return usual if chance.random() < 0.7 else chance.choice(others)
 
 
+def without_ours(given: Any) -> Any:
+    """A scope or an environ that middleware has made anew, of what it knows."""
+    return {name: value for name, value in given.items() if name != KEY}
+
+
 # -- ASGI ----------------------------------------------------------------------------------------
 
 
@@ -155,6 +160,11 @@ def over_asgi(chance: random.Random) -> list[Any]:
         except BaseException as raised:
             got.append(repr(raised))
 
+    async def anew(scope: Any, receive: Any, send: Any) -> Any:
+        return await inner(without_ours(scope), receive, send)
+
+    if chance.random() < 0.1:
+        app, inner = anew, _asgi.measured(app)
     by_hand = chance.random() < 0.2
     measured = _asgi.measured(called if chance.random() < 0.1 and not by_hand else app)
     if by_hand:
@@ -320,6 +330,11 @@ def over_wsgi(chance: random.Random) -> list[Any]:
             raise TypeError("status")
         return lambda data: got.append(repr(data))
 
+    def anew(environ: Any, start_response: Callable[..., Any]) -> Any:
+        return inner(without_ours(environ), start_response)
+
+    if chance.random() < 0.1:
+        app, inner = anew, _wsgi.measured(app)
     measured = _wsgi.measured(app)
     environ = environ_of(chance)
     manner = chosen(chance, "all", "some", "none", "drop")

@@ -180,7 +180,7 @@ def arriving(
 ) -> tuple[Request | None, _websocket.Socket | None]:
     """A request that arrives now, or a connection; neither when it is measured already, or is
     something else."""
-    if KEY in scope:
+    if KEY in scope or goes_on(scope, receive, send):
         return None, None
     try:
         arrival = http.arrivals[scope["scheme"]][scope["method"]]
@@ -206,6 +206,28 @@ def arriving(
     scope[KEY] = request
     request.arrives(arrival)
     return request, None
+
+
+def goes_on(scope: Scope, receive: Receive, send: Send) -> bool:
+    """Whether the scope is of a request that is measured already, as what is handed on with it
+    tells: somebody has made the scope anew, without what is no key of ASGI's. It has that then."""
+    exchange = exchange_of(send)
+    answers = exchange is not None
+    if exchange is None:
+        exchange = exchange_of(receive)
+    if exchange is None:
+        return False
+    # What an endpoint asks for, and answers by itself, has a route that is nobody's.
+    scope[KEY] = exchange if answers or not _asgi_within.is_routed(exchange) else Exchange()
+    return True
+
+
+def exchange_of(handed_on: Receive | Send) -> Exchange | None:
+    """Whose `send` or `receive` it is."""
+    owner: Any = getattr(handed_on, "__self__", handed_on)
+    if isinstance(owner, Request):
+        return owner
+    return _websocket.exchange_of(owner)
 
 
 def within(scope: Scope) -> Exchange | None:

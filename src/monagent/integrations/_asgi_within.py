@@ -23,7 +23,11 @@ def an_endpoint(scope: Scope) -> bool:
     endpoint = scope.get("endpoint")
     if not hasattr(endpoint, "__code__") and not hasattr(endpoint, "__func__"):
         return False  # An application stands there, which is handed the request.
-    exchange = scope[KEY]
+    return is_routed(scope[KEY])
+
+
+def is_routed(exchange: Exchange) -> bool:
+    """Whether the request has come to its endpoint."""
     mounted = exchange.prefix or "/"  # Applications that are mounted may be functions, too.
     return exchange.route not in (UNMATCHED, mounted)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import FunctionType
+
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions.http import error_type
@@ -125,6 +127,8 @@ async def around(
         except BaseException as error:
             http.failed(error)
 
+    for handed_on in (counting_receive, counting_send):
+        vars(handed_on)[KEY] = socket.exchange
     try:
         result = await original(self, scope, counting_receive, counting_send)
     except BaseException as error:
@@ -138,3 +142,9 @@ async def around(
     except BaseException as error:
         http.failed(error)
     return result
+
+
+def exchange_of(handed_on: Any) -> Exchange | None:
+    """Of the connection whose `receive` or `send` it is."""
+    found = vars(handed_on).get(KEY) if type(handed_on) is FunctionType else None
+    return found if isinstance(found, Exchange) else None

@@ -150,9 +150,21 @@ def used(environ: Environ) -> bool:
     return exchange is None or bool(exchange.recorded and exchange.end)
 
 
+def goes_on(environ: Environ, start_response: Any) -> bool:
+    """Whether the environ is of a request that is measured already, as what is handed on with it
+    tells: somebody has made it anew, without what is no key of WSGI's. It has that then."""
+    request = getattr(start_response, "__self__", start_response)
+    if not isinstance(request, Request):
+        return False
+    environ[KEY] = request
+    return True
+
+
 def arriving(environ: Environ, start_response: Any) -> Request | None:
     """A request that arrives now; None when it is one that is measured already, or none is."""
     if KEY in environ and not used(environ):
+        return None
+    if goes_on(environ, start_response):
         return None
     arrival: Arrival
     try:

@@ -1,0 +1,143 @@
+"""Middleware hands on a scope or an environ that it has made anew: the request is still the same.
+
+Nothing of ours is in those. What is handed on with them tells, unless that is somebody's as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.websockets import WebSocket
+
+from monagent.conventions._exchange import KEY
+from monagent.integrations import _asgi, _wsgi
+from tests.http.asgi import run, scope
+from tests.http.numbers import Numbers
+from tests.http.wsgi import get
+
+OF_ASGI = frozenset(scope())
+OWN: dict[str, tuple[bool, bool]] = {
+    "nothing": (False, False),
+    "receive": (True, False),
+    "send": (False, True),
+}
+"""Whether the middleware has a `receive` and a `send` of its own."""
+
+
+async def hello(request: Request) -> PlainTextResponse:
+    await request.body()
+    return PlainTextResponse("hello")
+
+
+async def talk(socket: WebSocket) -> None:
+    await socket.accept()
+    await socket.send_text(await socket.receive_text())
+    await socket.close()
+
+
+def starlette() -> Starlette:
+    routes = [Route("/{name}", hello, methods=["GET", "LOCK"]), WebSocketRoute("/{name}/ws", talk)]
+    return Starlette(routes=[Mount("/api", routes=routes)])
+
+
+def anew(app: Any, own: str, more: frozenset[str] = frozenset()) -> Any:
+    """Middleware that hands on what ASGI knows, and no more."""
+    own_receive, own_send = OWN[own]
+
+    async def middleware(scope: Any, receive: Any, send: Any) -> None:
+        async def receiving() -> Any:
+            return await receive()
+
+        async def sending(message: Any) -> None:
+            await send(dict(message))
+
+        kept = {name: value for name, value in scope.items() if name in OF_ASGI | more}
+        assert KEY not in kept
+        await app(kept, receiving if own_receive else receive, sending if own_send else send)
+
+    return middleware
+
+
+@pytest.mark.parametrize(("method", "known"), [("GET", "GET"), ("LOCK", "_OTHER")])
+@pytest.mark.parametrize("own", OWN)
+def test_a_request_is_one(own: str, method: str, known: str, numbers: Numbers) -> None:
+    """With the route that is found in the scope that was made."""
+    sent = run(_asgi.measured(anew(starlette(), own)), "/api/x", method=method)
+
+    assert sent[-1]["body"] == b"hello"
+    assert numbers.counts() == {f"{known} /api/{{name}} 200": 1}
+    assert numbers.total("http.server.active_requests") == 0
+
+
+@pytest.mark.parametrize("own", OWN)
+def test_each_of_several_requests_is_one(own: str, numbers: Numbers) -> None:
+    """Nothing of the one is left in the next."""
+    app = _asgi.measured(anew(anew(starlette(), own), own))
+    for path in ("/api/x", "/none", "/api/y"):
+        run(app, path)
+
+    assert numbers.counts() == {"GET /api/{name} 200": 2, "GET unmatched 404": 1}
+
+
+@pytest.mark.parametrize("own", OWN)
+def test_a_connection_is_one(own: str, numbers: Numbers) -> None:
+    """A WebSocket's, which is no answered request and has the route."""
+    messages = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "hello"}]
+    app = _asgi.measured(anew(starlette(), own))
+    sent = run(app, "/api/x/ws", kind="websocket", messages=messages)
+
+    assert [message["type"].split(".")[1] for message in sent] == ["accept", "send", "close"]
+    assert numbers.counts() == {}
+    assert numbers.total("http.server.active_requests") == 0
+    (opened,) = numbers.series("websocket.connection.duration")
+    assert dict(opened)["http.route"] == "/api/{name}/ws"
+
+
+@pytest.mark.parametrize("own", ["nothing", "send"])
+def test_what_an_endpoint_asks_for_is_no_request(own: str, numbers: Numbers) -> None:
+    """Where it hands on what it was given, or its `receive` alone: the request has its route."""
+    inner = starlette()
+
+    async def forward(request: Request) -> Any:
+        sent: list[Any] = []
+
+        async def sending(message: Any) -> None:
+            sent.append(message)
+
+        if own == "nothing":
+            return lambda _, receive, send: inner(scope("/api/x"), receive, send)
+        await inner(scope("/api/x"), request.receive, sending)
+        return PlainTextResponse(sent[-1]["body"])
+
+    outer = Starlette(routes=[Route("/forward", forward)])
+    sent = run(_asgi.measured(outer), "/forward")
+
+    assert sent[-1]["body"] == b"hello"
+    assert numbers.counts() == {"GET /forward 200": 1}
+
+
+def test_an_environ_that_was_made_anew_is_of_the_same_request(numbers: Numbers) -> None:
+    """With the route that Flask finds."""
+    flask = Flask(__name__)
+    flask.add_url_rule("/<name>", view_func=lambda name: name)
+
+    def middleware(environ: dict[str, Any], start_response: Any) -> Any:
+        kept = {
+            name: value
+            for name, value in environ.items()
+            if name.isupper() or name.startswith("wsgi.")
+        }
+        assert KEY not in kept
+        return flask(kept, start_response)
+
+    app = _wsgi.measured(middleware)
+    assert [get(app, path) for path in ("/x", "/none/x", "/y")] == [200, 404, 200]
+
+    assert numbers.counts() == {"GET /<name> 200": 2, "GET unmatched 404": 1}
+    assert numbers.total("http.server.active_requests") == 0

@@ -338,7 +338,16 @@ body_getattro(Body *self, PyObject *name)
     return PyObject_GetAttr(self->body, name);
 }
 
+PyDoc_STRVAR(bytes_doc, "__bytes__(): what the application's own gives.");
+
+static PyObject *
+body_bytes(Body *self, PyObject *ignored)
+{
+    return PyObject_Bytes(self->body == NULL ? Py_None : self->body);
+}
+
 static PyMethodDef body_methods[] = {
+    {"__bytes__", (PyCFunction)body_bytes, METH_NOARGS, bytes_doc},
     {"close", (PyCFunction)body_close, METH_NOARGS, close_doc},
     {NULL, NULL, 0, NULL},
 };

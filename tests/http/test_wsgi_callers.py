@@ -90,3 +90,24 @@ def test_a_length_may_be_a_number(numbers: Numbers, length: int, received: int) 
 
     assert numbers.counts() == {"POST unmatched 200": 1}
     assert numbers.sums("http.server.request.body.size") == {"unmatched": received}
+
+
+@pytest.mark.parametrize("software", [{}, {"SERVER_SOFTWARE": "server/1"}])
+def test_the_bytes_of_an_answer_are_the_applications(software: dict[str, str]) -> None:
+    """As Django's has them; of an answer that has none there are none."""
+
+    class Whole(Answer):
+        def __bytes__(self) -> bytes:
+            return b"whole"
+
+    def answered(kind: type[Answer]) -> Any:
+        environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", **software}
+        return measured(kind)(environ, lambda *_: None)
+
+    whole, other = answered(Whole), answered(Answer)
+
+    assert bytes(whole) == b"whole"
+    with pytest.raises(TypeError):
+        bytes(other)
+    for answer in (whole, other):
+        answer.close()

@@ -133,6 +133,9 @@ class Counted:
     def __next__(self) -> bytes:
         return next(self._items)
 
+    def __bytes__(self) -> bytes:
+        return bytes(self._body)
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self._body, name)
 

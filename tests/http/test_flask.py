@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 import urllib.request
 import weakref
@@ -17,7 +18,9 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.routing import BaseConverter, IntegerConverter, Rule
 from werkzeug.test import Client
 
+from monagent.integrations._werkzeug_rules import of_other_methods
 from tests.e2e.command import until
+from tests.http.conversations import Bottom
 from tests.http.numbers import Numbers
 
 pytestmark = pytest.mark.usefixtures("numbers")
@@ -212,3 +215,26 @@ def test_the_rules_of_a_405_are_those_of_now(numbers: Numbers, by_host: bool) ->
     templates = [f"/{number}/<words('+'):all>/end" for number in range(3)]
     expected = {f"GET {template} 405": 1 for template in templates}
     assert numbers.counts() == expected | {f"PUT {template} 200": 1 for template in templates}
+
+
+@pytest.mark.swallows
+@pytest.mark.parametrize("name", ["own", "like", "likeness", "asking_none", "as_it_is"])
+def test_a_405_is_answered_whatever_of_ours_fails(
+    name: str, numbers: Numbers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same, without its rule."""
+
+    class Own(IntegerConverter):
+        """An application's."""
+
+    def fail(*_: Any) -> Any:
+        raise Bottom
+
+    monkeypatch.setattr(sys.modules[of_other_methods.__module__], name, fail)
+    app = flask.Flask("own")
+    app.url_map.converters["own"] = Own
+    app.add_url_rule("/<own:number>", view_func=View.as_view("view"))
+    with app.test_client().delete("/3") as answer:
+        assert (answer.status_code, bool(answer.data)) == (405, True)
+
+    assert numbers.counts() == {"DELETE unmatched 405": 1}

@@ -16,8 +16,9 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.websockets import WebSocket
 
 from monagent.conventions._exchange import KEY
-from monagent.integrations import _asgi, _wsgi
+from monagent.integrations import _asgi, _asgi_within, _websocket, _wsgi
 from tests.http.asgi import run, scope
+from tests.http.conversations import Bottom
 from tests.http.numbers import Numbers
 from tests.http.wsgi import get
 
@@ -46,7 +47,7 @@ def starlette() -> Starlette:
     return Starlette(routes=[Mount("/api", routes=routes)])
 
 
-def anew(app: Any, own: str, more: frozenset[str] = frozenset()) -> Any:
+def anew(app: Any, own: str) -> Any:
     """Middleware that hands on what ASGI knows, and no more."""
     own_receive, own_send = OWN[own]
 
@@ -57,7 +58,7 @@ def anew(app: Any, own: str, more: frozenset[str] = frozenset()) -> Any:
         async def sending(message: Any) -> None:
             await send(dict(message))
 
-        kept = {name: value for name, value in scope.items() if name in OF_ASGI | more}
+        kept = {name: value for name, value in scope.items() if name in OF_ASGI}
         assert KEY not in kept
         await app(kept, receiving if own_receive else receive, sending if own_send else send)
 
@@ -120,6 +121,36 @@ def test_what_an_endpoint_asks_for_is_no_request(own: str, numbers: Numbers) -> 
 
     assert sent[-1]["body"] == b"hello"
     assert numbers.counts() == {"GET /forward 200": 1}
+
+
+@pytest.mark.swallows
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        (_asgi, "goes_on"),
+        (_asgi, "exchange_of"),
+        (_websocket, "exchange_of"),
+        (_asgi_within, "is_routed"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+@pytest.mark.parametrize("own", OWN)
+def test_whatever_of_ours_fails_the_answer_is_the_same(
+    own: str, kind: str, module: Any, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even an Exception of ours is the application's."""
+    path = "/api/x" if kind == "http" else "/api/x/ws"
+    said = [{"type": "websocket.connect"}, {"type": "websocket.receive", "text": "hello"}]
+    messages = None if kind == "http" else said
+    expected = run(anew(starlette(), own), path, kind=kind, messages=messages)
+
+    def fail(*_: Any) -> Any:
+        raise Bottom
+
+    monkeypatch.setattr(module, name, fail)
+    app = _asgi.measured(anew(starlette(), own))
+
+    assert run(app, path, kind=kind, messages=messages) == expected
 
 
 def test_an_environ_that_was_made_anew_is_of_the_same_request(numbers: Numbers) -> None:

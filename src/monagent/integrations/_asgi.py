@@ -212,13 +212,13 @@ def goes_on(scope: Scope, receive: Receive, send: Send) -> bool:
     """Whether the scope is of a request that is measured already, as what is handed on with it
     tells: somebody has made the scope anew, without what is no key of ASGI's. It has that then."""
     exchange = exchange_of(send)
-    answers = exchange is not None
     if exchange is None:
         exchange = exchange_of(receive)
-    if exchange is None:
-        return False
-    # What an endpoint asks for, and answers by itself, has a route that is nobody's.
-    scope[KEY] = exchange if answers or not _asgi_within.is_routed(exchange) else Exchange()
+        if exchange is None:
+            return False
+        if _asgi_within.is_routed(exchange):
+            exchange = Exchange()  # An endpoint asks, and answers by itself: nobody's route.
+    scope[KEY] = exchange
     return True
 
 

@@ -127,8 +127,11 @@ async def around(
         except BaseException as error:
             http.failed(error)
 
-    for handed_on in (counting_receive, counting_send):
-        vars(handed_on)[KEY] = socket.exchange
+    try:
+        for handed_on in (counting_receive, counting_send):
+            vars(handed_on)[KEY] = socket.exchange
+    except BaseException as error:
+        http.failed(error)
     try:
         result = await original(self, scope, counting_receive, counting_send)
     except BaseException as error:

@@ -84,5 +84,16 @@ def likeness(original: Any, rules: list[Any]) -> Any:
 
 
 def asking_none(converter: Any) -> Any:
-    """A converter of the same paths that gives what it finds in them."""
-    return type(converter.__name__, (converter,), {"to_python": lambda _, value: value})
+    """What makes converters of the same paths that give what they find in them."""
+
+    def made(*args: Any, **kwargs: Any) -> Any:
+        found = converter(*args, **kwargs)
+        found.to_python = as_it_is
+        return found
+
+    return made
+
+
+def as_it_is(value: str) -> str:
+    """The value of a path's part."""
+    return value

@@ -136,7 +136,7 @@ def checkout(original: Any) -> Any:
             watched = pools.get(id(pool)) or facts.watched(pool)
             asked = watched.asked()
             listeners = pool.dispatch.checkout
-            if pool._pre_ping or listeners.__class__ is not nobody or listeners.parent_listeners:
+            if pool._pre_ping or type(listeners) is not nobody or listeners.parent_listeners:
                 cover = database.Cover()  # Last: one that was left on would silence all drivers.
         except BaseException as error:
             failed(NAME, error)

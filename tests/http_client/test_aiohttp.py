@@ -70,6 +70,27 @@ def test_tasks_that_share_a_session_count_every_call(numbers: Numbers, server: S
     assert quiet(numbers)
 
 
+def test_a_connector_may_be_asked_without_traces(numbers: Numbers, server: Server) -> None:
+    """By who connects past the session; one that is full tells of waiting all the same."""
+
+    connector: Any = aiohttp.TCPConnector
+
+    class Untraced(connector):  # type: ignore[misc]
+        async def connect(self, request: Any, traces: Any, timeout: Any) -> Any:
+            del traces
+            return await super().connect(request, None, timeout)
+
+    async def whole() -> None:
+        async with aiohttp.ClientSession(connector=Untraced(limit=1)) as session:
+            assert await asyncio.gather(*(fetch(session, server.url("/chunked")) for _ in range(3)))
+
+    asyncio.run(whole())
+
+    assert numbers.outcomes() == {("GET", 200, None): 3}
+    assert sum(sum(cells[1:]) for _, cells in numbers.series(WAIT)) >= 2
+    assert quiet(numbers)
+
+
 def test_a_pool_that_stays_full_is_told_from_a_server_that_does_not_answer(
     numbers: Numbers, server: Server
 ) -> None:

@@ -87,13 +87,14 @@ def connecting(original: Any) -> Any:
     """Wrapper of `BaseConnector.connect` before 3.11."""
 
     async def connect(self: Any, req: Any, traces: Any, timeout: Any) -> Any:
-        queue = None
+        queue, told = None, traces
         try:
             queue = Queue(peer_of(req.connection_key))
+            told = [*(traces or ()), queue]  # None, of who connects without a session
         except BaseException as error:
             failed("aiohttp", error)
         try:
-            return await original(self, req, [*traces, queue] if queue else traces, timeout)
+            return await original(self, req, told, timeout)
         except BaseException as error:
             if queue is not None:
                 queue.ended(error)

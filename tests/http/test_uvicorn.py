@@ -15,6 +15,9 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
+from monagent.integrations import _asgi
+from tests.http.conversations import Bottom
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -94,3 +97,46 @@ def test_requests_that_uvicorn_turns_away_itself_count(http: Any, numbers: Numbe
 
     assert numbers.counts() == {"GET unmatched 503 503": 1}
     assert numbers.total("http.server.active_requests") == 0
+
+
+def test_a_configuration_shows_the_application_that_it_was_given(numbers: Numbers) -> None:
+    """Who looks there, once uvicorn has loaded it, finds what hangs at it."""
+
+    class Site:
+        def __init__(self) -> None:
+            self.state = {"name": "site"}
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await bare(scope, receive, send)
+
+    site = Site()
+    config = uvicorn.Config(site, log_config=None, proxy_headers=False)
+    config.load()
+    loaded: Any = config.loaded_app
+
+    assert isinstance(loaded, Site)
+    assert loaded == site
+    assert loaded.state is site.state
+    loaded.state = {}
+    assert site.state == {}
+    with serving(site) as port:
+        assert ask(port) == 200
+    assert numbers.counts() == {"GET unmatched 200": 1}
+
+
+@pytest.mark.swallows
+def test_what_fails_of_ours_there_leaves_the_application(
+    numbers: Numbers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is served as it was given."""
+
+    def fail(*_: Any) -> Any:
+        raise Bottom
+
+    monkeypatch.setattr(_asgi, "standing_in", fail)
+    config = uvicorn.Config(bare, log_config=None, proxy_headers=False)
+    config.load()
+    assert config.loaded_app is bare
+    with serving(bare) as port:
+        assert ask(port) == 200
+    assert numbers.counts() == {}

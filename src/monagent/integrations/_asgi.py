@@ -19,6 +19,7 @@ from monagent.conventions._plain import Sender, arrived_asgi, left, served, serv
 from monagent.instrument.identity import giving_coroutines, step_aside
 from monagent.integrations import _asgi_within, _mount, _websocket
 from monagent.integrations._asgi_request import FRESH, Request, gone, has_left, marked
+from monagent.integrations._stand_in import standing_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +61,12 @@ def measured(app: App) -> App:
         call = _by_path.asgi if _by_path.bare(app) else _call
     bound: App = measured_method(call).__get__(app)
     return bound
+
+
+def shown(app: App) -> App:
+    """`measured`, where others get to see the application: at a server's configuration."""
+    call = measured(app)
+    return app if call is app else standing_in(app, call)
 
 
 def framework(original: Any) -> Any:

@@ -13,7 +13,7 @@ import sys
 from itertools import pairwise
 
 from monagent.conventions import http
-from monagent.integrations import _wsgi_stand_in
+from monagent.integrations import _wsgi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def replace(names: dict[Any, Any], name: Any) -> None:
     """A measured application for the one of that name, if there is one."""
     try:
         if callable(names.get(name)):
-            names[name] = _wsgi_stand_in.measured(names[name])
+            names[name] = _wsgi.shown(names[name])
     except BaseException as error:
         http.failed(error)
 

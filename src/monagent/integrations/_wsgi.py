@@ -13,6 +13,7 @@ from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions._plain import Starter, arrived_wsgi, counted
 from monagent.integrations import _mount, _wsgi_body
+from monagent.integrations._stand_in import standing_in
 from monagent.integrations._wsgi_request import Request, broke
 
 TYPE_CHECKING = False
@@ -38,6 +39,13 @@ def measured(app: App) -> App:
         call = _by_path.wsgi if _by_path.bare(app) else _call
     bound: App = measured_method(call).__get__(app)
     return bound
+
+
+def shown(app: App) -> App:
+    """`measured`, where others get to see the application: in gunicorn's hooks, at a server object.
+    One that measures itself stays what it is."""
+    own = getattr(type(app).__call__, "__globals__", None)
+    return app if own is globals() or http.left_alone(app) else standing_in(app, measured(app))
 
 
 def measured_method(original: Any) -> Any:

@@ -25,7 +25,7 @@ def server(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            self.application = _asgi.measured(self.application)
+            self.application = _asgi.shown(self.application)
             _asgi_request.tells_who_left("receive", LEFT)
         except BaseException as error:
             http.failed(error)

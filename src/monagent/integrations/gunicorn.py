@@ -14,7 +14,7 @@ from monagent.integrations import (
     _asgi_request,
     _gunicorn_arbiter,
     _gunicorn_worker,
-    _wsgi_stand_in,
+    _wsgi,
 )
 
 TYPE_CHECKING = False
@@ -37,7 +37,7 @@ def wsgi(original: Any) -> Any:
         original(self)
         try:
             if any(base.__module__ in WSGI_WORKERS for base in type(self).__mro__):
-                self.wsgi = _wsgi_stand_in.measured(self.wsgi)
+                self.wsgi = _wsgi.shown(self.wsgi)
         except BaseException as error:
             http.failed(error)
 
@@ -50,7 +50,7 @@ def asgi(original: Any) -> Any:
     def load_wsgi(self: Any) -> None:
         original(self)
         try:
-            self.asgi = _asgi.measured(self.asgi)
+            self.asgi = _asgi.shown(self.asgi)
             _asgi_request.tells_who_left("receive", "protocol._closed")
         except BaseException as error:
             http.failed(error)

@@ -10,6 +10,7 @@ from monagent.conventions._exchange import KEY
 from monagent.conventions.http import error_type
 from monagent.instrument import Library, replace
 from monagent.integrations._asgi import framework
+from monagent.integrations._stand_in import standing_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ LIBRARY = Library(
 )
 
 ROUTE = "_monagent_route"
-"""On a route's application, and on an exception that is raised in front of it: its template."""
+"""At the type of a route's application, and on an exception that is raised in front of it: its
+template."""
 
 
 @replace("litestar.app", "Litestar.__call__")
@@ -70,7 +72,7 @@ def handlers(original: Any) -> Any:
         except Exception as error:
             try:
                 for handler in node.asgi_handlers.values():  # None of them is for the method.
-                    vars(error)[ROUTE] = vars(handler.asgi_app)[ROUTE]
+                    vars(error)[ROUTE] = vars(type(handler.asgi_app))[ROUTE]
                     break
             except BaseException as ours:
                 http.failed(ours)
@@ -130,8 +132,7 @@ def routing(app: Any, template: str) -> Any:
             http.failed(error)
         return app(scope, receive, send)
 
-    vars(routed)[ROUTE] = template
-    return routed
+    return standing_in(app, routed, **{ROUTE: template})
 
 
 def mounting(app: Any, prefix: str) -> Any:
@@ -146,7 +147,7 @@ def mounting(app: Any, prefix: str) -> Any:
             http.failed(error)
         return app(scope, receive, send)
 
-    return mounted
+    return standing_in(app, mounted)
 
 
 def telling(exchange: Exchange, raised: Exception, send: Send) -> Send:

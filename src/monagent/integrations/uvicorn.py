@@ -10,7 +10,7 @@ from __future__ import annotations
 from monagent.conventions import http
 from monagent.instrument import Library, replace
 from monagent.integrations import _uvicorn_workers, _websocket
-from monagent.integrations._asgi import measured
+from monagent.integrations._asgi import measured, shown
 from monagent.integrations._asgi_request import tells_who_left
 from monagent.integrations._bridge import handing_on
 
@@ -73,7 +73,7 @@ def wrap(config: Any) -> None:
     while type(inside).__name__ == PROXY:
         inside = inside.app
     if measured(inside) is not inside:  # Else it measures itself, and knows the right scheme.
-        setattr(owner, name, measured(app))
+        setattr(owner, name, shown(app))
 
 
 @replace("uvicorn.supervisors.multiprocess", "Process.start", optional=True)

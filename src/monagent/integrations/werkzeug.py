@@ -5,7 +5,7 @@ from __future__ import annotations
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
-from monagent.integrations._wsgi_stand_in import measured
+from monagent.integrations._wsgi import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def serve(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         try:
-            self.app = measured(self.app)
+            self.app = shown(self.app)
         except BaseException as error:
             http.failed(error)
 

@@ -166,19 +166,22 @@ def test_a_multi_handle_closes_its_handles_if_told_so(numbers: Numbers, server: 
     assert [is_open(handle) for handle in (kept, taken_out, closed)] == [True, True, False]
 
 
-def test_what_a_multi_handle_does_not_take_it_refuses(numbers: Numbers) -> None:
+@pytest.mark.parametrize("name", ["Curl", "CurlMulti"])
+def test_what_a_handle_does_not_take_it_refuses(numbers: Numbers, name: str) -> None:
     """Unless a class of the application's takes it."""
     import pycurl
 
-    class Mine(pycurl.CurlMulti):  # type: ignore[misc]  # untyped
+    handle: Any = getattr(pycurl, name)
+
+    class Mine(handle):  # type: ignore[misc]  # known at run time
         def __init__(self, name: str) -> None:
             self.name = name
 
     assert Mine("mine").name == "mine"
     with pytest.raises(TypeError):
-        pycurl.CurlMulti(1)
+        handle(1)
     with pytest.raises(TypeError):
-        pycurl.CurlMulti(name=1)
+        handle(name=1)
 
 
 def test_a_transfer_whose_end_a_callback_reads_counts(numbers: Numbers, server: Server) -> None:

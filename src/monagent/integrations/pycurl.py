@@ -75,6 +75,12 @@ def counting(base: Any) -> Any:
     class Curl(base):  # type: ignore[misc]  # its base is known at run time
         __slots__ = ()
 
+        # C refuses arguments for its own class alone: it is asked for one of that.
+        def __new__(cls, /, *args: Any, **kwargs: Any) -> Any:
+            if cls is Curl and (args or kwargs):
+                base(*args, **kwargs)
+            return base.__new__(cls, *args, **kwargs)
+
     for name in ("perform", "perform_rb", "perform_rs"):
         if hasattr(base, name):
             setattr(Curl, name, performing(getattr(base, name)))

@@ -96,7 +96,8 @@ def _measured_coroutine(library: str, original: Any, labels_of: LabelsOf) -> Any
     def method(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         above = True
         try:
-            above = bool(covered())
+            if not covered():
+                above = False
         except BaseException as error:
             failed(library, error)
         if not above:

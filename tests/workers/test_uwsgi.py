@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from monagent import where
+from monagent.integrations._uwsgi_application import mounts_of
 from tests.e2e.command import until
 from tests.ports import free_port
 from tests.workers.serving import Server, serving
@@ -36,8 +37,13 @@ BARE = {
     "file": ("--wsgi-file", "plain.py", "--callable", "wsgi"),
     "lazy file": ("--wsgi-file", "plain.py", "--callable", "wsgi", "--lazy-apps"),
     "mounted file": ("--mount", "/x=filed.py", "--manage-script-name"),
-    "mounts": ("--mount", "/x=plain:wsgi", "--mount=/y=filed.py", "--manage-script-name"),
-    "mounts of a file": ("--ini", "mounts.ini"),
+}
+MOUNTS = {
+    "words": ("--mount", "/x=plain:wsgi", "--mount=/y=filed.py", "--mount", "/z=plain:wsgi"),
+    "ini": ("--ini", "mounts.ini"),
+    "xml": ("--xml", "mounts.xml"),
+    "yaml": ("--yaml", "mounts.yaml"),
+    "environment": ("--mount", "/x=plain:wsgi", "--mount=/y=filed.py"),
 }
 
 
@@ -53,6 +59,37 @@ def test_a_bare_application_of_a_module_is_recorded(how: str, tmp_path: Path) ->
 
         assert told(server) == {"200": 5}
         assert server.counted().total("http.server.active_requests") == 0
+
+
+@pytest.mark.parametrize("said", MOUNTS)
+def test_each_mount_is_recorded_in_its_own_interpreter(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """uWSGI tells no interpreter of all the mounts that there are."""
+    if said == "environment":
+        monkeypatch.setenv("UWSGI_MOUNT", "/z=plain:wsgi")
+    command = (*SERVES, "--master", "--processes", "2", "--manage-script-name", *MOUNTS[said])
+    with serving("uwsgi", tmp_path, *command) as server:
+        server.becomes(2, 2)
+        for count, prefix in enumerate(("/x", "/y", "/z"), 1):
+            server.ask(f"{prefix}/pid")
+            until(lambda: told(server) == {"200": count}, f"{count} requests")  # noqa: B023
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[uwsgi]\nmount=/x=a:b\nmount = /y=c.d:e\nmountpoint = 3\n",
+        "uwsgi:\n  mount: /x=a:b\n  'mount' : '/y=c.d:e'\n",
+        "<uwsgi><mount>/x=a:b</mount>\n  <mount> /y=c.d:e </mount><fs-mount/></uwsgi>",
+        '{"uwsgi": {"mount": ["/x=a:b", "/y=c.d:e"], "mounts": 1}}',
+        '{"uwsgi": {"mount": "/x=a:b", "mount": "/y=c.d:e"}}',
+    ],
+    ids=["ini", "yaml", "xml", "json with a list", "json"],
+)
+def test_a_file_of_settings_names_mounts_in_any_form(text: str) -> None:
+    """JSON cannot be tried here with every uWSGI: it needs a library when that is compiled."""
+    assert mounts_of(text) == ["/x=a:b", "/y=c.d:e"]
 
 
 def test_a_file_that_fails_is_told_as_without_monagent(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from itertools import pairwise
 
 from monagent.conventions import http
 from monagent.integrations import _wsgi
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 FILES = (".py", ".wsgi", ".ini")
 FILE = "uwsgi_file_"
 """What the name of a file's module begins with."""
+FORMS = ("ini", "xml", "xmlconfig", "yaml", "yml", "json", "js")
+"""Options that name a file of settings: https://uwsgi-docs.readthedocs.io/en/latest/Options.html"""
 
 _found: list[list[str]] = []  # mounts, once they were looked for
 
@@ -128,20 +131,37 @@ def replace(names: dict[Any, Any], name: Any) -> None:
 
 
 def _mounts(options: dict[str, Any]) -> list[str]:
-    """All mounts of the command line and of files of settings: uWSGI tells only the last one."""
+    """All mounts of the command line, the environment and the files of settings: uWSGI tells only
+    the last one, and of that no more than where it is once it has been mounted."""
     if _found:
         return _found[0]
-    words = _read("/proc/self/cmdline").split("\0")
     found = []
-    for option, value in pairwise(words):
+    for option, value in pairwise(_read("/proc/self/cmdline").split("\0")):
         name, equals, joined = option.partition("=")
         if name.lstrip("-") == "mount":
             found.append(joined if equals else value)
-    for path in _texts(options, "ini"):
-        pairs = (line.partition("=") for line in _read(path.partition(":")[0]).splitlines())
-        found += [value.strip() for name, _, value in pairs if name.strip() == "mount"]
+    found += [value for name, value in os.environ.items() if name.lower() == "uwsgi_mount"]
+    for form in FORMS:
+        for path in _texts(options, form):
+            found += mounts_of(_read(path.partition(":")[0]))
     _found.append(found)
     return found
+
+
+def mounts_of(text: str) -> list[str]:
+    """The mounts that a file of settings names, in whichever of uWSGI's forms it is written."""
+    found = []
+    for said in text.split("mount")[1:]:
+        sign, value = said.lstrip("\"' \t")[:1], said.lstrip("\"' \t")[1:].strip()
+        if not sign or not value or sign not in "=:>":
+            continue
+        if value[:1] == "[":
+            found += value.partition("]")[0].split('"')[1::2]
+        elif value[:1] in "\"'":
+            found.append(value[1:].partition(value[0])[0])
+        else:
+            found.append(value.partition("\n")[0].partition("<")[0].rstrip())
+    return [mount for mount in found if mount]
 
 
 def _read(path: str) -> str:

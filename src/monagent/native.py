@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MOST_EDGES = 64
 """Of a histogram that is added to in C."""
 
-INTERFACE = 7
+INTERFACE = 8
 """Of the part in C, as it says itself: another one's was left by another tree."""
 
 

@@ -32,21 +32,33 @@ no_stamp(PyObject *headers)
     return 1;
 }
 
-/* Whether what is handed on is a request's own `send` or `receive`, though its scope was made anew:
-   `_asgi.goes_on` tells what that means. */
+/* The class whose method a server gave as `receive`, as it did last. */
+static PyObject *server;
+
+/* Whether what is handed on may be a request's own `send` or `receive`, or hold it, though the scope
+   was made anew: `_asgi.goes_on` tells what that means. */
 static int
 is_handed_on(PyObject *cls, PyObject *receive, PyObject *send)
 {
-    if ((PyObject *)Py_TYPE(send) == cls)
+    if ((PyObject *)Py_TYPE(send) == cls || may_hold(cls, send))
         return 1;
     PyObject *owner = PyObject_GetAttr(receive, name_self);
     if (owner == NULL) {
         PyErr_Clear();
-        return 0;
+        return 1;
     }
-    int is_request = (PyObject *)Py_TYPE(owner) == cls;
+    int is_servers = (PyObject *)Py_TYPE(owner) == server;
     Py_DECREF(owner);
-    return is_request;
+    return !is_servers;
+}
+
+PyDoc_STRVAR(served_with_doc, "served_with(cls): a server's `receive` is a method of this class.");
+
+static PyObject *
+served_with(PyObject *module, PyObject *cls)
+{
+    put(&server, cls);
+    Py_RETURN_NONE;
 }
 
 Exchange *
@@ -332,6 +344,7 @@ static PyType_Spec sender_spec = {
 
 static PyMethodDef functions[] = {
     {"arrived_asgi", (PyCFunction)(void (*)(void))arrived_asgi, METH_FASTCALL, arrived_asgi_doc},
+    {"served_with", served_with, METH_O, served_with_doc},
     {"left", (PyCFunction)(void (*)(void))left, METH_FASTCALL, left_doc},
     {"leavers", leavers, METH_VARARGS, leavers_doc},
     {"asks", asks, METH_O, asks_doc},

@@ -5,7 +5,11 @@
 PyTypeObject *Exchange_Type, *Arrival_Type;
 PyObject *exchange_key, *no_status, *http_failed;
 
-static PyObject *no_text, *unmatched, *no_arguments;
+static PyObject *no_text, *unmatched, *no_arguments, *name_closure, *name_contents,
+    *name_function, *name_arguments, *name_keywords;
+
+/* Those of functions of Python's and of functools.partial. */
+static PyTypeObject *function_type, *partial_type;
 
 #define OBJECT(name) {#name, T_OBJECT_EX, offsetof(Arrival, name), 0, NULL}
 static PyMemberDef arrival_members[] = {
@@ -206,11 +210,76 @@ kept(PyObject *holder, Exchange *self)
     return (PyObject *)self;
 }
 
+int
+is_somebodys(PyObject *handed_on)
+{
+    return Py_TYPE(handed_on) == function_type || Py_TYPE(handed_on) == partial_type;
+}
+
+static int
+may_be(PyObject *cls, PyObject *held)
+{
+    return held != NULL && ((PyObject *)Py_TYPE(held) == cls || is_somebodys(held));
+}
+
+/* As `may_hold`, of a closure. */
+static int
+closure_may_hold(PyObject *cls, PyObject *function)
+{
+    PyObject *cells = PyObject_GetAttr(function, name_closure);
+    Py_ssize_t count = cells == NULL || cells == Py_None ? 0 : PyTuple_Size(cells);
+    int found = 0;
+
+    for (Py_ssize_t i = 0; i < count && !found; i++) {
+        PyObject *held = PyObject_GetAttr(PyTuple_GetItem(cells, i), name_contents);
+        found = may_be(cls, held);
+        Py_XDECREF(held);
+    }
+    PyErr_Clear(); /* An empty cell has no contents. */
+    Py_XDECREF(cells);
+    return found;
+}
+
+/* As `may_hold`, of a partial: any that was given something by name may. */
+static int
+partial_may_hold(PyObject *cls, PyObject *partial)
+{
+    PyObject *function = PyObject_GetAttr(partial, name_function);
+    PyObject *given = PyObject_GetAttr(partial, name_arguments);
+    PyObject *named = PyObject_GetAttr(partial, name_keywords);
+    int found = may_be(cls, function) || named == NULL || PyDict_Size(named) != 0;
+    Py_ssize_t count = given == NULL ? 0 : PyTuple_Size(given);
+
+    for (Py_ssize_t i = 0; i < count && !found; i++)
+        found = may_be(cls, PyTuple_GetItem(given, i));
+    PyErr_Clear();
+    Py_XDECREF(function);
+    Py_XDECREF(given);
+    Py_XDECREF(named);
+    return found;
+}
+
+int
+may_hold(PyObject *cls, PyObject *handed_on)
+{
+    if (Py_TYPE(handed_on) == function_type)
+        return closure_may_hold(cls, handed_on);
+    return Py_TYPE(handed_on) == partial_type && partial_may_hold(cls, handed_on);
+}
+
 PyDoc_STRVAR(failures_go_to_doc, "failures_go_to(failed): `failed` gets our own exceptions.");
 
 static PyObject *
 failures_go_to(PyObject *module, PyObject *given)
 {
+    PyObject *functools = PyImport_ImportModule("_functools");
+    PyObject *partial = functools == NULL ? NULL : PyObject_GetAttrString(functools, "partial");
+
+    Py_XDECREF(functools);
+    if (partial == NULL)
+        return NULL;
+    partial_type = (PyTypeObject *)partial; /* Kept for good. */
+    function_type = Py_TYPE(given);
     put(&http_failed, given);
     Py_RETURN_NONE;
 }
@@ -224,6 +293,11 @@ static const Text texts[] = {
     {&no_text, ""},
     {&unmatched, "unmatched"},
     {&exchange_key, "monagent.exchange"},
+    {&name_closure, "__closure__"},
+    {&name_contents, "cell_contents"},
+    {&name_function, "func"},
+    {&name_arguments, "args"},
+    {&name_keywords, "keywords"},
 };
 
 int

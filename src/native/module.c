@@ -56,7 +56,7 @@ PyInit__native(void)
             return NULL;
         }
     /* A file that an older or newer tree has left is known by it. */
-    if (PyModule_AddIntConstant(module, "INTERFACE", 7) < 0) {
+    if (PyModule_AddIntConstant(module, "INTERFACE", 8) < 0) {
         Py_DECREF(module);
         return NULL;
     }

@@ -1,10 +1,11 @@
 """Middleware hands on a scope or an environ that it has made anew: the request is still the same.
 
-Nothing of ours is in those. What is handed on with them tells, unless that is somebody's as well.
+Nothing of ours is in those. What is handed on with them tells, or what that holds.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,6 +28,10 @@ OWN: dict[str, tuple[bool, bool]] = {
     "nothing": (False, False),
     "receive": (True, False),
     "send": (False, True),
+    "both": (True, True),
+    "partial": (True, True),
+    "partial by name": (True, True),
+    "method": (True, True),
 }
 """Whether the middleware has a `receive` and a `send` of its own."""
 
@@ -47,9 +52,28 @@ def starlette() -> Starlette:
     return Starlette(routes=[Mount("/api", routes=routes)])
 
 
+class Responder:
+    """Hands on what it is given."""
+
+    def __init__(self, send: Any) -> None:
+        self.send = send
+
+    async def forward(self, message: Any) -> None:
+        await self.send(message)
+
+    def start(self, *start: Any) -> Any:
+        return self.send(*start)
+
+
 def anew(app: Any, own: str) -> Any:
     """Middleware that hands on what ASGI knows, and no more."""
     own_receive, own_send = OWN[own]
+
+    async def forward(send: Any, message: Any) -> None:
+        await send(message)
+
+    async def forward_to(message: Any, send: Any) -> None:
+        await send(message)
 
     async def middleware(scope: Any, receive: Any, send: Any) -> None:
         async def receiving() -> Any:
@@ -58,9 +82,16 @@ def anew(app: Any, own: str) -> Any:
         async def sending(message: Any) -> None:
             await send(dict(message))
 
+        holding: Any = sending
+        if own == "partial":
+            holding = partial(forward, send)
+        elif own == "partial by name":
+            holding = partial(forward_to, send=send)
+        elif own == "method":
+            holding = Responder(send).forward
         kept = {name: value for name, value in scope.items() if name in OF_ASGI}
         assert KEY not in kept
-        await app(kept, receiving if own_receive else receive, sending if own_send else send)
+        await app(kept, receiving if own_receive else receive, holding if own_send else send)
 
     return middleware
 
@@ -100,6 +131,38 @@ def test_a_connection_is_one(own: str, numbers: Numbers) -> None:
     assert dict(opened)["http.route"] == "/api/{name}/ws"
 
 
+def test_a_function_that_holds_an_earlier_request_is_of_the_next(numbers: Numbers) -> None:
+    """Somebody has kept what belongs to a request that has ended."""
+    kept: list[Any] = []
+
+    async def keeping(scope: Any, receive: Any, send: Any) -> None:
+        kept.append(send)
+        await hello_app(scope, receive, send)
+
+    hello_app = starlette()
+    app = _asgi.measured(keeping)
+    run(app, "/api/x")
+
+    async def server(scope: Any, receive: Any, send: Any) -> None:
+        async def sending(message: Any) -> None:
+            assert kept
+            assert unset is None
+            await send(message)
+
+        earlier = kept[0]
+
+        async def holding(message: Any) -> None:
+            assert earlier is kept[0]
+            await (send if kept else sending)(message)
+
+        await app(scope, receive, holding)
+        unset = None
+
+    run(server, "/api/y")
+
+    assert numbers.counts() == {"GET /api/{name} 200": 2}
+
+
 @pytest.mark.parametrize("own", ["nothing", "send"])
 def test_what_an_endpoint_asks_for_is_no_request(own: str, numbers: Numbers) -> None:
     """Where it hands on what it was given, or its `receive` alone: the request has its route."""
@@ -129,6 +192,8 @@ def test_what_an_endpoint_asks_for_is_no_request(own: str, numbers: Numbers) -> 
     [
         (_asgi, "goes_on"),
         (_asgi, "exchange_of"),
+        (_asgi, "held_exchange"),
+        (_asgi, "held_by"),
         (_websocket, "exchange_of"),
         (_asgi_within, "is_routed"),
     ],
@@ -153,19 +218,28 @@ def test_whatever_of_ours_fails_the_answer_is_the_same(
     assert run(app, path, kind=kind, messages=messages) == expected
 
 
-def test_an_environ_that_was_made_anew_is_of_the_same_request(numbers: Numbers) -> None:
+@pytest.mark.parametrize("own", ["nothing", "start_response", "partial", "method"])
+def test_an_environ_that_was_made_anew_is_of_the_same_request(own: str, numbers: Numbers) -> None:
     """With the route that Flask finds."""
     flask = Flask(__name__)
     flask.add_url_rule("/<name>", view_func=lambda name: name)
 
     def middleware(environ: dict[str, Any], start_response: Any) -> Any:
+        def starting(*start: Any) -> Any:
+            return start_response(*start)
+
         kept = {
             name: value
             for name, value in environ.items()
             if name.isupper() or name.startswith("wsgi.")
         }
         assert KEY not in kept
-        return flask(kept, start_response)
+        forms: dict[str, Any] = {
+            "start_response": starting,
+            "partial": partial(start_response),
+            "method": Responder(start_response).start,
+        }
+        return flask(kept, forms.get(own, start_response))
 
     app = _wsgi.measured(middleware)
     assert [get(app, path) for path in ("/x", "/none/x", "/y")] == [200, 404, 200]

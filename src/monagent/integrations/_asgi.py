@@ -15,10 +15,11 @@ from monagent import settings
 from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
-from monagent.conventions._plain import Sender, arrived_asgi, left, served, served_by
+from monagent.conventions._plain import Sender, arrived_asgi, left, served, served_by, served_with
 from monagent.instrument.identity import giving_coroutines, step_aside
 from monagent.integrations import _asgi_within, _mount, _websocket
 from monagent.integrations._asgi_request import FRESH, Request, gone, has_left, marked
+from monagent.integrations._handed_on import held_by, is_a_servers
 from monagent.integrations._stand_in import standing_in
 
 TYPE_CHECKING = False
@@ -220,8 +221,12 @@ def goes_on(scope: Scope, receive: Receive, send: Send) -> bool:
     tells: somebody has made the scope anew, without what is no key of ASGI's. It has that then."""
     exchange = exchange_of(send)
     if exchange is None:
-        exchange = exchange_of(receive)
+        exchange = exchange_of(receive) or held_exchange(send) or held_exchange(receive)
         if exchange is None:
+            is_a_servers(send)
+            is_a_servers(receive)
+            if served_with is not None:
+                served_with(type(getattr(receive, "__self__", None)))
             return False
         if _asgi_within.is_routed(exchange):
             exchange = Exchange()  # An endpoint asks, and answers by itself: nobody's route.
@@ -231,10 +236,17 @@ def goes_on(scope: Scope, receive: Receive, send: Send) -> bool:
 
 def exchange_of(handed_on: Receive | Send) -> Exchange | None:
     """Whose `send` or `receive` it is."""
-    owner: Any = getattr(handed_on, "__self__", handed_on)
-    if isinstance(owner, Request):
-        return owner
-    return _websocket.exchange_of(owner)
+    return _owned(getattr(handed_on, "__self__", handed_on))
+
+
+def held_exchange(handed_on: Receive | Send) -> Exchange | None:
+    """Whose `send` or `receive` is held by something of somebody's, while that goes on."""
+    found = (_owned(held) for held in held_by(handed_on))
+    return next((one for one in found if one is not None and not one.recorded), None)
+
+
+def _owned(owner: Any) -> Exchange | None:
+    return owner if type(owner) is Request else _websocket.exchange_of(owner)
 
 
 def within(scope: Scope) -> Exchange | None:

@@ -11,8 +11,9 @@ from monagent import settings
 from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
-from monagent.conventions._plain import Starter, arrived_wsgi, counted
+from monagent.conventions._plain import Starter, arrived_wsgi, counted, started_with
 from monagent.integrations import _mount, _wsgi_body
+from monagent.integrations._handed_on import held_by, is_a_servers
 from monagent.integrations._stand_in import standing_in
 from monagent.integrations._wsgi_request import Request, broke
 
@@ -162,8 +163,14 @@ def goes_on(environ: Environ, start_response: Any) -> bool:
     """Whether the environ is of a request that is measured already, as what is handed on with it
     tells: somebody has made it anew, without what is no key of WSGI's. It has that then."""
     request = getattr(start_response, "__self__", start_response)
-    if not isinstance(request, Request):
-        return False
+    if type(request) is not Request:
+        held = (one for one in held_by(start_response) if type(one) is Request)
+        request = next((one for one in held if not one.recorded), None)
+        if request is None:
+            is_a_servers(start_response)
+            if started_with is not None:
+                started_with(type(getattr(start_response, "__self__", start_response)))
+            return False
     environ[KEY] = request
     return True
 

@@ -44,7 +44,7 @@ is_handed_on(PyObject *cls, PyObject *receive, PyObject *send)
         return 1;
     PyObject *owner = PyObject_GetAttr(receive, name_self);
     if (owner == NULL) {
-        PyErr_Clear();
+        leave();
         return 1;
     }
     int is_servers = (PyObject *)Py_TYPE(owner) == server;
@@ -67,7 +67,7 @@ asgi_arrival(PyObject *cls, PyObject *arrivals, PyObject *scope, PyObject *recei
     PyObject *arrival = known(arrivals, scope, name_scheme, name_method);
     if (arrival == NULL || !no_stamp(PyDict_GetItemWithError(scope, name_headers)) ||
         is_handed_on(cls, receive, send)) {
-        PyErr_Clear();
+        leave();
         return NULL;
     }
     Exchange *self = arrive(cls, arrival);
@@ -253,7 +253,7 @@ is_there(Exchange *self)
         asked = PyObject_CallFunctionObjArgs(asking, (PyObject *)self, NULL);
     int left = asked == Py_False ? 0 : asked == NULL ? -1 : PyObject_IsTrue(asked);
     Py_XDECREF(asked);
-    PyErr_Clear();
+    leave();
     return left == 0;
 }
 

@@ -74,7 +74,7 @@ following_call(Following *self, PyObject *args, PyObject *kwargs)
     Py_XDECREF(total);
     if (plain)
         return done(self, Py_NewRef(Py_None));
-    PyErr_Clear();
+    leave();
     return done(self, PyObject_CallMethodObjArgs((PyObject *)self, name_over, NULL));
 }
 
@@ -89,6 +89,7 @@ following_finalize(PyObject *object)
         return;
     PyErr_Fetch(&type, &error, &traceback);
     Py_XDECREF(PyObject_CallMethodObjArgs(object, name_dropped, NULL));
+    leave();
     PyErr_Restore(type, error, traceback);
 }
 
@@ -141,7 +142,7 @@ call_followed(PyObject *module, PyObject *const *args, Py_ssize_t count)
     self->seconds = end - PyFloat_AsDouble(args[2]);
     PyObject *given = PyObject_CallMethodObjArgs(self->content, name_on_eof, self, NULL);
     if (given == NULL) { /* As it will be for Python, which tells. */
-        PyErr_Clear();
+        leave();
         following_clear(self);
     }
     Py_DECREF(self);

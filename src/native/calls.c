@@ -620,7 +620,7 @@ call_ended_by_urllib3(PyObject *module, PyObject *const *args, Py_ssize_t count)
     Py_XDECREF(read);
     Py_XDECREF(chunked);
     if (!plain) {
-        PyErr_Clear();
+        leave();
         Py_RETURN_FALSE;
     }
     Py_ssize_t sent = args[4] == Py_None ? 0 : PyBytes_Size(args[4]);
@@ -652,7 +652,7 @@ call_ended_by_httpx(PyObject *module, PyObject *const *args, Py_ssize_t count)
         PyList_Size(history) == 0 && whole(read, &received))
         result = end_call(self, args[1], status, PyBytes_Size(content), received);
     else {
-        PyErr_Clear();
+        leave();
         result = Py_False;
         Py_INCREF(result);
     }

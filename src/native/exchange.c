@@ -267,11 +267,16 @@ may_hold(PyObject *cls, PyObject *handed_on)
     return Py_TYPE(handed_on) == partial_type && partial_may_hold(cls, handed_on);
 }
 
-PyDoc_STRVAR(failures_go_to_doc, "failures_go_to(failed): `failed` gets our own exceptions.");
+PyDoc_STRVAR(failures_go_to_doc,
+    "failures_go_to(failed, not_ours): the one gets exceptions, the other tells the program's own.");
 
 static PyObject *
-failures_go_to(PyObject *module, PyObject *given)
+failures_go_to(PyObject *module, PyObject *args)
 {
+    PyObject *given, *telling;
+
+    if (!PyArg_ParseTuple(args, "OO", &given, &telling))
+        return NULL;
     PyObject *functools = PyImport_ImportModule("_functools");
     PyObject *partial = functools == NULL ? NULL : PyObject_GetAttrString(functools, "partial");
 
@@ -281,11 +286,12 @@ failures_go_to(PyObject *module, PyObject *given)
     partial_type = (PyTypeObject *)partial; /* Kept for good. */
     function_type = Py_TYPE(given);
     put(&http_failed, given);
+    put(&not_ours, telling);
     Py_RETURN_NONE;
 }
 
 static PyMethodDef functions[] = {
-    {"failures_go_to", failures_go_to, METH_O, failures_go_to_doc},
+    {"failures_go_to", failures_go_to, METH_VARARGS, failures_go_to_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -37,8 +37,14 @@ double now(void);
 /* Seconds of Unix time, as time.time. */
 double now_of_day(void);
 
-/* Tells `failed` (a callable, or NULL) of the exception that is set, which is ours, and clears it. */
+/* Tells `failed` (guard's function, or one that calls it) of the exception that is set, and clears
+   it; the program's own, which `failed` raises once more, is raised where the program goes on. */
 void report(PyObject *failed);
+
+/* Clears the exception that is set, of which nobody is to hear; the program's own, as `not_ours`
+   says, which is guard's, is raised where the program goes on. */
+void leave(void);
+extern PyObject *not_ours;
 
 /* Frees an object, after `clear` has let go of what it holds. */
 void release(PyObject *self, inquiry clear);

@@ -44,7 +44,7 @@ is_handed_on(PyObject *cls, PyObject *start_response)
         return type == cls;
     PyObject *owner = PyObject_GetAttr(start_response, name_self);
     int is_servers = owner != NULL && (PyObject *)Py_TYPE(owner) == server;
-    PyErr_Clear();
+    leave();
     Py_XDECREF(owner);
     return !is_servers;
 }

@@ -6,6 +6,7 @@ the route, and it records itself once, when its last byte is gone.
 
 from __future__ import annotations
 
+from monagent import guard
 from monagent.clock import perf_counter
 from monagent.conventions import _plain, http
 from monagent.conventions._arrivals import Arrival, arrived, ender
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from monagent.metrics.recorders import Recorder
 
 if part is not None:
-    part.failures_go_to(http.failed)
+    part.failures_go_to(http.failed, guard.not_ours)
 
 KEY = "monagent.exchange"
 """Under this key a request's `Exchange` lies in the ASGI scope and in the WSGI environ."""

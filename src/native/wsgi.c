@@ -144,14 +144,19 @@ code_of(PyObject *status)
 static PyObject *
 begin(Exchange *self, PyObject *status, PyObject *headers, PyObject *code)
 {
-    PyObject *server = self->start_response;
+    PyObject *server = self->start_response, *before = self->status;
 
+    Py_XINCREF(before);
     put(&self->status, code);
     Py_INCREF(server);
     PyObject *write = PyObject_CallFunctionObjArgs(server, status, headers, NULL);
     Py_DECREF(server);
-    if (write == NULL)
+    if (write == NULL) { /* The server has refused it. */
+        put(&self->status, before);
+        Py_XDECREF(before);
         return NULL;
+    }
+    Py_XDECREF(before);
     put(&self->write, write);
     Py_DECREF(write);
     return PyObject_GetAttr((PyObject *)self, name_writing);

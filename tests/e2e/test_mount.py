@@ -88,6 +88,16 @@ def test_it_asks_for_the_endpoints_password(tmp_path: Path) -> None:
     assert (stranger, known) == (401, 200)
 
 
+@pytest.mark.parametrize("path", ["/metrics", "/api/metrics"])
+def test_a_root_path_of_the_server_may_stand_in_front(path: str, tmp_path: Path) -> None:
+    """uvicorn puts it there itself, for a proxy that has taken it away."""
+    port = free_port()
+    environ = {"MONAGENT_MOUNT": path}
+    rooted = [*command("uvicorn", port), "--root-path", "/api"]
+    with running(rooted, tmp_path, ready=port, environ=environ, scraped=False):
+        until(lambda: asked(port)[0] == 200, "the exporter")
+
+
 def test_without_an_exporter_it_says_so(tmp_path: Path) -> None:
     """503, since a scraper must not take nothing for a program without metrics."""
     port = free_port()

@@ -336,6 +336,15 @@ def test_excluded_urls_are_not_counted_by_any_layer(
     assert sum(numbers.counts().values()) == counted
 
 
+@pytest.mark.parametrize("pattern", ["^/healthz$", "^/api/healthz$"])
+def test_an_excluded_url_has_its_root_path_or_not(numbers: Numbers, pattern: str) -> None:
+    """uvicorn puts it in front of what the client has asked for."""
+    settings.use(settings.load({"MONAGENT_EXCLUDED_URLS": pattern}))
+    run(measured(hello), "/api/healthz", root_path="/api")
+
+    assert numbers.counts() == {}
+
+
 def test_switching_the_family_off_leaves_applications_alone(numbers: Numbers) -> None:
     """The very application comes back."""
     settings.use(settings.load({"MONAGENT_DISABLE": "http"}))

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from monagent import settings
+from monagent.integrations import _asgi
+from tests.http.asgi import run
+from tests.http.numbers import Numbers
 from tests.matrix.client import ask
 from tests.matrix.scenarios import APPS, read
 from tests.matrix.servers import serving
@@ -48,6 +53,19 @@ def test_a_bare_application_has_its_paths_as_routes(
         "/stream": 1,
         "unmatched": 1,
     }
+
+
+def test_a_root_path_is_no_part_of_a_route(numbers: Numbers) -> None:
+    """As frameworks have it; uvicorn puts it in front of the path."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    settings.use(settings.load({"MONAGENT_HTTP_PATHS": "normalise"}))
+    run(_asgi.measured(app), "/api/items/7", root_path="/api")
+
+    assert numbers.counts() == {"GET /items/{id} 200": 1}
 
 
 def test_without_the_setting_a_bare_application_has_no_routes(tmp_path: Path) -> None:

@@ -111,3 +111,24 @@ def test_the_bytes_of_an_answer_are_the_applications(software: dict[str, str]) -
         bytes(other)
     for answer in (whole, other):
         answer.close()
+
+
+@pytest.mark.parametrize("exc_info", [(), (None,)])
+def test_a_start_that_the_server_refuses_is_none(exc_info: Any, numbers: Numbers) -> None:
+    """A debugger tries an answer of its own when there is one already."""
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        with pytest.raises(AssertionError):
+            start_response("500 Oops", [], *exc_info)
+        return [b"ok"]
+
+    seen: list[str] = []
+
+    def once(status: str, headers: Any, exc_info: Any = None) -> None:
+        assert not seen
+        seen.append(status)
+
+    list(measured(app)({"REQUEST_METHOD": "GET", "wsgi.url_scheme": "http"}, once))
+
+    assert numbers.counts() == {"GET unmatched 200": 1}

@@ -18,7 +18,7 @@ from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions._plain import Sender, arrived_asgi, left, served, served_by, served_with
 from monagent.instrument.identity import giving_coroutines, step_aside
 from monagent.integrations import _asgi_within, _mount, _websocket
-from monagent.integrations._asgi_request import FRESH, Request, gone, has_left, marked
+from monagent.integrations._asgi_request import FRESH, Request, gone, has_left, marked, paths_of
 from monagent.integrations._handed_on import held_by, is_a_servers
 from monagent.integrations._stand_in import standing_in
 
@@ -153,7 +153,7 @@ def choosing(call: Any, excluded: Excluded | None, some_off: bool) -> Any:
         try:
             if KEY in scope or scope["type"] == "lifespan":
                 pass
-            elif mount is not None and scope["type"] == "http" and scope["path"] == mount:
+            elif mount is not None and scope["type"] == "http" and mount in paths_of(scope):
                 ours = scope["method"] in ("GET", "HEAD")
             elif (some_off and http.left_alone(self)) or (
                 excluded is not None and scope["type"] == "http" and left_out(excluded, scope)
@@ -283,7 +283,8 @@ def left_out(excluded: Excluded, scope: Scope) -> bool:
     headers = scope.get("headers")
     known = headers if isinstance(headers, (list, tuple)) else ()  # Else the application's alone.
     host = next((value for name, value in known if name == b"host"), b"")
-    return excluded(scope.get("scheme", "http"), host.decode("latin-1"), scope.get("path", ""))
+    scheme, named = scope.get("scheme", "http"), host.decode("latin-1")
+    return any(excluded(scheme, named, path) for path in paths_of(scope))
 
 
 if served is not None:

@@ -44,6 +44,12 @@ if asks is not None:
     coroutines_are(CoroutineType)
 
 
+def paths_of(scope: Scope) -> list[str]:
+    """The request's path, and, where a server puts a root path in front of it, as it was asked."""
+    path, root = scope.get("path", ""), scope.get("root_path")
+    return [path, path[len(root) :]] if root and path.startswith(root) else [path]
+
+
 class Request(Exchange, Sender):  # type: ignore[misc]  # that is in C, or nothing
     """A request over ASGI: stands between the application and what the server gave it.
 

@@ -9,6 +9,7 @@ from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.conventions._paths import route_of
 from monagent.conventions.http import FRAMEWORKS, UNMATCHED
+from monagent.integrations._asgi_request import paths_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def bare(app: object) -> bool:
 def asgi(app: App, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
     """Call the application; the request's route is its path."""
     exchange: Exchange | None = scope.get(KEY)
-    named = _name(exchange, scope.get("path", ""))
+    named = _name(exchange, paths_of(scope)[-1])
 
     async def naming_send(message: Message) -> None:
         # What is no message the server will refuse.

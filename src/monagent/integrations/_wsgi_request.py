@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _codes: dict[str, int] = {}
 _UNSAID: Any = object()
 
+heads_first: list[str] = []
+"""Servers in this process that send the head of an answer before they ask for its body."""
+
 BYTES = (bytes, bytearray, memoryview)
 """What servers send, if not bytes alone."""
 
@@ -33,6 +36,7 @@ class Request(Exchange, Starter):  # type: ignore[misc]  # that is in C, or noth
     # Names of parameters as in PEP 3333 and in servers: some applications say `exc_info=...`.
     def starting_response(self, status: str, headers: Any, exc_info: Any = _UNSAID) -> Any:
         """The application's `start_response`."""
+        before = self.status, self.error
         try:
             self.starting(status, headers, exc_info)
         except BaseException as error:
@@ -42,10 +46,14 @@ class Request(Exchange, Starter):  # type: ignore[misc]  # that is in C, or noth
                 ours = True
             if ours:
                 http.failed(error)
-        if exc_info is _UNSAID:
-            self.write = self.start_response(status, headers)
-        else:
-            self.write = self.start_response(status, headers, exc_info)
+        try:
+            if exc_info is _UNSAID:
+                self.write = self.start_response(status, headers)
+            else:
+                self.write = self.start_response(status, headers, exc_info)
+        except BaseException:
+            self.status, self.error = before  # The server has refused it.
+            raise
         return self.writing
 
     def starting(self, status: str, headers: Any, exc_info: Any) -> None:
@@ -92,7 +100,7 @@ class Request(Exchange, Starter):  # type: ignore[misc]  # that is in C, or noth
             raise
         except BaseException as error:
             try:
-                broke(self, error)
+                self.broke(error)
             except BaseException as ours:
                 http.failed(ours)
             raise
@@ -121,7 +129,7 @@ class Request(Exchange, Starter):  # type: ignore[misc]  # that is in C, or noth
 
     def broke(self, error: BaseException) -> None:
         """The body has raised."""
-        broke(self, error)
+        broke(self, error, bool(heads_first and self.status))
 
     def closing(self) -> None:
         """What the server calls at the end."""
@@ -162,9 +170,9 @@ def ended(request: Request, whole: bool) -> None:
         request.over(None)
 
 
-def broke(request: Request, error: BaseException) -> None:
-    """The application has raised while its body was read."""
-    if not request.first:
+def broke(request: Request, error: BaseException, begun: bool = False) -> None:
+    """The application has raised, `begun`: after the head of its answer was sent."""
+    if not request.first and not begun:
         request.status = 500  # Nothing was sent, so the server still can.
     request.over(error)
     request.let_go()

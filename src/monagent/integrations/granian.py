@@ -10,7 +10,7 @@ from time import sleep
 
 from monagent.conventions import http, http_workers
 from monagent.instrument import Library, replace
-from monagent.integrations import _asgi, _websocket, _wsgi
+from monagent.integrations import _asgi, _websocket, _wsgi, _wsgi_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ def wsgi(original: Any) -> Any:
     def _callback_wrapper(callback: Any, *args: Any, **kwargs: Any) -> Any:
         listens()
         try:
+            _wsgi_request.heads_first[:] = ["granian"]
             callback = _wsgi.measured(callback)
         except BaseException as error:
             http.failed(error)

@@ -51,7 +51,7 @@ def app(environ: dict[str, Any], start_response: Any) -> Any:
     if path == "/background":
         start_response("200 OK", [("Content-Length", "8")])
         return Working()
-    if path in ("/stream", "/endless", "/late"):
+    if path in ("/stream", "/endless", "/late", "/early"):
         start_response("200 OK", [("Content-Type", "text/plain")])
         return chunks(path)
     status, body = PLAIN.get(path, ("404 Not Found", b"none"))
@@ -65,6 +65,8 @@ def app(environ: dict[str, Any], start_response: Any) -> Any:
 
 
 def chunks(path: str) -> Iterator[bytes]:
+    if path == "/early":
+        raise ValueError
     yield b"a"
     if path == "/late":
         raise ValueError

@@ -1,0 +1,29 @@
+"""Bodies that raise before their first piece: some servers have sent the head of an answer then."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.command import until
+from tests.matrix.client import ask
+from tests.matrix.scenarios import APPS, read
+from tests.matrix.servers import DURATION, serving
+from tests.recorded import counted
+
+APP = read(APPS / "bare_wsgi.py")
+
+
+@pytest.mark.parametrize("server", APP.servers)
+def test_the_status_is_the_one_that_the_client_has_got(server: str, tmp_path: Path) -> None:
+    """With the exception, whichever it is."""
+    state = tmp_path / "state"
+    with serving(APP, server, tmp_path) as port:
+        answer = ask(port, "GET", "/early")
+        until(lambda: counted(state).total(DURATION) == 1, "the request is counted")
+    seen = counted(state)
+
+    assert answer.status == (200 if server == "granian-wsgi" else 500)
+    assert seen.by(DURATION, "http.response.status_code") == {str(answer.status): 1}
+    assert seen.by(DURATION, "error.type") == {"ValueError": 1}

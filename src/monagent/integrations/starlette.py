@@ -9,6 +9,7 @@ from __future__ import annotations
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.conventions._plain import taken
+from monagent.conventions.http import error_type
 from monagent.instrument import Library, giving_coroutines, replace
 from monagent.integrations._asgi import framework
 from monagent.integrations._bridge import handing_on
@@ -72,6 +73,31 @@ def mount(original: Any) -> Any:
                 exchange.prefix = before
 
     return handle
+
+
+@replace("starlette.responses", "StreamingResponse.__call__")
+def stream(original: Any) -> Any:
+    """One that breaks: middleware may end the answer as if it were whole, and raise afterwards."""
+
+    async def __call__(self: Any, scope: Scope, receive: Receive, send: Send) -> Any:
+        try:
+            return await original(self, scope, receive, send)
+        except Exception as error:
+            try:
+                broken(scope, error)
+            except BaseException as ours:
+                http.failed(ours)
+            raise
+
+    return __call__
+
+
+def broken(scope: Scope, error: Exception) -> None:
+    """A stream has raised, after its head was sent or before."""
+    exchange = scope.get(KEY)
+    left = isinstance(error, OSError) or type(error).__name__ == "ClientDisconnect"
+    if exchange is not None and exchange.status and exchange.error is None and not left:
+        exchange.error = error_type(error)
 
 
 @replace("starlette.middleware.wsgi", "build_environ", optional=True)

@@ -32,27 +32,11 @@ no_stamp(PyObject *headers)
     return 1;
 }
 
-/* The class whose method a server gave as `receive`, as it did last. */
+/* The class whose method, or whose instance, a server gave as `receive`, as it did last. */
 static PyObject *server;
 
-/* Whether what is handed on may be a request's own `send` or `receive`, or hold it, though the scope
-   was made anew: `_asgi.goes_on` tells what that means. */
-static int
-is_handed_on(PyObject *cls, PyObject *receive, PyObject *send)
-{
-    if ((PyObject *)Py_TYPE(send) == cls || may_hold(cls, send))
-        return 1;
-    PyObject *owner = PyObject_GetAttr(receive, name_self);
-    if (owner == NULL) {
-        leave();
-        return 1;
-    }
-    int is_servers = (PyObject *)Py_TYPE(owner) == server;
-    Py_DECREF(owner);
-    return !is_servers;
-}
-
-PyDoc_STRVAR(served_with_doc, "served_with(cls): a server's `receive` is a method of this class.");
+PyDoc_STRVAR(served_with_doc,
+    "served_with(cls): a server's `receive` is of this class, or a method of it.");
 
 static PyObject *
 served_with(PyObject *module, PyObject *cls)
@@ -66,8 +50,8 @@ asgi_arrival(PyObject *cls, PyObject *arrivals, PyObject *scope, PyObject *recei
 {
     PyObject *arrival = known(arrivals, scope, name_scheme, name_method);
     if (arrival == NULL || !no_stamp(PyDict_GetItemWithError(scope, name_headers)) ||
-        is_handed_on(cls, receive, send)) {
-        leave();
+        may_hold(cls, send) || is_handed_on(cls, receive, server)) {
+        PyErr_Clear();
         return NULL;
     }
     Exchange *self = arrive(cls, arrival);

@@ -6,10 +6,10 @@ PyTypeObject *Exchange_Type, *Arrival_Type;
 PyObject *exchange_key, *no_status, *http_failed;
 
 static PyObject *no_text, *unmatched, *no_arguments, *name_closure, *name_contents,
-    *name_function, *name_arguments, *name_keywords;
+    *name_function, *name_arguments, *name_keywords, *name_self;
 
-/* Those of functions of Python's and of functools.partial. */
-static PyTypeObject *function_type, *partial_type;
+/* Those of functions of Python's, of their methods, and of functools.partial. */
+static PyTypeObject *function_type, *method_type, *partial_type;
 
 #define OBJECT(name) {#name, T_OBJECT_EX, offsetof(Arrival, name), 0, NULL}
 static PyMemberDef arrival_members[] = {
@@ -210,7 +210,7 @@ kept(PyObject *holder, Exchange *self)
     return (PyObject *)self;
 }
 
-int
+static int
 is_somebodys(PyObject *handed_on)
 {
     return Py_TYPE(handed_on) == function_type || Py_TYPE(handed_on) == partial_type;
@@ -219,7 +219,8 @@ is_somebodys(PyObject *handed_on)
 static int
 may_be(PyObject *cls, PyObject *held)
 {
-    return held != NULL && ((PyObject *)Py_TYPE(held) == cls || is_somebodys(held));
+    return held != NULL && ((PyObject *)Py_TYPE(held) == cls || Py_TYPE(held) == method_type ||
+                            is_somebodys(held));
 }
 
 /* As `may_hold`, of a closure. */
@@ -262,9 +263,25 @@ partial_may_hold(PyObject *cls, PyObject *partial)
 int
 may_hold(PyObject *cls, PyObject *handed_on)
 {
+    if ((PyObject *)Py_TYPE(handed_on) == cls)
+        return 1;
     if (Py_TYPE(handed_on) == function_type)
         return closure_may_hold(cls, handed_on);
     return Py_TYPE(handed_on) == partial_type && partial_may_hold(cls, handed_on);
+}
+
+int
+is_handed_on(PyObject *cls, PyObject *given, PyObject *server)
+{
+    if (may_hold(cls, given))
+        return 1;
+    if (is_somebodys(given) || (PyObject *)Py_TYPE(given) == server)
+        return 0;
+    PyObject *owner = PyObject_GetAttr(given, name_self);
+    int is_servers = owner != NULL && (PyObject *)Py_TYPE(owner) == server;
+    leave();
+    Py_XDECREF(owner);
+    return !is_servers;
 }
 
 PyDoc_STRVAR(failures_go_to_doc,
@@ -281,9 +298,15 @@ failures_go_to(PyObject *module, PyObject *args)
     PyObject *partial = functools == NULL ? NULL : PyObject_GetAttrString(functools, "partial");
 
     Py_XDECREF(functools);
-    if (partial == NULL)
+    PyObject *method = PyObject_CallMethod(given, "__get__", "O", telling);
+    if (partial == NULL || method == NULL) {
+        Py_XDECREF(partial);
+        Py_XDECREF(method);
         return NULL;
+    }
     partial_type = (PyTypeObject *)partial; /* Kept for good. */
+    method_type = Py_TYPE(method);
+    Py_DECREF(method);
     function_type = Py_TYPE(given);
     put(&http_failed, given);
     put(&not_ours, telling);
@@ -304,6 +327,7 @@ static const Text texts[] = {
     {&name_function, "func"},
     {&name_arguments, "args"},
     {&name_keywords, "keywords"},
+    {&name_self, "__self__"},
 };
 
 int

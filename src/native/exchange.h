@@ -65,12 +65,12 @@ PyObject *known(PyObject *arrivals, PyObject *request, PyObject *scheme, PyObjec
 Exchange *asgi_arrival(PyObject *cls, PyObject *arrivals, PyObject *scope, PyObject *receive,
                        PyObject *send);
 
-/* Whether it is a function of Python's, or a functools.partial. */
-int is_somebodys(PyObject *handed_on);
-
-/* Whether what is handed on may be a function of somebody's that holds a request's own, or holds
-   another function: `_handed_on.held_by` tells what that means. */
+/* Whether it is a request's own, or a function or partial of somebody's that may hold that:
+   `_handed_on.held_by` tells what that means. */
 int may_hold(PyObject *cls, PyObject *handed_on);
+
+/* The same of what may be an object's method, too, but for objects of the class `server`. */
+int is_handed_on(PyObject *cls, PyObject *given, PyObject *server);
 
 /* Puts the request into its scope or environ; the time of its arrival comes last. */
 PyObject *kept(PyObject *holder, Exchange *self);

@@ -4,7 +4,7 @@
 #include "headers.h"
 
 static PyObject *name_url_scheme, *name_request_method, *name_length, *name_encoding,
-    *name_request_start, *name_queue_start, *name_server_software, *name_self;
+    *name_request_start, *name_queue_start, *name_server_software;
 static PyObject *name_starting_response, *name_writing, *name_passed, *name_all_passed, *name_broke,
     *name_stopped, *name_close;
 
@@ -32,23 +32,6 @@ declared(PyObject *environ)
 /* The class whose method, or whose instance, a server gave as `start_response`, as it did last. */
 static PyObject *server;
 
-/* Whether what is handed on may be a request's own, or hold it, in an environ that was made anew:
-   `_wsgi.goes_on` tells what that means. */
-static int
-is_handed_on(PyObject *cls, PyObject *start_response)
-{
-    PyObject *type = (PyObject *)Py_TYPE(start_response);
-    if (is_somebodys(start_response))
-        return may_hold(cls, start_response);
-    if (type == cls || type == server)
-        return type == cls;
-    PyObject *owner = PyObject_GetAttr(start_response, name_self);
-    int is_servers = owner != NULL && (PyObject *)Py_TYPE(owner) == server;
-    leave();
-    Py_XDECREF(owner);
-    return !is_servers;
-}
-
 PyDoc_STRVAR(started_with_doc,
     "started_with(cls): a server's `start_response` is of this class, or a method of it.");
 
@@ -72,7 +55,7 @@ arrived_wsgi(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     PyObject *environ = args[2];
     if (Py_TYPE(environ) != &PyDict_Type || PyDict_Contains(environ, exchange_key) ||
-        is_handed_on(args[0], args[3]) || PyDict_Contains(environ, name_request_start) ||
+        is_handed_on(args[0], args[3], server) || PyDict_Contains(environ, name_request_start) ||
         PyDict_Contains(environ, name_queue_start) || PyDict_Contains(environ, name_encoding))
         Py_RETURN_NONE;
     PyObject *arrival = known(args[1], environ, name_url_scheme, name_request_method);
@@ -410,7 +393,6 @@ static PyMethodDef functions[] = {
 
 static const Text texts[] = {
     {&name_url_scheme, "wsgi.url_scheme"},
-    {&name_self, "__self__"},
     {&name_request_method, "REQUEST_METHOD"},
     {&name_length, "CONTENT_LENGTH"},
     {&name_encoding, "HTTP_TRANSFER_ENCODING"},

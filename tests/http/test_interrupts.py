@@ -39,6 +39,16 @@ def raised(request: pytest.FixtureRequest) -> Iterator[type]:
     checks[:] = others
 
 
+def asked(ask: Any) -> None:
+    """One request, after which the program goes on."""
+    ask()
+    looked()
+
+
+def looked() -> None:
+    """Where a function begins, at the latest, Python looks whether there is a signal."""
+
+
 def over_wsgi() -> None:
     """One request, whose last byte is gone when its body has been read."""
     get(stream, "/", SERVER_SOFTWARE="server")
@@ -73,7 +83,7 @@ def test_it_reaches_the_program(ask: Any, raised: type[BaseException], numbers: 
     failures = dict(guard.counts)
     due[0] = 0.0
     with pytest.raises(raised) as caught:
-        ask()
+        asked(ask)
     ask()
 
     assert caught.value.args == (signal.SIGUSR1,)

@@ -226,7 +226,7 @@ def goes_on(scope: Scope, receive: Receive, send: Send) -> bool:
             is_a_servers(send)
             is_a_servers(receive)
             if served_with is not None:
-                served_with(type(getattr(receive, "__self__", None)))
+                served_with(type(getattr(receive, "__self__", receive)))
             return False
         if _asgi_within.is_routed(exchange):
             exchange = Exchange()  # An endpoint asks, and answers by itself: nobody's route.

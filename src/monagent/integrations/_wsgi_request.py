@@ -36,8 +36,9 @@ class Request(Exchange, Starter):  # type: ignore[misc]  # that is in C, or noth
     # Names of parameters as in PEP 3333 and in servers: some applications say `exc_info=...`.
     def starting_response(self, status: str, headers: Any, exc_info: Any = _UNSAID) -> Any:
         """The application's `start_response`."""
-        before = self.status, self.error
+        before: tuple[int, str | None] | None = None
         try:
+            before = self.status, self.error
             self.starting(status, headers, exc_info)
         except BaseException as error:
             try:
@@ -52,7 +53,11 @@ class Request(Exchange, Starter):  # type: ignore[misc]  # that is in C, or noth
             else:
                 self.write = self.start_response(status, headers, exc_info)
         except BaseException:
-            self.status, self.error = before  # The server has refused it.
+            try:
+                if before is not None:
+                    self.status, self.error = before  # The server has refused it.
+            except BaseException as ours:
+                http.failed(ours)
             raise
         return self.writing
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+from typing import Any
 
 from monagent import options, settings
+from monagent.settings_kinds import HEADERS, URL, without_password
 
 
 def main(arguments: list[str]) -> int:
@@ -47,15 +49,8 @@ def effective(found: settings.Settings, given: set[str]) -> list[dict[str, objec
         origin = found.places.get(origin, origin)
         if origin in given and setting.option:
             origin = setting.option
-        value = getattr(found, setting.attribute)
-        secret = setting.attribute == "otlp_headers"
-        rows.append(
-            {
-                "name": setting.name,
-                "value": dict.fromkeys(value, "…") if secret else value,
-                "origin": origin,
-            }
-        )
+        value = _without_secrets(setting, getattr(found, setting.attribute))
+        rows.append({"name": setting.name, "value": value, "origin": origin})
     for library, mode in sorted(found.modes.items()):
         name = found.origins["library." + library]
         rows.append({"name": name, "value": mode, "origin": found.places.get(name, name)})
@@ -63,6 +58,12 @@ def effective(found: settings.Settings, given: set[str]) -> list[dict[str, objec
         name = found.origins["buckets." + metric.lower()]
         rows.append({"name": name, "value": edges, "origin": found.places.get(name, name)})
     return rows
+
+
+def _without_secrets(setting: settings.Setting, value: Any) -> object:
+    if value and setting.kind is HEADERS:
+        return dict.fromkeys(value, "…")
+    return without_password(value) if value and setting.kind is URL else value
 
 
 def shown(value: object) -> str:

@@ -20,6 +20,7 @@ from monagent import cli_scrape, settings, tree, where
 from monagent.cli_metrics import misspelt
 from monagent.cli_scrape import Sample
 from monagent.cli_verdict import UNTOUCHED, Verdict, judge, reached
+from monagent.settings_kinds import without_password
 from monagent.store import reader
 from monagent.store.directory import KEPT
 
@@ -160,7 +161,7 @@ def _running(words: list[str]) -> tuple[str, str]:
 def look(seen: Seen, url: str, home: str = "") -> Seen:
     """Scrape once; the last scrape that answered is the one that counts. Where the endpoint asks
     for what we have not, the numbers are those in the state directory `home`."""
-    shown = cli_scrape.without_password(url) if url else ""
+    shown = without_password(url) if url else ""
     seen.endpoint = shown or seen.endpoint
     if not url:
         return seen

@@ -15,6 +15,7 @@ from monagent import settings, tree
 from monagent.exporter import naming
 from monagent.exporter.disk import Disk
 from monagent.exporter.engine import Engine
+from monagent.settings_kinds import without_password
 from monagent.store import directory, process
 from monagent.store.layout import Foreign
 from monagent.store.reader import ShardFile
@@ -80,13 +81,6 @@ def _hung_up(error: Exception) -> bool:
     told = str(getattr(within, "reason", ""))
     cut = isinstance(within, ConnectionResetError | BrokenPipeError)
     return cut or any(word in told for word in UNKNOWN_CLIENT)
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    scheme, colons, rest = url.partition("://")
-    netloc, slash, path = rest.partition("/")
-    return scheme + colons + netloc.rpartition("@")[2] + slash + path
 
 
 def _trusting() -> ssl.SSLContext:

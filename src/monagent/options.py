@@ -55,4 +55,4 @@ def _check(name: str, setting: settings.Setting, value: str) -> None:
         setting.kind.parse(value)
     except ValueError as error:
         wanted = expected(setting.kind, error)
-        raise Wrong(f"{name}: found {value!r}, expected {wanted}") from None
+        raise Wrong(f"{name}: found {setting.kind.found(value)}, expected {wanted}") from None

@@ -227,7 +227,7 @@ def _parsed(settings: Settings, name: str, kind: Kind, text: str, default: objec
     except ValueError as error:
         using = _shown(default)
         place = f"{settings.places[name]}: " if name in settings.places else ""
-        found = f"found {text!r}, expected {expected(kind, error)}"
+        found = f"found {kind.found(text)}, expected {expected(kind, error)}"
         settings.problems.append(f"{place}{name}: {found}; using {using}")
         return _WRONG
 

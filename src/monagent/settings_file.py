@@ -61,9 +61,16 @@ def _take(lines: Lines, place: str, line: str) -> None:
     name, sign, text = line.partition("=")
     name, text = name.strip(), text.strip()
     if not sign or not name.startswith(PREFIXES) or name == VARIABLE:
-        lines.problems.append(f"{place}: found {line!r}, expected a setting as MONAGENT_PORT=9464")
+        found = _beginning(line)
+        lines.problems.append(f"{place}: found {found!r}, expected a setting as MONAGENT_PORT=9464")
         return
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         text = text[1:-1]
     lines.values[name] = text
     lines.places[name] = place
+
+
+def _beginning(line: str) -> str:
+    """A line as it may be shown: what it says of a name may be a secret."""
+    ends = [at for sign in "=:" if (at := line.find(sign)) >= 0]
+    return line[: min(ends) + 1] + "…" if ends else line

@@ -14,13 +14,20 @@ if TYPE_CHECKING:
 
 
 class Kind:
-    """One shape of text: the sentence part after "expected", and the parser."""
+    """One shape of text: the sentence part after "expected", the parser, and how a wrong text is
+    repeated after "found": what may be a secret is not."""
 
-    __slots__ = ("expected", "parse")
+    __slots__ = ("expected", "found", "parse")
 
-    def __init__(self, expected: str, parse: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        expected: str,
+        parse: Callable[[str], object],
+        found: Callable[[str], str] = repr,
+    ) -> None:
         self.expected = expected
         self.parse = parse
+        self.found = found
 
 
 class Wrong(ValueError):
@@ -178,7 +185,40 @@ def parse_url(text: str) -> str:
     scheme, colons, rest = text.partition("://")
     if scheme not in ("http", "https") or not colons or not rest.strip("/"):
         raise ValueError(text)
+    netloc = rest
+    for end in "/?#":
+        netloc = netloc.partition(end)[0]
+    port = netloc.rpartition("@")[2].rpartition("]")[2].partition(":")[2]
+    if port and not port.isdecimal():  # As where a password holds a slash.
+        raise ValueError(text)
     return text.rstrip("/")
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown."""
+    scheme, colons, rest = url.partition("://")
+    netloc, slash, path = rest.partition("/")
+    return scheme + colons + netloc.rpartition("@")[2] + slash + path
+
+
+def _found_url(text: str) -> str:
+    """A wrong URL as it may be shown: its password may lie anywhere before the last @."""
+    before, at, rest = text.rpartition("@")
+    scheme, colons, _ = before.partition("://")
+    return repr(f"{scheme if colons else ''}{colons}…@{rest}" if at else text)
+
+
+def parse_headers(text: str) -> dict[str, str]:
+    """Attributes that HTTP can send; one more line would be a header more."""
+    headers = {key.strip(): value.strip() for key, value in parse_attributes(text).items()}
+    for letter in "".join([*headers, *headers.values()]):
+        if letter < " " or letter == "\x7f":
+            raise ValueError(text)
+    return headers
+
+
+def _found_secret(text: str) -> str:
+    return f"{len(text)} letters, not shown as they may be a secret"
 
 
 def parse_otlp_base(text: str) -> str:
@@ -250,7 +290,8 @@ ATTRIBUTES = Kind("pairs like key=value separated by commas", parse_attributes)
 EDGES = Kind("rising numbers separated by commas", parse_edges)
 METRICS_PATH = Kind("a path like /metrics, and not /healthz", parse_metrics_path)
 ROUTES = Kind("paths like /shops/{shop} or /files/{name:path} separated by commas", parse_routes)
-URL = Kind("a URL that begins with http:// or https://", parse_url)
+HEADERS = Kind(ATTRIBUTES.expected, parse_headers, _found_secret)
+URL = Kind("a URL that begins with http:// or https://", parse_url, _found_url)
 FILE = Kind("the path of a file that exists", parse_file)
 PATH = Kind("a path", parse_path)
 HOST = Kind("a host name or an address", parse_host)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from monagent.settings_kinds import (
     ATTRIBUTES,
     FILE,
+    HEADERS,
     HOST,
     LABELS,
     METRICS_PATH,
@@ -259,12 +260,12 @@ TABLE = (
         URL,
         None,
         "OTLP receiver to which metrics are pushed, full URL.",
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", Kind(URL.expected, parse_otlp_base)),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", Kind(URL.expected, parse_otlp_base, URL.found)),
     ),
     Setting(
         "otlp_headers",
         "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
-        ATTRIBUTES,
+        HEADERS,
         {},
         "Headers sent with every OTLP push.",
         "OTEL_EXPORTER_OTLP_HEADERS",

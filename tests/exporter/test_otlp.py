@@ -178,13 +178,14 @@ def test_a_receiver_that_refuses_at_first_gets_the_numbers_later(tmp_path: Path)
         receiver.close()
 
 
-def said_of_one_delivery(folder: Path, receiver: Receiver) -> bytes:
+def said_of_one_delivery(folder: Path, receiver: Receiver, **environ: str) -> bytes:
     """What the operator reads when the exporter is ended, and delivers to this receiver then."""
+    surroundings: Any = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, **environ}
     try:
         with speaker() as root:
             write_root(folder, root.pid)
             counted(folder, root.pid)
-            with exporter(folder, OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url) as running:
+            with exporter(folder, **surroundings) as running:
                 assert running.get().status == 200
                 assert running.end() == 0
             return root.said()
@@ -244,3 +245,21 @@ def test_a_receiver_that_warns_of_what_it_took_is_heard(tmp_path: Path) -> None:
 
     assert said.count(b"/v1/metrics says: use the new endpoint\n") == 1
     assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize("header", ["%0A", "%E2%80%A6", "%20"])
+def test_secrets_are_sent_and_never_shown(tmp_path: Path, header: str) -> None:
+    """The password of the URL, and a header: of two lines, of letters HTTP lacks, and right."""
+    receiver = Receiver(refusals=100, status=400)
+    said = said_of_one_delivery(
+        tmp_path,
+        receiver,
+        OTEL_EXPORTER_OTLP_ENDPOINT=receiver.url.replace("//", "//me:SECRET@"),
+        OTEL_EXPORTER_OTLP_HEADERS=f"x-token=SECRET{header}SECRET",
+    )
+    log = (tmp_path / "exporter.log").read_text()
+
+    assert f"not delivered to {receiver.url}/v1/metrics: ".encode() in said
+    assert b"SECRET" not in said
+    assert "SECRET" not in log
+    assert receiver.refused == (header == "%20")

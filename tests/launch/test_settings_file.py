@@ -39,7 +39,7 @@ def test_what_is_wrong_in_the_file_is_named_by_its_line(tmp_path: Path) -> None:
     unknown = "found this variable, expected a known name; did you mean MONAGENT_PORT?"
 
     assert found.problems == [
-        "monagent.conf:2: found 'port: 9464', expected a setting as MONAGENT_PORT=9464",
+        "monagent.conf:2: found 'port:…', expected a setting as MONAGENT_PORT=9464",
         f"monagent.conf:1: MONAGENT_PORT: found 'abc', {port}; using 9464",
         f"monagent.conf:3: MONAGENT_PROT: {unknown}; it is ignored",
     ]

@@ -96,7 +96,7 @@ class Pushgateway:
             self.url, data=text, method="PUT", headers={"Content-Type": TEXT}
         )
         parts = urllib.parse.urlsplit(self.url)
-        if parts.username:
+        if "@" in parts.netloc:
             user = f"{parts.username}:{parts.password or ''}"
             user = base64.b64encode(urllib.parse.unquote(user).encode()).decode()
             request.add_header("Authorization", f"Basic {user}")

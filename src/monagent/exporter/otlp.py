@@ -16,14 +16,16 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 from opentelemetry.sdk.metrics.export import MetricExportResult
+from requests.exceptions import InvalidHeader
 
 from monagent.exporter.delivery import TAKEN, Failed, Outcome
 from monagent.exporter.engine import Total
 from monagent.exporter.otel import metrics_data
 from monagent.settings import Settings
+from monagent.settings_kinds import without_password
 
 if TYPE_CHECKING:
-    from requests import PreparedRequest, Response
+    from requests import PreparedRequest, Request, Response
 
 # Who names a provider of credentials has the SDK make the session, whose answers we then miss.
 PROVIDERS = (
@@ -52,6 +54,13 @@ class Unseen(requests.Session):
     answer: Response | None = None
     patience = 10.0
 
+    def prepare_request(self, request: Request) -> PreparedRequest:
+        """As requests does, whose words on a wrong header repeat it."""
+        try:
+            return super().prepare_request(request)
+        except InvalidHeader:
+            raise InvalidHeader("found a header that HTTP does not allow") from None
+
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Sends; raises Refusal."""
         sending: Any = requests.Session.send
@@ -79,6 +88,8 @@ class Otlp:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._url = settings.otlp_endpoint or ""
+        self._shown = without_password(self._url)
         self._told = _Told()
         logger = logging.getLogger("opentelemetry")
         logger.addHandler(self._told)
@@ -98,7 +109,6 @@ class Otlp:
                 " expected 'http/protobuf'",
                 final=True,
             )
-        url = self._settings.otlp_endpoint
         self._told.last = ""
         if self._session is not None:
             self._session.answer = None
@@ -107,16 +117,22 @@ class Otlp:
             taken = self._exporter.export(data) is MetricExportResult.SUCCESS
         except Refusal:
             taken = False
+        except Exception as error:  # Not its repr, which may hold a header.
+            raise Failed(self._line(f"{type(error).__name__}: {error}")) from None
         answer = self._session.answer if self._session is not None else None
         if not taken and answer is None:
-            raise Failed(f"{url}: {self._told.last or 'not taken'}")
+            raise Failed(self._line(self._told.last or "not taken"))
         if answer is None:
             return TAKEN
         if not taken:
             place = answer.headers.get("location")
             hint = f", it points to {place}" if place else ""
-            raise Failed(f"{url}: {answer.status_code} {answer.reason}{hint}", final=True)
-        return _partial(f"{url}", answer.content)
+            raise Failed(self._line(f"{answer.status_code} {answer.reason}{hint}"), final=True)
+        return _partial(self._shown, answer.content)
+
+    def _line(self, text: str) -> str:
+        """What happened at which receiver, without its password."""
+        return f"{self._shown}: {text.replace(self._url, self._shown)}"
 
 
 def _partial(url: str, body: bytes) -> Outcome:

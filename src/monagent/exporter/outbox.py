@@ -11,6 +11,7 @@ from monagent.exporter.resource import program, service_name
 from monagent.exporter.voice import Voice
 from monagent.exporter.worker import Worker, alone
 from monagent.settings import Settings
+from monagent.settings_kinds import without_password
 
 LAST = 15.0
 """Seconds for all last deliveries together."""
@@ -39,7 +40,8 @@ class Outbox:
 
             return Otlp(self._settings)
         except Exception as error:
-            self._voice.say(f"cannot push to {self._settings.otlp_endpoint}: {error!r}")
+            url = without_password(self._settings.otlp_endpoint or "")
+            self._voice.say(f"cannot push to {url}: {error!r}")
             return None
 
     async def push(self) -> None:

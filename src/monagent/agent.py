@@ -124,7 +124,8 @@ def _export(found: Settings, directory: str | None, environ: MutableMapping[str,
     if found.exporter == "process" and not tree.exporter_runs(directory):
         from monagent import spawn
 
-        spawn.early(directory, {**environ, **settings.absolute(found)})
+        told = bool(found.closed)
+        spawn.early(directory, {**environ, **settings.absolute(found)}, told=told)
 
 
 def _watch(found: Settings, shard: Shard, environ: MutableMapping[str, str]) -> None:

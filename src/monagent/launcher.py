@@ -164,8 +164,9 @@ def _start_exporter(plan: Plan, directory: str) -> None:
     found = plan.settings
     sock = None
     try:
-        sock = listening.listen(found.host, found.port)
-        guard.say(f"metrics on {listening.url(sock, found)}", "info")
+        if not found.closed:
+            sock = listening.listen(found.host, found.port)
+            guard.say(f"metrics on {listening.url(sock, found)}", "info")
     except OSError as error:
         # The exporter tries again until it succeeds.
         guard.say(f"{listening.problem(found, error)}")

@@ -79,6 +79,7 @@ class Settings:
         self.origins: dict[str, str] = {}
         self.places: dict[str, str] = {}  # of variables that the settings file sets: file:line
         self.told: str | None = None  # the state directory of the tree that this is part of
+        self.closed = ""  # why the endpoint may not open: the file that has its password is lost
 
     def library(self, name: str) -> str:
         """Mode of a library: on, off or otel. Its own variable beats the two lists."""
@@ -117,11 +118,12 @@ def load(environ: Mapping[str, str]) -> Settings:
     """
     settings = Settings()
     lines = settings_file.read(environ)
-    if lines.values or lines.problems:
-        settings.problems += lines.problems
+    if lines.values or lines.problems or lines.lost:
         given = {name: text for name, text in environ.items() if text.strip()}
         settings.places = {n: at for n, at in lines.places.items() if n not in given}
         environ = {**lines.values, **given}
+        _tell_lost(settings, lines.lost, environ)
+        settings.problems += lines.problems
     for setting in TABLE:
         _set(settings, setting, environ)
     settings.told = where.told(environ)
@@ -176,6 +178,16 @@ def libraries() -> list[str]:
 
 _KNOWN = frozenset([setting.name for setting in TABLE] + list(INTERNAL))
 _current: list[Settings] = []
+
+
+def _tell_lost(settings: Settings, lost: list[str], environ: Mapping[str, str]) -> None:
+    """Without the web configuration file that it may have named, the endpoint would be open."""
+    opened = environ.get(settings_file.WEB_CONFIG, "").strip()
+    for sentence in lost:
+        if not opened:
+            sentence += f"; the endpoint stays closed, as {settings_file.WEB_CONFIG} may be there"
+            settings.closed = settings.closed or sentence
+        settings.problems.append(sentence)
 
 
 def _set(settings: Settings, setting: Setting, environ: Mapping[str, str]) -> None:

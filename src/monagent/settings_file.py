@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import os
 
+from monagent.settings_kinds import parse_file
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VARIABLE = "MONAGENT_CONFIG"
+WEB_CONFIG = "MONAGENT_WEB_CONFIG"
 PREFIXES = ("MONAGENT_", "OTEL_")
+EXPECTED = "expected a setting as MONAGENT_PORT=9464"
 
 
 class Lines:
@@ -26,48 +30,73 @@ class Lines:
         values: the text of each variable.
         places: where each variable stands, as "monagent.conf:3".
         problems: sentences about lines that say nothing.
+        lost: such sentences about what may have named the web configuration file.
     """
 
-    __slots__ = ("places", "problems", "values")
+    __slots__ = ("lost", "places", "problems", "values")
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.places: dict[str, str] = {}
         self.problems: list[str] = []
+        self.lost: list[str] = []
 
 
 def read(environ: Mapping[str, str]) -> Lines:
     """The lines of the file that the environment names; none without one.
 
-    A file that cannot be read is left to the setting itself, which then says so.
+    A file that does not exist is left to the setting itself, which then says so.
     """
     lines = Lines()
     path = environ.get(VARIABLE, "").strip()
     if not path:
         return lines
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-    except (OSError, ValueError):
+        with open(path, "rb") as file:
+            raw = file.read()
+    except (OSError, ValueError) as error:
+        if _exists(path):
+            reason = getattr(error, "strerror", None) or error
+            lines.lost.append(
+                f"{VARIABLE}: found {path!r}, which cannot be read ({reason}),"
+                " expected a file of settings"
+            )
         return lines
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
         _take(lines, f"{os.path.basename(path)}:{number}", line.strip())
     return lines
 
 
-def _take(lines: Lines, place: str, line: str) -> None:
-    if not line or line.startswith("#"):
+def _exists(path: str) -> bool:
+    try:
+        parse_file(path)
+    except ValueError:
+        return False
+    return True
+
+
+def _take(lines: Lines, place: str, raw: bytes) -> None:
+    if not raw or raw.startswith(b"#"):
+        return
+    try:
+        line = raw.decode()
+    except UnicodeDecodeError as error:
+        found = f"the byte 0x{raw[error.start]:02x}, which is not UTF-8"
+        _lose(lines, f"{place}: found {found}, {EXPECTED}", raw)
         return
     name, sign, text = line.partition("=")
     name, text = name.strip(), text.strip()
     if not sign or not name.startswith(PREFIXES) or name == VARIABLE:
-        found = _beginning(line)
-        lines.problems.append(f"{place}: found {found!r}, expected a setting as MONAGENT_PORT=9464")
+        _lose(lines, f"{place}: found {_beginning(line)!r}, {EXPECTED}", raw)
         return
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         text = text[1:-1]
     lines.values[name] = text
     lines.places[name] = place
+
+
+def _lose(lines: Lines, sentence: str, raw: bytes) -> None:
+    (lines.lost if WEB_CONFIG.encode() in raw else lines.problems).append(sentence)
 
 
 def _beginning(line: str) -> str:

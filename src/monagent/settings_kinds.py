@@ -235,6 +235,12 @@ def parse_path(text: str) -> str:
 
 def parse_file(text: str) -> str:
     path = parse_path(text)
+    try:
+        os.stat(path)
+    except PermissionError:
+        return path  # It may be there; who reads it says so.
+    except OSError:
+        pass
     if not os.path.isfile(path):
         raise ValueError(text)
     return path

@@ -2,11 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from monagent import tree
 from monagent.settings import load
+from tests.launch.oracle import ADOPTED, RUN, run
+from tests.launch.test_exporter_start import running, until
+
+UNREADABLE = "/proc/self/mem"
+"""A file that opens, and that nobody can read from its beginning: root neither."""
+
+CLOSED = "; the endpoint stays closed, as MONAGENT_WEB_CONFIG may be there"
+
+
+@contextlib.contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without the right of root to read everything."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(54321)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
+def unread(path: str, why: str) -> str:
+    """The sentence about a file that cannot be read."""
+    return (
+        f"MONAGENT_CONFIG: found {path!r}, which cannot be read ({why}), expected a file of"
+        " settings"
+    )
 
 
 def test_lines_set_what_the_environment_does_not(tmp_path: Path) -> None:
@@ -61,3 +96,112 @@ def test_monagent_config_says_which_line_a_value_comes_from(tmp_path: Path) -> N
         ["MONAGENT_FLASK", "off", "(monagent.conf:3)"],
         ["MONAGENT_BUCKETS_X", "1.0,2.0", "(monagent.conf:4)"],
     ]
+
+
+def test_a_file_that_cannot_be_read_is_told_and_may_have_named_a_password() -> None:
+    """Nobody may read it, or look into its folder; a web configuration file named elsewhere is in
+    force, and a password in the lost one is not."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        path = os.path.join(folder, "monagent.conf")
+        with open(path, "w", encoding="ascii") as file:
+            os.chmod(path, 0)
+            file.write("MONAGENT_PORT=9100\n")
+        with as_nobody():
+            file_s = load({"MONAGENT_CONFIG": path})
+            known = load({"MONAGENT_CONFIG": path, "MONAGENT_WEB_CONFIG": "/web.yml"})
+        os.chmod(path, 0o644)
+        os.chmod(folder, 0)
+        with as_nobody():
+            folder_s = load({"MONAGENT_CONFIG": path})
+        os.chmod(folder, 0o755)
+    sentence = unread(path, "Permission denied")
+
+    assert file_s.problems == folder_s.problems == [sentence + CLOSED]
+    assert file_s.closed == folder_s.closed == sentence + CLOSED
+    assert (known.problems, known.closed) == ([sentence], "")
+
+
+def test_a_file_that_does_not_exist_is_told_once() -> None:
+    """By the setting that names it."""
+    found = load({"MONAGENT_CONFIG": "/no/such/file"})
+
+    assert " ".join(found.problems) == (
+        "MONAGENT_CONFIG: found '/no/such/file', expected the path of a file that exists;"
+        " using none"
+    )
+    assert found.closed == ""
+
+
+def test_a_line_that_is_no_text_costs_none_of_the_others(tmp_path: Path) -> None:
+    """It is named by its number; a remark says nothing to us, and a mark of UTF-8 at the begin of
+    the file neither."""
+    file = tmp_path / "monagent.conf"
+    file.write_bytes(
+        b"\xef\xbb\xbfMONAGENT_PORT=9100\n# caf\xe9\n\nMONAGENT_SERVICE_NAME=caf\xe9\r\n"
+        b"MONAGENT_LABELS=a=\xc3\xa9\n"
+    )
+    found = load({"MONAGENT_CONFIG": str(file)})
+
+    assert (found.port, found.service_name, found.labels) == (9100, None, {"a": "é"})
+    assert found.places["MONAGENT_LABELS"] == "monagent.conf:5"
+    assert found.closed == ""
+    assert " ".join(found.problems) == (
+        "monagent.conf:4: found the byte 0xe9, which is not UTF-8,"
+        " expected a setting as MONAGENT_PORT=9464"
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"MONAGENT_WEB_CONFIG=/caf\xe9.yml", "the byte 0xe9, which is not UTF-8"),
+        (b"export MONAGENT_WEB_CONFIG=/web.yml", "'export MONAGENT_WEB_CONFIG=…'"),
+    ],
+)
+def test_a_lost_line_that_names_a_password_closes_the_endpoint(
+    tmp_path: Path, line: bytes, said: str
+) -> None:
+    """It must never be open without the password that somebody asked for."""
+    file = tmp_path / "monagent.conf"
+    file.write_bytes(line)
+    lost = load({"MONAGENT_CONFIG": str(file)})
+    file.write_bytes(line + b"\nMONAGENT_WEB_CONFIG=/web.yml\n")
+    found = load({"MONAGENT_CONFIG": str(file)})
+    sentence = f"monagent.conf:1: found {said}, expected a setting as MONAGENT_PORT=9464"
+
+    assert (lost.problems, lost.closed) == ([sentence + CLOSED], sentence + CLOSED)
+    assert (found.problems, found.web_config, found.closed) == ([sentence], "/web.yml", "")
+
+
+@pytest.mark.parametrize("mode", ADOPTED)
+def test_a_file_that_cannot_be_read_closes_the_endpoint_and_is_told_once(
+    mode: str, tmp_path: Path
+) -> None:
+    """The program runs, and is recorded."""
+    state = tmp_path / "state"
+    log = state / "exporter.log"
+    with running(mode, state, MONAGENT_CONFIG=UNREADABLE) as process:
+        until(lambda: log.exists() and CLOSED in log.read_text(), "the exporter's word")
+        url = tree.endpoint(str(state))
+        process.terminate()
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+
+    assert url is None
+    assert said == f"monagent: {unread(UNREADABLE, 'Input/output error')}{CLOSED}\n"
+
+
+def test_strict_refuses_to_start_without_the_file(tmp_path: Path) -> None:
+    """Or with a line of it lost."""
+    file = tmp_path / "monagent.conf"
+    file.write_bytes(b"MONAGENT_SERVICE_NAME=caf\xe9")
+    for path in (UNREADABLE, str(file)):
+        found = run(
+            RUN,
+            [sys.executable, "-c", "print('ran')"],
+            environ={"MONAGENT_STRICT": "on", "MONAGENT_CONFIG": path},
+        )
+
+        assert (found.code, found.stdout) == (2, b"")
+        assert found.stderr.endswith(b"monagent: MONAGENT_STRICT is on: not started\n")

@@ -60,7 +60,12 @@ class Listener:
             return 0
 
     async def web_config(self) -> WebConfig:
-        """The web-config file in force; a wrong one keeps the endpoint closed, not open to all."""
+        """The web-config file in force; a wrong one keeps the endpoint closed, not open to all, and
+        so does a settings file that may have named one."""
+        if self.settings.closed:
+            (self.voice.log if self.told else self._tell)(self.settings.closed)
+        while self.settings.closed:
+            await asyncio.sleep(5 * AGAIN)
         if not self.settings.web_config:
             return WebConfig()
         while True:

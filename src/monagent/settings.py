@@ -121,7 +121,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     if lines.values or lines.problems or lines.lost:
         given = {name: text for name, text in environ.items() if text.strip()}
         settings.places = {n: at for n, at in lines.places.items() if n not in given}
-        environ = {**lines.values, **given}
+        environ = {**_with_paths(lines), **given}
         _tell_lost(settings, lines.lost, environ)
         settings.problems += lines.problems
     for setting in TABLE:
@@ -178,6 +178,16 @@ def libraries() -> list[str]:
 
 _KNOWN = frozenset([setting.name for setting in TABLE] + list(INTERNAL))
 _current: list[Settings] = []
+
+
+def _with_paths(lines: settings_file.Lines) -> dict[str, str]:
+    """What the file sets; its relative paths begin where it lies, whoever reads it."""
+    values = dict(lines.values)
+    for setting in TABLE:
+        for name, kind in ((setting.name, setting.kind), *setting.twins):
+            if kind is PATH and values.get(name, "").strip():
+                values[name] = os.path.join(lines.folder, values[name].strip())
+    return values
 
 
 def _tell_lost(settings: Settings, lost: list[str], environ: Mapping[str, str]) -> None:

@@ -31,15 +31,17 @@ class Lines:
         places: where each variable stands, as "monagent.conf:3".
         problems: sentences about lines that say nothing.
         lost: such sentences about what may have named the web configuration file.
+        folder: where the file lies.
     """
 
-    __slots__ = ("lost", "places", "problems", "values")
+    __slots__ = ("folder", "lost", "places", "problems", "values")
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.places: dict[str, str] = {}
         self.problems: list[str] = []
         self.lost: list[str] = []
+        self.folder = ""
 
 
 def read(environ: Mapping[str, str]) -> Lines:
@@ -54,6 +56,7 @@ def read(environ: Mapping[str, str]) -> Lines:
     try:
         with open(path, "rb") as file:
             raw = file.read()
+        lines.folder = os.path.dirname(os.path.abspath(path))
     except (OSError, ValueError) as error:
         if _exists(path):
             reason = getattr(error, "strerror", None) or error

@@ -14,7 +14,7 @@ import pytest
 
 from monagent import tree
 from monagent.settings import load
-from tests.launch.oracle import ADOPTED, RUN, run
+from tests.launch.oracle import ADOPTED, BARE, RUN, environment, run
 from tests.launch.test_exporter_start import running, until
 
 UNREADABLE = "/proc/self/mem"
@@ -205,3 +205,30 @@ def test_strict_refuses_to_start_without_the_file(tmp_path: Path) -> None:
 
         assert (found.code, found.stdout) == (2, b"")
         assert found.stderr.endswith(b"monagent: MONAGENT_STRICT is on: not started\n")
+
+
+def test_paths_in_the_file_begin_where_it_lies(tmp_path: Path) -> None:
+    """For the program in its directory, the exporter in another, and `monagent config`."""
+    place, elsewhere = tmp_path / "conf", tmp_path / "elsewhere"
+    place.mkdir()
+    elsewhere.mkdir()
+    (place / "web.yml").write_text("basic_auth_users: {}\n")
+    (place / "monagent.conf").write_text(
+        "MONAGENT_TEXTFILE=numbers.prom\nMONAGENT_WEB_CONFIG='web.yml'\nMONAGENT_DIR=\n"
+    )
+    given = {"MONAGENT_CONFIG": "../conf/monagent.conf"}
+    code = "import sqlite3; sqlite3.connect(':memory:').execute('select 1')"
+    ran = run(
+        RUN, [sys.executable, "-c", code], options=["--supervise"], environ=given, cwd=elsewhere
+    )
+    shown = subprocess.run(
+        [sys.executable, "-m", "monagent", "config"],
+        capture_output=True, text=True, check=True, cwd=elsewhere, env=environment(BARE, given),
+    )  # fmt: skip
+    lines = [line.split()[:2] for line in shown.stdout.splitlines()]
+
+    assert (ran.code, ran.stdout, ran.stderr) == (0, b"", b"")
+    assert "db_client_operation" in (place / "numbers.prom").read_text()
+    assert ["MONAGENT_TEXTFILE", str(place / "numbers.prom")] in lines
+    assert ["MONAGENT_WEB_CONFIG", str(place / "web.yml")] in lines
+    assert ["MONAGENT_DIR", "-"] in lines

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from monagent import options, settings
-from monagent.settings_kinds import HEADERS, URL, without_password
+from monagent.settings_kinds import HEADERS, RECEIVER, URL, without_password
 
 
 def main(arguments: list[str]) -> int:
@@ -63,7 +63,7 @@ def effective(found: settings.Settings, given: set[str]) -> list[dict[str, objec
 def _without_secrets(setting: settings.Setting, value: Any) -> object:
     if value and setting.kind is HEADERS:
         return dict.fromkeys(value, "…")
-    return without_password(value) if value and setting.kind is URL else value
+    return without_password(value) if value and setting.kind in (URL, RECEIVER) else value
 
 
 def shown(value: object) -> str:

@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
         return code
     plan = Plan(path, argv, environ, found)
     if found.enabled:
-        environ.update(settings.absolute(found))
+        environ.update(settings.absolute(found, settings.PREFIX))
     if found.enabled and _supervised(found):
         from monagent import supervisor
 
@@ -170,10 +170,12 @@ def _start_exporter(plan: Plan, directory: str) -> None:
     except OSError as error:
         # The exporter tries again until it succeeds.
         guard.say(f"{listening.problem(found, error)}")
+    # The variables that are OpenTelemetry's stay as they are for the command.
+    environ = {**plan.environ, **settings.absolute(found, "OTEL_")}
     if sock is None:
-        spawn.early(directory, plan.environ, told=True)
+        spawn.early(directory, environ, told=True)
     else:
-        spawn.early(directory, plan.environ, sock.fileno())
+        spawn.early(directory, environ, sock.fileno())
         sock.close()
 
 

@@ -70,6 +70,10 @@ class Settings:
     otlp_headers: dict[str, str]
     otlp_protocol: str
     otlp_timeout: int
+    otlp_compression: str
+    otlp_certificate: str | None
+    otlp_client_certificate: str | None
+    otlp_client_key: str | None
     otlp_interval: int
 
     def __init__(self) -> None:
@@ -131,6 +135,10 @@ def load(environ: Mapping[str, str]) -> Settings:
     for name in environ:
         if name.startswith(PREFIX) and name not in known and environ[name].strip():
             _set_free(settings, name, environ[name].strip())
+    for name, place in settings.places.items():
+        if not name.startswith(PREFIX) and name not in known and environ[name].strip():
+            said = "found this variable, expected one that monagent reads; it is ignored"
+            settings.problems.append(f"{place}: {name}: {said}")
     if settings.disable or settings.enable_only:
         _check_names(settings)
     if settings.metrics_exporters and "otlp" not in settings.metrics_exporters:
@@ -140,14 +148,15 @@ def load(environ: Mapping[str, str]) -> Settings:
     return settings
 
 
-def absolute(settings: Settings) -> dict[str, str]:
-    """The variables that name paths, as they hold in any working directory."""
+def absolute(settings: Settings, prefix: str = "") -> dict[str, str]:
+    """The variables that name paths and begin so, as they hold in any working directory."""
     return {
-        setting.name: os.path.abspath(getattr(settings, setting.attribute))
+        origin: os.path.abspath(getattr(settings, setting.attribute))
         for setting in TABLE
         if setting.kind in (FILE, PATH)
-        and settings.origins[setting.attribute] == setting.name
-        and setting.name not in settings.places
+        and (origin := settings.origins[setting.attribute]) != "default"
+        and origin not in settings.places
+        and origin.startswith(prefix)
     }
 
 
@@ -176,7 +185,8 @@ def libraries() -> list[str]:
     return sorted(names)
 
 
-_KNOWN = frozenset([setting.name for setting in TABLE] + list(INTERNAL))
+_TWINS = [name for setting in TABLE for name, _ in setting.twins]
+_KNOWN = frozenset([setting.name for setting in TABLE] + _TWINS + list(INTERNAL))
 _current: list[Settings] = []
 
 

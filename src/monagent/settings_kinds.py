@@ -221,6 +221,12 @@ def _found_secret(text: str) -> str:
     return f"{len(text)} letters, not shown as they may be a secret"
 
 
+def parse_receiver(text: str) -> str:
+    """The OTLP endpoint for metrics, which the specification takes as it is."""
+    parse_url(text)
+    return text
+
+
 def parse_otlp_base(text: str) -> str:
     """The OTLP endpoint for all signals lacks the path of the metrics one."""
     return parse_url(text) + "/v1/metrics"
@@ -298,6 +304,7 @@ METRICS_PATH = Kind("a path like /metrics, and not /healthz", parse_metrics_path
 ROUTES = Kind("paths like /shops/{shop} or /files/{name:path} separated by commas", parse_routes)
 HEADERS = Kind(ATTRIBUTES.expected, parse_headers, _found_secret)
 URL = Kind("a URL that begins with http:// or https://", parse_url, _found_url)
+RECEIVER = Kind(URL.expected, parse_receiver, _found_url)
 FILE = Kind("the path of a file that exists", parse_file)
 PATH = Kind("a path", parse_path)
 HOST = Kind("a host name or an address", parse_host)

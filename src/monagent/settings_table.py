@@ -17,6 +17,7 @@ from monagent.settings_kinds import (
     PAIRS,
     PATH,
     PATTERNS,
+    RECEIVER,
     ROUTES,
     SWITCH,
     TEXT,
@@ -60,6 +61,17 @@ class Setting:
 
 def option_of(name: str) -> str:
     return "--" + name.lower().replace("_", "-")
+
+
+def _otlp(
+    word: str, kind: Kind, default: object, sentence: str, common: Kind | None = None
+) -> Setting:
+    """One of OTLP, whose twin, of kind `common`, is for all signals."""
+    exporter = "OTEL_EXPORTER_OTLP_"
+    twin = f"{exporter}{word}", common or kind
+    return Setting(
+        f"otlp_{word.lower()}", f"{exporter}METRICS_{word}", kind, default, sentence, twin
+    )
 
 
 TABLE = (
@@ -254,38 +266,40 @@ TABLE = (
         (),
         "OpenTelemetry's list of metrics exporters; one without otlp, as none, switches OTLP off.",
     ),
-    Setting(
-        "otlp_endpoint",
-        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-        URL,
+    _otlp(
+        "ENDPOINT",
+        RECEIVER,
         None,
         "OTLP receiver to which metrics are pushed, full URL.",
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", Kind(URL.expected, parse_otlp_base, URL.found)),
+        Kind(URL.expected, parse_otlp_base, URL.found),
     ),
-    Setting(
-        "otlp_headers",
-        "OTEL_EXPORTER_OTLP_METRICS_HEADERS",
-        HEADERS,
-        {},
-        "Headers sent with every OTLP push.",
-        "OTEL_EXPORTER_OTLP_HEADERS",
-    ),
-    Setting(
-        "otlp_protocol",
-        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
+    _otlp("HEADERS", HEADERS, {}, "Headers sent with every OTLP push."),
+    _otlp(
+        "PROTOCOL",
         choice("http/protobuf", "http/json", "grpc"),
         "http/protobuf",
         "OTLP protocol; http/protobuf is the one that monagent speaks.",
-        "OTEL_EXPORTER_OTLP_PROTOCOL",
     ),
-    Setting(
-        "otlp_timeout",
-        "OTEL_EXPORTER_OTLP_METRICS_TIMEOUT",
+    _otlp(
+        "TIMEOUT",
         whole(1, 3_600_000),
         10_000,
         "Milliseconds after which an OTLP push is given up.",
-        "OTEL_EXPORTER_OTLP_TIMEOUT",
     ),
+    _otlp(
+        "COMPRESSION",
+        choice("none", "gzip", "deflate"),
+        "none",
+        "How OTLP pushes are compressed.",
+    ),
+    _otlp(
+        "CERTIFICATE",
+        PATH,
+        None,
+        "File of the authorities that may vouch for the OTLP receiver, in PEM.",
+    ),
+    _otlp("CLIENT_CERTIFICATE", PATH, None, "File of our certificate for it, in PEM."),
+    _otlp("CLIENT_KEY", PATH, None, "File of the key of that certificate, in PEM."),
     Setting(
         "otlp_interval",
         "OTEL_METRIC_EXPORT_INTERVAL",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -11,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
@@ -18,6 +21,8 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
 
 from tests.exporter.running import DEADLINE, exporter, sleeper, speaker, until, write_root
 from tests.exporter.test_delivery import counted
+from tests.exporter.test_guest import port_of, start, tell
+from tests.launch.oracle import RUN, run
 
 
 class Receiver:
@@ -31,9 +36,11 @@ class Receiver:
         refusal: dict[str, str] | None = None,
         rejected: int = 0,
         words: str = "",
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.requests: list[ExportMetricsServiceRequest] = []
         self.headers: list[dict[str, str]] = []
+        self.paths: list[str] = []
         self.refused = 0
         receiver = self
 
@@ -56,6 +63,7 @@ class Receiver:
                 # All is noted before the sender may go on.
                 receiver.refused += refusals >= 0
                 if refusals < 0:
+                    receiver.paths.append(self.path)
                     receiver.headers.append(dict(self.headers.items()))
                     receiver.requests.append(ExportMetricsServiceRequest.FromString(body))
                 self.end_headers()
@@ -65,7 +73,10 @@ class Receiver:
                 pass
 
         self._server = HTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
+        scheme = "http" if tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
 
@@ -263,3 +274,84 @@ def test_secrets_are_sent_and_never_shown(tmp_path: Path, header: str) -> None:
     assert b"SECRET" not in said
     assert "SECRET" not in log
     assert receiver.refused == (header == "%20")
+
+
+@pytest.mark.parametrize("thread", [False, True])
+@pytest.mark.parametrize(
+    ("name", "path", "asked"),
+    [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "/all", "/all/v1/metrics"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "/mine/", "/mine/"),
+    ],
+)
+def test_the_settings_file_says_where_to_push_and_how(
+    tmp_path: Path, receiver: Receiver, name: str, path: str, asked: str, thread: bool
+) -> None:
+    """As the environment does, in a process of its own and inside the program."""
+    state = tmp_path / "state"
+    state.mkdir()
+    file = tmp_path / "monagent.conf"
+    file.write_text(
+        f"{name}={receiver.url}{path}\nOTEL_EXPORTER_OTLP_HEADERS=x-token=a%20b\n"
+        "OTEL_EXPORTER_OTLP_COMPRESSION=gzip\n"
+    )
+    if thread:
+        program = start(state, MONAGENT_CONFIG=str(file))
+        port_of(state)
+        tell(program, "exit")
+        assert program.communicate(timeout=DEADLINE)[1] == ""
+    else:
+        with sleeper() as root:
+            write_root(state, root.pid)
+            counted(state, root.pid)
+        with exporter(state, MONAGENT_CONFIG=str(file)) as running:
+            assert running.process.wait(DEADLINE) == 0
+
+    assert receiver.paths == [asked]
+    assert (receiver.headers[0]["x-token"], receiver.headers[0]["Content-Encoding"]) == (
+        "a b",
+        "gzip",
+    )
+
+
+@pytest.mark.parametrize("in_file", [False, True])
+def test_certificates_are_found_whoever_names_them(tmp_path: Path, in_file: bool) -> None:
+    """Relative to the settings file, or to the working directory, which is not the exporter's; the
+    command finds its variables as they were."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    ours = authority.issue_cert("monagent@example.org")
+    ours.private_key_pem.write_to_path(tmp_path / "key.pem")
+    ours.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(tls)
+    authority.configure_trust(tls)
+    tls.verify_mode = ssl.CERT_REQUIRED
+    receiver = Receiver(tls=tls)
+    given = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+        "OTEL_EXPORTER_OTLP_CERTIFICATE": "ca.pem",
+        "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE": "cert.pem",
+        "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY": "key.pem",
+    }
+    file = tmp_path / "monagent.conf"
+    file.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+    code = "import os, sqlite3; sqlite3.connect(':memory:').execute('select 1')\n"
+    code += "print(os.environ.get('OTEL_EXPORTER_OTLP_CERTIFICATE'))"
+    try:
+        ran = run(
+            RUN,
+            [sys.executable, "-c", code],
+            options=["--supervise"],
+            environ={
+                "REQUESTS_CA_BUNDLE": str(tmp_path / "cert.pem"),
+                **({"MONAGENT_CONFIG": str(file)} if in_file else given),
+            },
+            cwd=Path("/") if in_file else tmp_path,
+        )
+    finally:
+        receiver.close()
+
+    assert (ran.code, ran.stderr) == (0, b"")
+    assert ran.stdout == (b"None\n" if in_file else b"ca.pem\n")
+    assert receiver.paths == ["/v1/metrics"]

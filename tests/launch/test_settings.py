@@ -67,10 +67,19 @@ RIGHT: dict[str, tuple[dict[str, str], Any]] = {
         {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318/"},
         "http://c:4318/v1/metrics",
     ),
+    "otlp_compression": ({"OTEL_EXPORTER_OTLP_COMPRESSION": "GZIP"}, "gzip"),
     "metrics_exporters": ({"OTEL_METRICS_EXPORTER": "console, otlp"}, ("console", "otlp")),
     "otlp_interval": ({"OTEL_METRIC_EXPORT_INTERVAL": "1000"}, 1000),
     "dir": ({"MONAGENT_DIR": "state"}, os.path.abspath("state")),
 }
+
+
+@pytest.mark.parametrize("url", ["http://c:4318", "http://c/", "https://[::1]:1/x//?y=1"])
+def test_an_endpoint_for_metrics_alone_is_taken_as_it_is(url: str) -> None:
+    """As OpenTelemetry has it; the one for all signals lacks the path."""
+    found = load({"OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": url})
+
+    assert (found.otlp_endpoint, found.problems) == (url, [])
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/é", "/a b", "/a?b", "/a#b", "/a\x7f", "a"])

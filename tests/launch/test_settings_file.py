@@ -80,6 +80,22 @@ def test_what_is_wrong_in_the_file_is_named_by_its_line(tmp_path: Path) -> None:
     ]
 
 
+def test_a_variable_that_only_others_read_is_told(tmp_path: Path) -> None:
+    """The file sets monagent alone: neither the program nor what it uses of OpenTelemetry."""
+    file = tmp_path / "monagent.conf"
+    file.write_text(
+        "OTEL_SERVICE_NAME=shop\nOTEL_TRACES_SAMPLER=always_off\nOTEL_EXPORTER_OTLP_TIMEOUT=5\n"
+        "OTEL_PROPAGATORS=b3\n"
+    )
+    found = load({"MONAGENT_CONFIG": str(file), "OTEL_PROPAGATORS": "b3"})
+
+    assert (found.service_name, found.otlp_timeout) == ("shop", 5)
+    assert " ".join(found.problems) == (
+        "monagent.conf:2: OTEL_TRACES_SAMPLER: found this variable, expected one that monagent"
+        " reads; it is ignored"
+    )
+
+
 def test_monagent_config_says_which_line_a_value_comes_from(tmp_path: Path) -> None:
     """`monagent config --config FILE` shows file and line as the origin."""
     file = tmp_path / "monagent.conf"

@@ -125,12 +125,16 @@ def test_only_directories_without_a_living_soul_are_abandoned(tmp_path: Path) ->
     assert elsewhere == []
 
 
-@pytest.mark.parametrize("name", ["MONAGENT_DIR", "MONAGENT_TEXTFILE"])
+@pytest.mark.parametrize(
+    "name", ["MONAGENT_DIR", "MONAGENT_TEXTFILE", "OTEL_EXPORTER_OTLP_CERTIFICATE"]
+)
 def test_paths_hold_in_other_working_directories(name: str) -> None:
     """The exporter works elsewhere."""
     found = settings.load({name: "here/x"})
 
     assert settings.absolute(found) == {name: os.path.abspath("here/x")}
+    assert settings.absolute(found, name[:5]) == settings.absolute(found)
+    assert settings.absolute(found, "X") == {}
 
 
 TOLD = "/dev/shm/monagent-7/12-34"

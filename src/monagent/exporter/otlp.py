@@ -1,4 +1,4 @@
-"""Pushing over OTLP with the SDK's own exporter, which reads its settings from the environment.
+"""Pushing over OTLP with the SDK's own exporter, told what our settings hold.
 
 Everything of OpenTelemetry is imported here, in the exporter's process, and only when asked for.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import requests
 from google.protobuf.message import DecodeError
+from opentelemetry.exporter.otlp.proto.http import Compression
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
@@ -61,6 +62,13 @@ class Unseen(requests.Session):
         except InvalidHeader:
             raise InvalidHeader("found a header that HTTP does not allow") from None
 
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        """As requests does, which prefers REQUESTS_CA_BUNDLE to a session's own certificates."""
+        chosen = self.verify if verify is None and isinstance(self.verify, str) else verify
+        return super().merge_environment_settings(url, proxies, stream, chosen, cert)
+
     def send(self, request: PreparedRequest, **kwargs: Any) -> Response:
         """Sends; raises Refusal."""
         sending: Any = requests.Session.send
@@ -98,7 +106,16 @@ class Otlp:
         self._session = None if any(map(os.environ.get, PROVIDERS)) else Unseen()
         if self._session is not None:
             self._session.patience = seconds
-        self._exporter = OTLPMetricExporter(timeout=seconds, session=self._session)
+        self._exporter = OTLPMetricExporter(
+            endpoint=settings.otlp_endpoint,
+            certificate_file=settings.otlp_certificate,
+            client_key_file=settings.otlp_client_key,
+            client_certificate_file=settings.otlp_client_certificate,
+            headers=settings.otlp_headers,
+            timeout=seconds,
+            compression=Compression(settings.otlp_compression),
+            session=self._session,
+        )
 
     def send(self, total: Total, text: bytes) -> Outcome:  # noqa: ARG002 - the data alone
         """Pushes the numbers; raises Failed, and for good after an answer: what it allows to

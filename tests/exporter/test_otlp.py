@@ -355,3 +355,19 @@ def test_certificates_are_found_whoever_names_them(tmp_path: Path, in_file: bool
     assert (ran.code, ran.stderr) == (0, b"")
     assert ran.stdout == (b"None\n" if in_file else b"ca.pem\n")
     assert receiver.paths == ["/v1/metrics"]
+
+
+def test_headers_for_all_signals_go_nowhere_that_metrics_have_their_own(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    """Those of the environment may be a password for another receiver."""
+    state = tmp_path / "state"
+    state.mkdir()
+    file = tmp_path / "monagent.conf"
+    file.write_text("OTEL_EXPORTER_OTLP_METRICS_HEADERS=X-Mine=1\n")
+    said_of_one_delivery(
+        state, receiver, OTEL_EXPORTER_OTLP_HEADERS="x-all=2,x-mine=3", MONAGENT_CONFIG=str(file)
+    )
+
+    names = {name.lower(): value for name, value in receiver.headers[0].items()}
+    assert (names.get("x-mine"), names.get("x-all")) == ("1", None)

@@ -17,6 +17,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 from opentelemetry.sdk.metrics.export import MetricExportResult
+from opentelemetry.util.re import parse_env_headers
 from requests.exceptions import InvalidHeader
 
 from monagent.exporter.delivery import TAKEN, Failed, Outcome
@@ -26,6 +27,8 @@ from monagent.settings import Settings
 from monagent.settings_kinds import without_password
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from requests import PreparedRequest, Request, Response
 
 # Who names a provider of credentials has the SDK make the session, whose answers we then miss.
@@ -33,6 +36,7 @@ PROVIDERS = (
     "OTEL_PYTHON_EXPORTER_OTLP_HTTP_CREDENTIAL_PROVIDER",
     "OTEL_PYTHON_EXPORTER_OTLP_HTTP_METRICS_CREDENTIAL_PROVIDER",
 )
+HEADERS = ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 REPEATABLE = (429, 502, 503, 504)
 REMARK = 200
 """Letters of a receiver's own words that we repeat."""
@@ -50,17 +54,22 @@ class Unseen(requests.Session):
     Attributes:
         answer: the last one.
         patience: seconds that a receiver may ask to wait.
+        strays: headers that are not to be sent.
     """
 
     answer: Response | None = None
     patience = 10.0
+    strays: Collection[str] = ()
 
     def prepare_request(self, request: Request) -> PreparedRequest:
         """As requests does, whose words on a wrong header repeat it."""
         try:
-            return super().prepare_request(request)
+            prepared = super().prepare_request(request)
         except InvalidHeader:
             raise InvalidHeader("found a header that HTTP does not allow") from None
+        for name in self.strays:
+            prepared.headers.pop(name, None)
+        return prepared
 
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
@@ -106,6 +115,7 @@ class Otlp:
         self._session = None if any(map(os.environ.get, PROVIDERS)) else Unseen()
         if self._session is not None:
             self._session.patience = seconds
+            self._session.strays = _strays(settings.otlp_headers)
         self._exporter = OTLPMetricExporter(
             endpoint=settings.otlp_endpoint,
             certificate_file=settings.otlp_certificate,
@@ -150,6 +160,14 @@ class Otlp:
     def _line(self, text: str) -> str:
         """What happened at which receiver, without its password."""
         return f"{self._shown}: {text.replace(self._url, self._shown)}"
+
+
+def _strays(headers: dict[str, str]) -> set[str]:
+    """Headers that the environment names beside those in force, which may be the settings file's:
+    1.45 of the SDK sends both, and they may be meant for another receiver."""
+    given = os.environ.get(HEADERS[0]) or os.environ.get(HEADERS[1], "")
+    named = parse_env_headers(given, liberal=True)
+    return set(named) - {name.lower() for name in headers} if headers else set()
 
 
 def _partial(url: str, body: bytes) -> Outcome:

@@ -41,8 +41,9 @@ class Counted:
 
 
 def counted(directory: Path, live_only: bool = False) -> Counted:
-    """What stands in all shards; gauges show their largest value."""
+    """What stands in all shards; gauges show their last value, or else their largest."""
     series: dict[tuple[str, frozenset[tuple[str, object]]], float] = defaultdict(float)
+    changed: dict[tuple[str, frozenset[tuple[str, object]]], float] = defaultdict(float)
     for path in scan(str(directory)):
         try:
             shard = ShardFile.open(path)
@@ -56,6 +57,9 @@ def counted(directory: Path, live_only: bool = False) -> Counted:
                 if one.instrument.kind == "histogram":
                     series[key] += sum(cells[1:])
                     series[one.instrument.name + ".sum", key[1]] += cells[0]
+                elif one.instrument.kind == "gauge" and one.instrument.merge == "last":
+                    if cells[1] >= changed[key]:
+                        series[key], changed[key] = cells
                 elif one.instrument.kind == "gauge":
                     series[key] = max(series[key], cells[0])
                 else:

@@ -87,6 +87,30 @@ def test_keys_with_a_prefix_are_found(redis_url: str, tmp_path: Path) -> None:
     assert full.total("job.queue.oldest.age", queue="shop") < 60
 
 
+def test_who_reads_a_queue_no_more_hides_not_what_others_read(
+    redis_url: str, tmp_path: Path
+) -> None:
+    """One of two workers is busy in its own process since it read that something waits."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url, PREFETCH="1")
+    gate = tmp_path / "gate"
+    send = "import sys; from jobs_app import add, held, slow; slow.delay(); "
+    send += "held.delay(sys.argv[1]); [add.delay(1, 1) for _ in range(3)]"
+    subprocess.run(
+        adopted("-c", send, str(gate)), env=environ, cwd=tmp_path, timeout=90, check=True
+    )
+    with worker(environ, tmp_path, "-P", "solo", "-n", "busy@%h") as busy:
+        try:
+            full = busy.until(lambda now: bool(now.total("job.active", job_type="jobs_app.held")))
+            with worker(environ, tmp_path, "-P", "solo", "-n", "free@%h") as free:
+                empty = free.until(lambda now: not now.total("job.queue.size"))
+        finally:
+            gate.touch()
+
+    assert full.total("job.queue.size") >= 3
+    assert empty.total("job.active", job_type="jobs_app.held") == 1
+    assert empty.total("job.queue.oldest.age") == 0
+
+
 @pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])
 def test_a_worker_tells_how_many_jobs_it_can_do(pool: str, redis_url: str, tmp_path: Path) -> None:
     """Three children, threads or greenlets: three; and nothing once the worker has ended."""

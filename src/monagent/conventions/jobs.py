@@ -75,14 +75,14 @@ QUEUE_SIZE = Gauge(
     unit="{job}",
     help="Jobs in the broker's queue that no worker has fetched.",
     labels=("queue", "state"),
-    merge="max",  # Every worker reads the same queue.
+    merge="last",  # Every worker reads the same queue, but none while it runs a task by itself.
 )
 OLDEST = Gauge(
     "job.queue.oldest.age",
     unit="s",
     help="Age of the oldest job in the broker's queue that no worker has fetched.",
     labels=("queue",),
-    merge="min",  # Where it cannot be read, each worker knows an upper limit.
+    merge="last",  # As above; where it cannot be read, each worker knows an upper limit.
 )
 LAST_SUCCESS = Gauge(
     "job.last_success.timestamp",

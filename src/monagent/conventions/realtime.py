@@ -58,7 +58,8 @@ WS_DURATION = Histogram(
     buckets=LIFETIMES,
 )
 
-_LONGEST_TAIL = 65_536
+_LONGEST_LINE = 4_096
+"""Of a line that is cut the first bytes are kept, which tell its field."""
 
 _forks = [0]
 os.register_at_fork(after_in_child=lambda: _forks.__setitem__(0, _forks[0] + 1))
@@ -67,33 +68,43 @@ os.register_at_fork(after_in_child=lambda: _forks.__setitem__(0, _forks[0] + 1))
 class EventStream:
     """One open stream of server-sent events; of a compressed one no events can be counted."""
 
-    __slots__ = ("_tail", "compressed", "open", "route", "start")
+    __slots__ = ("_data", "_name", "_return", "_tail", "compressed", "open", "route", "start")
 
     def __init__(self, route: str | None, start: float, compressed: bool = False) -> None:
         self.route = route or UNMATCHED
         self.compressed = compressed
         self.start = start
         self.open = True
-        self._tail = b""
+        self._tail = b""  # a line that has not ended
+        self._return = False  # The last chunk ended with a carriage return.
+        self._data, self._name = False, b""  # of the event that has not ended
         SSE_ACTIVE.bind(self.route)(1)
 
     def sent(self, chunk: bytes) -> None:
-        """Count the events that end in this chunk; comments and keep-alives are none.
+        """Count the events that end in this chunk: blocks of lines with data. Comments, keep-alives
+        and blocks that only tell a name, an id or a delay are none.
 
         https://html.spec.whatwg.org/multipage/server-sent-events.html#parsing-an-event-stream
         """
-        if self.compressed:
+        if self.compressed or not chunk:
             return
-        *events, tail = (self._tail + chunk).replace(b"\r\n", b"\n").split(b"\n\n")
-        self._tail = tail if len(tail) < _LONGEST_TAIL else b""
-        for event in events:
-            name, counts = "message", False
-            for line in event.split(b"\n"):
-                if line.startswith(b"event:"):
-                    name = line[6:].strip().decode("utf-8", "replace") or name
-                counts = counts or (bool(line) and not line.startswith(b":"))
-            if counts:
-                SSE_EVENTS.bind(self.route, name)(1)
+        if self._return or b"\r" in chunk:
+            before, self._return = self._return, chunk.endswith(b"\r")
+            if before and chunk.startswith(b"\n"):
+                chunk = chunk[1:]  # The line has ended already.
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        *lines, tail = (self._tail + chunk).split(b"\n")
+        self._tail = tail[:_LONGEST_LINE]
+        for line in lines:
+            if not line:
+                if self._data:
+                    name = self._name.decode("utf-8", "replace") or "message"
+                    SSE_EVENTS.bind(self.route, name)(1)
+                self._data, self._name = False, b""
+            elif line.startswith(b"data:") or line == b"data":
+                self._data = True
+            elif line.startswith(b"event:") or line == b"event":
+                self._name = line[6:].strip()
 
     def ended(self, error: str | None) -> None:
         """The stream is over; once."""

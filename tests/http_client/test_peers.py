@@ -65,6 +65,24 @@ def test_hosts_beyond_the_limit_are_other(numbers: Numbers) -> None:
     }
 
 
+def test_hosts_of_the_table_take_no_place_of_the_limit(numbers: Numbers) -> None:
+    """Whenever and by however many ports they are called; nor does what is no host."""
+    settings.use(
+        settings.load({"MONAGENT_PEER_LIMIT": "2", "MONAGENT_PEER_SERVICES": "*.svc=mine"})
+    )
+    ask(["a.svc", "b.svc:1", "c.svc:2", "a" * 600, "x.example", "y.example", "z.example"])
+
+    assert counted(numbers) == {
+        ("*.svc", 80, "mine"): 1,
+        ("*.svc", 1, "mine"): 1,
+        ("*.svc", 2, "mine"): 1,
+        ("unknown", None, None): 1,
+        ("x.example", 80, None): 1,
+        ("y.example", 80, None): 1,
+        ("other", None, None): 1,
+    }
+
+
 def test_five_thousand_hosts_make_no_more_series_than_the_limit(numbers: Numbers) -> None:
     """A crawler's sums stay exact."""
     ask([f"host{number}.example" for number in range(5000)])

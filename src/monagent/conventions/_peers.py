@@ -39,7 +39,12 @@ class Peer:
         return self.address, self.port, self.service
 
 
-_peers: dict[tuple[str, int | None], Peer] = cache()
+_hosts: dict[tuple[str, int | None], Peer] = cache()
+"""Those that are told apart by their own names: no more than the limit."""
+
+_others: dict[tuple[str, int | None], Peer] = cache()
+"""Those of the table, `other` and `unknown`."""
+
 _keys: dict[tuple[str, str, int | None], Peer] = cache()
 
 
@@ -73,17 +78,27 @@ def of_url(url: str) -> Peer:
 def peer(host: str, port: int | None) -> Peer:
     """The peer of a host, new or known."""
     host = host.lower().rstrip(".")
-    service = None
     if not host or len(host) > _LONGEST:
-        host, port = UNKNOWN, None
-    elif (host, port) not in _peers:
-        pattern, service = _listed(host)
-        if pattern is not None:
-            host = pattern
-        elif len(_peers) >= settings.current().peer_limit:
-            host, port = OTHER, None
-    known = _peers.get((host, port))
-    return known or _peers.setdefault((host, port), Peer(host, port, service))
+        return _kept(_others, UNKNOWN, None)
+    found = _hosts.get((host, port))
+    if found is not None:
+        return found
+    pattern, service = _listed(host)
+    if pattern is not None:
+        return _kept(_others, pattern, port, service)
+    if len(_hosts) >= settings.current().peer_limit:
+        return _kept(_others, OTHER, None)
+    return _kept(_hosts, host, port)
+
+
+def _kept(
+    among: dict[tuple[str, int | None], Peer],
+    address: str,
+    port: int | None,
+    service: str | None = None,
+) -> Peer:
+    known = among.get((address, port))
+    return known or among.setdefault((address, port), Peer(address, port, service))
 
 
 def _listed(host: str) -> tuple[str | None, str | None]:

@@ -42,7 +42,7 @@ def test_names_and_labels_of_celery_change_on_purpose_only(
             check=True,
         )
 
-        until(lambda: "worker_errors_total{" in run.text(), "the unknown task", 30)
+        until(lambda: run.scrape().total("worker_errors_total") > 0, "the unknown task", 30)
         until(lambda: "job_schedule_missed_total{" in run.text(), "the schedule", 30)
         until(lambda: "job_wait_duration_seconds_count{" in run.text(), "a run of beat's", 30)
         until(lambda: "job_queue_oldest_age_seconds{" in run.text(), "the queue's size", 30)

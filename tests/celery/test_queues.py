@@ -159,6 +159,13 @@ def test_counters_of_known_tasks_exist_before_the_first_task(
         dict(labels)["queue"] for metric, labels in counted.series if metric == "job.enqueued"
     }
     assert queues == {"shop"}
+    errors = {
+        dict(labels)["error.type"]: value
+        for (metric, labels), value in counted.series.items()
+        if metric == "worker.errors"
+    }
+    assert errors == dict.fromkeys(jobs.REASONS, 0)
+    assert counted.series["worker.busy", frozenset()] == 0
     last = {
         dict(labels)["job_type"]: value
         for (metric, labels), value in counted.series.items()

@@ -225,6 +225,29 @@ def test_what_otlp_does_not_allow_to_repeat_is_sent_once_and_told(
     assert told in said
 
 
+def test_deliveries_are_counted_from_the_start(tmp_path: Path) -> None:
+    """At 0 for each goal that is set, long before the first one: `increase` sees a failed push."""
+    with speaker() as root:
+        write_root(tmp_path, root.pid)
+        counted(tmp_path, root.pid)
+        with exporter(
+            tmp_path,
+            OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1",
+            MONAGENT_TEXTFILE=str(tmp_path / "numbers.prom"),
+        ) as running:
+            counts = running.samples()
+
+    found = {key: value for key, value in counts.items() if key.startswith("monagent_deliveries")}
+    assert found == {
+        'monagent_deliveries_total{goal="otlp",outcome="failure"}': 0,
+        'monagent_deliveries_total{goal="otlp",outcome="success"}': 0,
+        'monagent_deliveries_rejected_total{goal="otlp"}': 0,
+        'monagent_deliveries_total{goal="textfile",outcome="failure"}': 0,
+        'monagent_deliveries_total{goal="textfile",outcome="success"}': 0,
+        'monagent_deliveries_rejected_total{goal="textfile"}': 0,
+    }
+
+
 def test_points_that_a_receiver_leaves_out_are_counted_and_told_once(tmp_path: Path) -> None:
     """It has taken the rest, so that nothing is sent again."""
     receiver = Receiver(rejected=2, words="too\x1b old")
@@ -245,7 +268,7 @@ def test_points_that_a_receiver_leaves_out_are_counted_and_told_once(tmp_path: P
 
     pushed = counts['monagent_deliveries_total{goal="otlp",outcome="success"}']
     assert counts['monagent_deliveries_rejected_total{goal="otlp"}'] == 2 * pushed > 0
-    assert 'monagent_deliveries_total{goal="otlp",outcome="failure"}' not in counts
+    assert counts['monagent_deliveries_total{goal="otlp",outcome="failure"}'] == 0
     assert said.count(b"/v1/metrics leaves out data points: too  old\n") == 1
 
 

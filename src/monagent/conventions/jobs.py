@@ -27,6 +27,14 @@ REJECTED = "rejected"  # its message was refused, or went back to the queue
 REVOKED = "revoked"  # called off or expired
 TIMED_OUT = "timed_out"  # ended by a soft or a hard limit
 
+UNKNOWN_TASK = "unknown_task"
+INVALID_TASK = "invalid_task"  # called in a wrong way
+UNKNOWN_MESSAGE = "unknown_message"
+DECODE_ERROR = "decode_error"
+
+REASONS = (UNKNOWN_TASK, INVALID_TASK, UNKNOWN_MESSAGE, DECODE_ERROR)
+"""Why no job could be made of a message."""
+
 STATUSES = (SUCCESS, FAILED, RETRIED, IGNORED, REJECTED, REVOKED, TIMED_OUT)
 
 OTHER = "_OTHER"
@@ -225,6 +233,13 @@ def exist(queue: str, job_type: str, statuses: Iterable[str] = STATUSES) -> None
     never_yet(job_type)
 
 
+def ready() -> None:
+    """A worker takes messages: it is not busy yet, and could make a job of each so far."""
+    BUSY.bind()
+    for reason in REASONS:
+        ERRORS.bind(reason)
+
+
 def never_yet(job_type: str) -> None:
     """A job that is known and has not succeeded since the start."""
     if job_type not in _known:
@@ -253,5 +268,5 @@ def queue_read(queue: str, size: int, oldest: float | None) -> None:
 
 
 def unreadable(reason: str) -> None:
-    """A message that no job could be made of."""
+    """A message that no job could be made of, for one of `REASONS`."""
     ERRORS.bind(reason)(1)

@@ -47,6 +47,9 @@ class Outcome:
 
 TAKEN = Outcome()
 
+OTLP = "otlp"
+"""Name of the goal that `otlp` delivers to, told without the SDK."""
+
 
 class Delivery(Protocol):
     """A goal."""
@@ -127,6 +130,16 @@ def group_url(url: str, job: str) -> str:
     from urllib.parse import quote
 
     return f"{url}/metrics/job/{quote(job, safe='')}"
+
+
+def goals(settings: Settings) -> list[str]:
+    """The names of all goals that the settings tell of."""
+    found = {
+        OTLP: settings.otlp_endpoint,
+        Pushgateway.name: settings.pushgateway,
+        Textfile.name: settings.textfile,
+    }
+    return [name for name, where in found.items() if where]
 
 
 def at_the_end(settings: Settings, job: str) -> list[Delivery]:

@@ -20,7 +20,7 @@ from opentelemetry.sdk.metrics.export import MetricExportResult
 from opentelemetry.util.re import parse_env_headers
 from requests.exceptions import InvalidHeader
 
-from monagent.exporter.delivery import TAKEN, Failed, Outcome
+from monagent.exporter.delivery import OTLP, TAKEN, Failed, Outcome
 from monagent.exporter.engine import Total
 from monagent.exporter.otel import metrics_data
 from monagent.settings import Settings
@@ -101,7 +101,7 @@ class Otlp:
     """An OTLP receiver; one `send` is one request, which the SDK repeats until its timeout where
     the specification allows it: https://opentelemetry.io/docs/specs/otlp/#otlphttp-response."""
 
-    name = "otlp"
+    name = OTLP
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings

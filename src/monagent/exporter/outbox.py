@@ -27,6 +27,7 @@ class Outbox:
         self._voice = voice
         self._otlp: asyncio.Future[delivery.Delivery | None] | None = None
         self._remarked = False
+        selfmetrics.announce_goals(engine.own, delivery.goals(settings))
 
     def begin(self) -> None:
         """Gets ready to push, beside the loop."""
@@ -89,7 +90,7 @@ class Outbox:
 
     def _count(self, goal: str, outcome: delivery.Outcome) -> None:
         own = self._engine.own
-        ended = "failure" if outcome.failure else "success"
+        ended = selfmetrics.FAILURE if outcome.failure else selfmetrics.SUCCESS
         own.add(selfmetrics.DELIVERIES, goal=goal, outcome=ended)
         if outcome.rejected:
             own.add(selfmetrics.REJECTED, outcome.rejected, goal=goal)

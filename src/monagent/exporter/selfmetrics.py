@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Iterable
 
 from monagent.exporter.own import Own
 from monagent.store.reader import Instrument
+
+SUCCESS, FAILURE = "success", "failure"
+"""How a delivery ends."""
 
 SCRAPE = Instrument(
     "monagent.scrape.duration",
@@ -87,6 +91,14 @@ def announce(own: Own, version: str, now: float) -> None:
     own.put(START, now)
     for instrument in (FOLDED, UNREADABLE, BINDS, SHED):
         own.add(instrument, 0)
+
+
+def announce_goals(own: Own, goals: Iterable[str]) -> None:
+    """Makes visible that nothing was delivered to these yet."""
+    for goal in goals:
+        for outcome in (SUCCESS, FAILURE):
+            own.add(DELIVERIES, 0, goal=goal, outcome=outcome)
+        own.add(REJECTED, 0, goal=goal)
 
 
 def usage(own: Own, before: float) -> float:

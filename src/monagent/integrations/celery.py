@@ -203,27 +203,27 @@ def cancelled(call: Call) -> Observed:
 
 @watch("celery.worker.consumer.consumer", "Consumer.on_unknown_task")
 def unknown_task(call: Call) -> Observed:
-    jobs.unreadable("unknown_task")
+    jobs.unreadable(jobs.UNKNOWN_TASK)
     attempts.refused(call.instance.app, call.argument(1, "message"))
     yield
 
 
 @watch("celery.worker.consumer.consumer", "Consumer.on_invalid_task")
 def invalid_task(call: Call) -> Observed:
-    jobs.unreadable("invalid_task")
+    jobs.unreadable(jobs.INVALID_TASK)
     attempts.refused(call.instance.app, call.argument(1, "message"))
     yield
 
 
 @watch("celery.worker.consumer.consumer", "Consumer.on_unknown_message")
 def unknown_message(_: Call) -> Observed:
-    jobs.unreadable("unknown_message")
+    jobs.unreadable(jobs.UNKNOWN_MESSAGE)
     yield
 
 
 @watch("celery.worker.consumer.consumer", "Consumer.on_decode_error")
 def undecodable(_: Call) -> Observed:
-    jobs.unreadable("decode_error")
+    jobs.unreadable(jobs.DECODE_ERROR)
     yield
 
 
@@ -231,6 +231,7 @@ def undecodable(_: Call) -> Observed:
 def ready(call: Call) -> Observed:
     yield
     attempts.waiting_since(monotonic())
+    jobs.ready()
     attempts.exist(call.instance.app)
     queues.watch(call.instance)
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 import pytest
 
+from monagent.clock import monotonic
 from monagent.conventions import ratelimit
 from tests.http_client.numbers import Numbers
 
@@ -74,6 +76,35 @@ def test_a_client_is_forgotten_when_its_window_ends(numbers: Numbers) -> None:
     ratelimit.look()
 
     assert near(numbers) == {"/x": 1}
+
+
+def test_a_client_that_is_forgotten_while_it_is_told_of_is_near_again(
+    numbers: Numbers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows end in another thread, which may run between any two steps of this one."""
+
+    class Limit:
+        """Looked up, it lets the other thread run."""
+
+        def __hash__(self) -> int:
+            now()
+            return 1
+
+    def now() -> float:
+        if others:
+            others.pop()()
+        return monotonic()
+
+    monkeypatch.setattr(ratelimit, "monotonic", now)
+    others: list[Callable[[], None]] = []
+    limit = Limit()
+    for steps in range(6):
+        ratelimit.used("/x", "a", limit, 1.0, -1.0)
+        others[:] = [ratelimit.look, *[lambda: None] * steps]
+        ratelimit.used("/x", "a", limit, 1.0, 60.0)
+
+        assert near(numbers) == {"/x": 1}
+        ratelimit.used("/x", "a", limit, 0.0, 60.0)
 
 
 def test_the_number_of_clients_kept_is_bounded(

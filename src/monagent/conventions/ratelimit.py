@@ -80,11 +80,12 @@ def used(
         if clients:
             _forget(route, clients, hash(client), limit)
         return
-    key = hash(client)
-    if key in clients:
-        clients[key][limit] = monotonic() + seconds
-    elif len(clients) < _MOST_CLIENTS:
-        clients[key] = {limit: monotonic() + seconds}
+    key, end = hash(client), monotonic() + seconds
+    limits = clients.get(key, {})
+    limits[limit] = end
+    # A new one, or one that another thread has forgotten just now: `look` has a thread of its own.
+    if clients.get(key) is not limits and len(clients) < _MOST_CLIENTS:
+        clients.setdefault(key, limits)[limit] = end
         NEAR.bind(route)(len(clients))
     if not _watching:
         _watching.append(True)

@@ -153,6 +153,28 @@ def test_requests_and_urllib3_count_once_over_the_fork(numbers: Numbers, server:
     assert numbers.sizes(SENT)["PUT", 200, None] == (1, 3)
 
 
+@pytest.mark.parametrize("block", [False, True])
+def test_connections_of_pools_are_idle_when_their_answer_was_read(
+    numbers: Numbers, server: Server, block: bool
+) -> None:
+    """Pools of urllib3's fork get them back from the response."""
+    if niquests._compat.HAS_LEGACY_URLLIB3:
+        pytest.skip("urllib3's fork stands beside urllib3, and is not watched there")
+    import urllib3
+
+    with urllib3.PoolManager(block=block, maxsize=1) as manager:
+        for _ in range(3):
+            manager.request("GET", server.url("/ok"))
+            assert numbers.connections() == {"idle": 1}
+        answer = manager.request("GET", server.url("/big"), preload_content=False)
+        answer.read(10)
+        assert numbers.connections() == {"active": 1}
+        answer.read()
+        assert numbers.connections() == {"idle": 1}
+        manager.request("GET", server.url("/big"), preload_content=False).close()
+        assert numbers.connections() == {}
+
+
 def test_signatures_and_kinds_are_as_before(numbers: Numbers) -> None:
     """Also of what is asynchronous."""
     import inspect

@@ -81,6 +81,32 @@ def test_promises_count_when_they_are_kept(numbers: Numbers, http2: tuple[str, s
     assert numbers.total(ACTIVE) == 0
 
 
+def test_a_connection_is_active_as_long_as_one_of_its_answers_is_to_come(
+    numbers: Numbers, http2: tuple[str, str]
+) -> None:
+    """Also of one that is closed before it is read."""
+    if niquests._compat.HAS_LEGACY_URLLIB3:
+        pytest.skip("urllib3's fork stands beside urllib3, and is not watched there")
+    url, authority = http2
+    with niquests.Session(multiplexed=True) as session:
+        session.verify = authority
+        session.trust_env = False
+        session.get(f"{url}/ok").content  # noqa: B018 - from here on it is known to be HTTP/2
+        assert numbers.connections() == {"idle": 1}
+        promises = [session.get(f"{url}/ok") for _ in range(2)]
+        assert numbers.connections() == {"active": 1}
+        session.gather()
+        assert [promise.content for promise in promises] == [b"hello"] * 2
+        assert numbers.connections() == {"idle": 1}
+        with niquests.Session() as other:
+            other.verify = authority
+            other.trust_env = False
+            other.get(f"{url}/ok", stream=True).close()
+            assert numbers.connections() == {"idle": 2}
+
+    assert numbers.connections() == {}
+
+
 def test_asynchronous_promises_count_when_they_are_kept(
     numbers: Numbers, http2: tuple[str, str]
 ) -> None:

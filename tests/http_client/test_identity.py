@@ -24,9 +24,10 @@ import inspect, json, sys
 if sys.argv[1] == "hooked":
     from monagent.instrument import hooks
     hooks.install()
-import importlib
+import contextlib, importlib
 for name in sys.argv[2:]:
-    importlib.import_module(name.partition(":")[0])
+    with contextlib.suppress(ImportError):  # Some version has it.
+        importlib.import_module(name.partition(":")[0])
 
 def told(function):
     return [
@@ -42,7 +43,7 @@ def told(function):
 found = {}
 for name in sys.argv[2:]:
     module, _, path = name.partition(":")
-    owner = sys.modules[module]
+    owner = sys.modules.get(module)
     for part in path.split("."):
         owner = getattr(owner, part, None)
     found[name] = told(owner) if inspect.isfunction(owner) else None

@@ -89,13 +89,47 @@ def giving(original: Any) -> Any:
         # Before the pool has it: from then on it may be another thread's.
         try:
             counted = getattr(conn, "_monagent", None)
-            if counted is not None:
+            # The fork's is given back with an answer to come, too.
+            if counted is not None and getattr(conn, "is_idle", True):
                 counted.idle()
         except BaseException as error:
             failed("urllib3", error)
         return original(self, conn)
 
     return _put_conn
+
+
+def releasing(original: Any) -> Any:
+    """Wrapper of `HTTPResponse.release_conn` of urllib3's fork, which gives a connection back that
+    was asked for by nobody but the response."""
+
+    def release_conn(self: Any) -> Any:
+        rest(self._connection)
+        return original(self)
+
+    return release_conn
+
+
+def resetting(original: Any) -> Any:
+    """Wrapper of `HTTPResponse.close` of urllib3's fork: other streams of its connection go on."""
+
+    def close(self: Any) -> Any:
+        connection = self._connection
+        result = original(self)
+        rest(connection)
+        return result
+
+    return close
+
+
+def rest(connection: Any) -> None:
+    """A connection of the fork is idle once it has no answer to come."""
+    try:
+        counted = getattr(connection, "_monagent", None)
+        if counted is not None and connection.is_idle:
+            counted.idle()
+    except BaseException as error:
+        failed("urllib3", error)
 
 
 def making(original: Any) -> Any:

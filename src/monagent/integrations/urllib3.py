@@ -208,6 +208,17 @@ def giving(original: Any) -> Any:
     return _urllib3_pool.giving(original)
 
 
+# A module of urllib3's fork alone: its responses give connections back themselves.
+@replace("urllib3._async.response", "HTTPResponse.release_conn", optional=True)
+def releasing(original: Any) -> Any:
+    return _urllib3_pool.releasing(original)
+
+
+@replace("urllib3._async.response", "HTTPResponse.close", optional=True)
+def resetting(original: Any) -> Any:
+    return _urllib3_pool.resetting(original)
+
+
 @replace("urllib3.connectionpool", "HTTPConnectionPool.__init__")
 def making(original: Any) -> Any:
     return _urllib3_pool.making(original)

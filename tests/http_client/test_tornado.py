@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 from typing import Any
 
 import pytest
 
+from monagent.conventions._peers import of_url
+from monagent.integrations import _tornado_pool
 from tests.http_client.numbers import ACTIVE, SENT, Numbers
 from tests.http_client.server import Server
+from tests.http_client.test_pools import LIFETIME, MOST, PENDING, TIMEOUTS, WAIT, count
 
 pytest.importorskip("tornado")
 
@@ -67,6 +72,63 @@ def test_waiting_for_a_place_is_told_from_waiting_for_an_answer(
         ("GET", None, "read_timeout"): 1,
         ("GET", None, "pool_timeout"): 1,
     }
+
+
+def test_a_full_client_says_who_waits(numbers: Numbers, server: Server) -> None:
+    """Two calls at once, three that wait, one of them in vain; then none is open."""
+    from tornado.httpclient import AsyncHTTPClient
+
+    async def main() -> None:
+        client: Any = AsyncHTTPClient(force_instance=True, max_clients=2)
+        silent = [client.fetch(server.url("/silent"), request_timeout=1) for _ in range(2)]
+        patient = [client.fetch(server.url("/redirect/1"), request_timeout=9) for _ in range(2)]
+        hasty = client.fetch(server.url("/ok"), request_timeout=0.2)
+        while numbers.connections() != {"active": len(client.active)}:
+            await asyncio.sleep(0.001)
+        assert numbers.total(PENDING) == len(client.queue) == 3
+        assert numbers.total(MOST) == 2
+        await asyncio.gather(hasty, return_exceptions=True)
+        assert numbers.total(PENDING) == len(client.queue) == 2
+        await asyncio.gather(*silent, *patient, return_exceptions=True)
+        assert numbers.connections() == {}
+        client.close()
+
+    asyncio.run(main())
+    gc.collect()
+
+    assert numbers.total(MOST) == numbers.total(PENDING) == 0
+    assert numbers.total(TIMEOUTS) == 1
+    assert count(numbers, WAIT) == 2
+    assert count(numbers, LIFETIME) == 2 + 2 * 2
+
+
+def test_what_waits_in_a_client_that_is_dropped_waits_no_longer(numbers: Numbers) -> None:
+    """With its loop, say; a forked child takes nothing off what its parent counts."""
+    waits = [_tornado_pool.Wait(of_url("http://a.example")) for _ in range(3)]
+    child = os.fork()
+    if not child:
+        waits.clear()
+        os._exit(abs(int(numbers.total(PENDING))))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    waits.pop()
+    assert numbers.total(PENDING) == 2
+    waits.clear()
+
+    assert numbers.total(PENDING) == 0
+    assert count(numbers, WAIT) == 0
+
+
+def test_a_websocket_is_no_connection_of_a_pool(numbers: Numbers, server: Server) -> None:
+    """It has numbers of its own, and no client limits it."""
+    from tornado.websocket import websocket_connect
+
+    async def main() -> None:
+        with pytest.raises(Exception, match="Non-websocket"):
+            await websocket_connect(server.url("/ok").replace("http", "ws"))
+
+    asyncio.run(main())
+
+    assert count(numbers, LIFETIME) == 0
 
 
 def test_a_redirect_that_is_not_followed_is_an_answer(numbers: Numbers, server: Server) -> None:

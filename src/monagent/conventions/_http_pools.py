@@ -188,11 +188,15 @@ class Wait:
 
     def end(self, error: BaseException | None = None) -> None:
         """It got a connection, or not in time, or gave up for another reason."""
+        self.over(None if error is None else failure(error))
+
+    def over(self, reason: str | None) -> None:
+        """The same, by the word for the reason; None: it got one."""
         waiting, wait, timeouts = self._cells
         waiting(-1.0)
-        if error is None:
+        if reason is None:
             wait(perf_counter() - self._begin)
-        elif failure(error) == "pool_timeout":
+        elif reason == "pool_timeout":
             timeouts(1.0)
 
 

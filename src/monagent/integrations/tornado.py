@@ -9,6 +9,7 @@ from monagent.instrument import Library, replace
 from monagent.integrations import (
     _tornado_arrival,
     _tornado_client,
+    _tornado_pool,
     _tornado_routes,
     _tornado_server,
     _tornado_websocket,
@@ -23,7 +24,8 @@ LIBRARY = Library(
     versions=">=6.2",
     records=("http", "realtime", "http_client"),
     covers="requests, event streams and WebSockets of its server, by rule, also of WSGI "
-    "applications in it; calls of its HTTP clients, simple and curl; its WebSocket client",
+    "applications in it; calls of its HTTP clients, simple and curl; connections and queue of the "
+    "simple one; its WebSocket client",
 )
 
 
@@ -155,6 +157,36 @@ def counting(original: Any) -> Any:
 @replace("tornado.simple_httpclient", "_HTTPConnection._run_callback")
 def answering(original: Any) -> Any:
     return _tornado_client.answering(original)
+
+
+@replace("tornado.simple_httpclient", "SimpleAsyncHTTPClient.initialize")
+def making(original: Any) -> Any:
+    return _tornado_pool.making(original)
+
+
+@replace("tornado.simple_httpclient", "SimpleAsyncHTTPClient.fetch_impl")
+def queueing(original: Any) -> Any:
+    return _tornado_pool.queueing(original)
+
+
+@replace("tornado.simple_httpclient", "SimpleAsyncHTTPClient._handle_request")
+def starting(original: Any) -> Any:
+    return _tornado_pool.starting(original)
+
+
+@replace("tornado.simple_httpclient", "SimpleAsyncHTTPClient._on_timeout")
+def giving_up(original: Any) -> Any:
+    return _tornado_pool.giving_up(original)
+
+
+@replace("tornado.simple_httpclient", "_HTTPConnection._create_connection")
+def connecting(original: Any) -> Any:
+    return _tornado_pool.connecting(original)
+
+
+@replace("tornado.simple_httpclient", "_HTTPConnection._release")
+def releasing(original: Any) -> Any:
+    return _tornado_pool.releasing(original)
 
 
 @replace("tornado.curl_httpclient", "CurlAsyncHTTPClient._finish")

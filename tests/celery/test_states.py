@@ -171,6 +171,40 @@ def test_pools_without_children_count_the_same(
     assert executions(counted)["add", "success"] == 20
 
 
+@pytest.mark.parametrize("pool", ["threads", "gevent"])
+def test_a_task_that_leaves_its_thread_has_failed(
+    pool: str, redis_url: str, tmp_path: Path
+) -> None:
+    """SystemExit and KeyboardInterrupt end the attempt, and nothing is under way any more."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    program = """
+import jobs_app
+for interrupted in False, True:
+    jobs_app.leaves.delay(interrupted)
+    jobs_app.add.delay(1, 2).get(timeout=50)
+"""
+    with worker(environ, tmp_path, "-P", pool, "-c", "2") as run:
+        subprocess.run(adopted("-c", program), env=environ, cwd=tmp_path, timeout=60, check=True)
+        counted = run.until(lambda now: settled(now, 4))
+
+    assert executions(counted) == {("add", "success"): 2, ("leaves", "failed"): 2}
+    assert counted.total("job.execution.duration", status="failed") == 2
+    assert counted.total("monagent.errors") == 0
+
+
+def test_a_worker_that_ends_by_its_own_error_blames_itself(redis_url: str, tmp_path: Path) -> None:
+    """SystemExit in a task ends a solo worker: the task has failed, in Celery's last frame."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    program = "import jobs_app; jobs_app.leaves.delay()"
+    with worker(environ, tmp_path, "-P", "solo") as run:
+        subprocess.run(adopted("-c", program), env=environ, cwd=tmp_path, timeout=60, check=True)
+        run.process.wait(30)
+
+    assert executions(run.counted()) == {("leaves", "failed"): 1}
+    last_frame = re.findall(r'^  File "(.*?)"', run.output.read_text(), re.MULTILINE)[-1]
+    assert last_frame.endswith("celery/worker/request.py")
+
+
 def test_recycled_children_lose_nothing(redis_url: str, tmp_path: Path) -> None:
     """With --max-tasks-per-child 1 all tasks are counted, and what children themselves sent."""
     environ = environment(tmp_path / "numbers", redis_url, redis_url)

@@ -122,19 +122,21 @@ def request_class(original: Any) -> Any:
 @replace("celery.worker.request", "Request.on_success")
 def success(original: Any) -> Any:
     def on_success(self: Any, failed__retval__runtime: Any, **kwargs: Any) -> Any:
-        has_failed, _, runtime = failed__retval__runtime
-        if not has_failed:
-            decided = attempts.decided
-            try:
-                attempt = self._monagent
+        result, decided = failed__retval__runtime, attempts.decided
+        try:
+            if not isinstance(result, (tuple, list)):
+                # Of SystemExit and its like, in any pool but prefork, Celery tells so, and fails.
+                self._monagent.end(attempts.status_of(result.exception))
+            elif not result[0]:
+                attempt, runtime = self._monagent, result[2]
                 # A message delivered twice, its task done before, comes without a running time.
                 status = jobs.IGNORED if runtime is None else jobs.SUCCESS
                 if decided is None or not decided(
                     attempt, status, runtime, attempts.running, attempts.last, *jobs.PULSE
                 ):
                     attempt.end(status, runtime)
-            except BaseException as error:
-                failed(error)
+        except BaseException as error:
+            failed(error)
         if kwargs:
             return original(self, failed__retval__runtime, **kwargs)
         return original(self, failed__retval__runtime)

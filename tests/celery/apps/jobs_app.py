@@ -76,6 +76,11 @@ def held(file: str) -> None:
         time.sleep(0.05)
 
 
+@app.task
+def leaves(interrupted: bool = False) -> None:
+    raise KeyboardInterrupt if interrupted else SystemExit(3)
+
+
 @app.task(soft_time_limit=1)
 def soft(caught: bool = False) -> str:
     from celery.exceptions import SoftTimeLimitExceeded

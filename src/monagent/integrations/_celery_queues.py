@@ -63,9 +63,23 @@ def _find(app: Any, exchange: Any, routing_key: Any) -> str:
         exchange, routing_key = "", routing_key.split(".", 28)[-1]
     bound = [queue for queue in queues if not exchange or queue.exchange.name == exchange]
     for queue in bound:
-        if queue.routing_key == routing_key:
+        if queue.exchange.type != "topic" and queue.routing_key == routing_key:
             return label_of(queue)
-    return label_of(bound[0]) if len(bound) == 1 else jobs.OTHER
+    topics = [queue for queue in bound if queue.exchange.type == "topic"]
+    found = [queue for queue in topics if matches(queue.routing_key or "", routing_key)] or bound
+    return label_of(found[0]) if len(found) == 1 else jobs.OTHER
+
+
+def matches(binding: str, routing_key: str) -> bool:
+    """Whether a topic exchange hands on a message: `*` is one word, `#` any number of them."""
+    words = routing_key.split(".") if routing_key else []
+    at = {0}  # how many words what was read of the binding may stand for
+    for part in binding.split("."):
+        if part == "#":
+            at = set(range(min(at, default=len(words) + 1), len(words) + 1))
+        else:
+            at = {n + 1 for n in at if n < len(words) and part in ("*", words[n])}
+    return len(words) in at
 
 
 class Watch:

@@ -11,7 +11,7 @@ from typing import Any
 
 from celery import Celery
 from celery.exceptions import Ignore, Reject
-from kombu.entity import Queue
+from kombu.entity import Exchange, Queue
 
 EVERY = float(os.environ.get("EVERY", "1"))  # seconds
 
@@ -26,6 +26,16 @@ app.conf.update(
         "every-second": {"task": "jobs_app.add", "schedule": EVERY, "args": (1, 1)},
     },
 )
+
+if os.environ.get("EXCHANGES"):
+    topics, direct = Exchange("topics", "topic"), Exchange("direct", "direct")
+    app.conf.task_queues = [
+        Queue("shop"),
+        Queue("feeds", topics, routing_key="feed.#"),
+        Queue("fruit", topics, routing_key="*.apple"),
+        Queue("one", direct, routing_key="1"),
+        Queue("two", direct, routing_key="2"),
+    ]
 
 if alone := os.environ.get("EXCLUSIVE"):
     app.conf.task_queues = [Queue(alone, exclusive=True, auto_delete=True), Queue("shop")]

@@ -127,18 +127,31 @@ def queued(amqp: Any, name: str, options: dict[str, Any]) -> Any:
     """What counts a task that is sent, from the options of the sender."""
     queue, job_type = options.get("queue"), sent_type(amqp, name)
     found = jobs.queued(destination(amqp, options), job_type)
-    if queue is not None and job_type is name:
+    keyed = "exchange" in options or "routing_key" in options
+    if queue is not None and job_type is name and not keyed:
         jobs.keep(jobs.QUEUED, (name, id(queue)), (found, queue))
     return found
 
 
 def destination(amqp: Any, options: dict[str, Any]) -> str:
-    """The queue that a task is sent to, from the options of the sender."""
+    """The queue that a task is sent to, from the options of the sender.
+
+    As in Celery's `send_task_message`: its router always gives a queue, which an exchange and a
+    routing key take the message away from, a routing key alone where the queue's exchange reads it.
+    """
     queue, exchange = options.get("queue"), options.get("exchange")
     if queue is None and exchange is None:
         queue = amqp.default_queue
-    if queue is None:
-        return queues.name_of(amqp.app, exchange, options.get("routing_key"))
+    own = getattr(amqp.queues.get(queue) if isinstance(queue, str) else queue, "exchange", None)
+    kind = options.get("exchange_type") or getattr(own, "type", "direct")
+    routing_key = options.get("routing_key")
+    if kind == "direct":
+        to_exchange = exchange and routing_key
+    else:
+        to_exchange = exchange is not None or routing_key
+    if queue is None or to_exchange:
+        exchange = own if exchange is None else exchange
+        return queues.name_of(amqp.app, exchange, routing_key, sent=True)
     return str(queue) if isinstance(queue, str) else queues.label_of(queue)
 
 

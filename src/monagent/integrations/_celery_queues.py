@@ -30,17 +30,20 @@ _MISSING, _REFUSED = "404", ("403", "405")
 
 _MOST = 1_000
 
-_names: dict[tuple[int, Any, Any], str] = {}
+_KEYED = ("direct", "topic")
+"""Exchanges that hand nothing on whose key matches no binding."""
+
+_names: dict[tuple[int, Any, Any, bool], str] = {}
 current: list[Watch] = []  # of the worker in this process
 
 
-def name_of(app: Any, exchange: Any, routing_key: Any) -> str:
-    """The queue that a message with this exchange and routing key goes to."""
-    key = id(app), exchange, routing_key
+def name_of(app: Any, exchange: Any, routing_key: Any, sent: bool = False) -> str:
+    """The queue that a message with this exchange and routing key came by, or is sent to."""
+    key = id(app), exchange, routing_key, sent
     try:
         return _names[key]
     except KeyError:
-        found = _find(app, exchange, routing_key)
+        found = _find(app, exchange, routing_key, sent)
         if len(_names) < _MOST:
             _names[key] = found
         return found
@@ -51,13 +54,14 @@ def label_of(queue: Any) -> str:
     return str(getattr(queue, "alias", None) or queue.name)
 
 
-def _find(app: Any, exchange: Any, routing_key: Any) -> str:
-    queues = list(app.amqp.queues.consume_from.values())
+def _find(app: Any, exchange: Any, routing_key: Any, sent: bool) -> str:
+    known = app.amqp.queues
+    queues = list((known if sent else known.consume_from).values())
     exchange = getattr(exchange, "name", exchange) or ""
     routing_key = str(routing_key or "")
     if not exchange:
-        known = len(_names) < _MOST or any(routing_key == queue.name for queue in queues)
-        return routing_key if known and routing_key else jobs.OTHER
+        room = len(_names) < _MOST or any(routing_key == queue.name for queue in queues)
+        return routing_key if room and routing_key else jobs.OTHER
     if exchange.startswith("celery_delayed"):
         # Quorum queues: 28 binary digits of the delay stand before the key.
         exchange, routing_key = "", routing_key.split(".", 28)[-1]
@@ -66,7 +70,9 @@ def _find(app: Any, exchange: Any, routing_key: Any) -> str:
         if queue.exchange.type != "topic" and queue.routing_key == routing_key:
             return label_of(queue)
     topics = [queue for queue in bound if queue.exchange.type == "topic"]
-    found = [queue for queue in topics if matches(queue.routing_key or "", routing_key)] or bound
+    found = [queue for queue in topics if matches(queue.routing_key or "", routing_key)]
+    # What a worker gets came by one of its queues, whatever it knows of how they are bound.
+    found = found or [queue for queue in bound if not sent or queue.exchange.type not in _KEYED]
     return label_of(found[0]) if len(found) == 1 else jobs.OTHER
 
 

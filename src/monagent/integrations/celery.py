@@ -55,8 +55,9 @@ def task_sender(original: Any) -> Any:
             sent = send(*args, **options)
             try:
                 name = args[1] if len(args) > 1 else options["name"]
-                # Routes give a queue's object, mostly the same.
-                found = known.get((name, id(options.get("queue"))))
+                # Routes give a queue's object, mostly the same; a key may lead to another queue.
+                keyed = "routing_key" in options or "exchange" in options
+                found = None if keyed else known.get((name, id(options.get("queue"))))
                 count = found[0] if found else attempts.queued(self, str(name), options)
                 count(1.0)
             except BaseException as error:

@@ -111,6 +111,23 @@ def test_who_reads_a_queue_no_more_hides_not_what_others_read(
     assert empty.total("job.queue.oldest.age") == 0
 
 
+def test_a_queue_that_is_consumed_no_more_is_told_on(redis_url: str, tmp_path: Path) -> None:
+    """`cancel_consumer` takes the worker away from a queue that goes on to fill."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    program = """
+from jobs_app import add, app
+assert app.control.cancel_consumer("shop", reply=True, timeout=20, limit=1)
+for number in range(3):
+    add.delay(number, number)
+"""
+    with worker(environ, tmp_path, "-c", "1") as run:
+        run.until(lambda now: any(metric == "job.queue.size" for metric, _ in now.series))
+        subprocess.run(adopted("-c", program), env=environ, cwd=tmp_path, timeout=60, check=True)
+        filled = run.until(lambda now: now.total("job.queue.size", queue="shop") == 3, 20)
+
+    assert filled.total("job.queue.oldest.age", queue="shop") > 0
+
+
 @pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])
 def test_a_worker_tells_how_many_jobs_it_can_do(pool: str, redis_url: str, tmp_path: Path) -> None:
     """Three children, threads or greenlets: three; and nothing once the worker has ended."""

@@ -29,6 +29,8 @@ _MISSING, _REFUSED = "404", ("403", "405")
 """Answers of AMQP: no such queue; forbidden, or exclusive to another connection."""
 
 _MOST = 1_000
+_MOST_LEFT = 100
+"""Queues that are read on after the worker has ceased to consume them."""
 
 _KEYED = ("direct", "topic")
 """Exchanges that hand nothing on whose key matches no binding."""
@@ -89,7 +91,7 @@ def matches(binding: str, routing_key: str) -> bool:
 
 
 class Watch:
-    """Reads the sizes of the queues that a worker consumes."""
+    """Reads the sizes of the queues that a worker consumes, or has consumed."""
 
     def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
@@ -98,6 +100,7 @@ class Watch:
         self._not_before = 0.0
         self.timer_entry: Any = None
         self.received: dict[str, float] = {}  # when the message last received was sent, by queue
+        self.queues: dict[str, Any] = {}  # by name, all that it has met
         self._empty: dict[str, float] = {}  # when the queue was last seen empty
 
     def count_workers(self) -> None:
@@ -141,7 +144,10 @@ class Watch:
         if self._channel is None:
             self._connection.connect()
             self._channel = self._connection.channel()
-        for queue in list(app.amqp.queues.consume_from.values()):
+        consumed = dict(app.amqp.queues.consume_from)
+        self.queues.update(consumed)
+        left = [queue for name, queue in self.queues.items() if name not in consumed]
+        for queue in (*consumed.values(), *left[:_MOST_LEFT]):
             self._read_queue(queue)
 
     def _read_queue(self, queue: Any) -> None:
@@ -221,7 +227,7 @@ def watch(consumer: Any) -> None:
     while current:
         old = current.pop()
         old.stop()
-        made.received = old.received
+        made.received, made.queues = old.received, old.queues
     current.append(made)
     made.count_workers()
     timer = consumer.timer

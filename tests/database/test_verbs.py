@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import string
+from types import SimpleNamespace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,9 +53,49 @@ def test_no_text_becomes_a_label(text: object) -> None:
 
 
 def test_psycopg_queries_are_read_without_a_connection() -> None:
-    """Composed queries carry their verb in their first part."""
+    """Composed queries mostly carry their verb in their first part."""
     sql = pytest.importorskip("psycopg.sql")
 
     assert verb(sql.SQL("select {}").format(sql.Identifier("a"))) == "SELECT"
     assert verb(sql.SQL("update t set a = 1")) == "UPDATE"
     assert verb(sql.Composed([sql.SQL("delete from "), sql.Identifier("t")])) == "DELETE"
+
+
+def test_a_composed_query_is_read_through_to_its_verb() -> None:
+    """Its first part may end within WITH or a comment; names and values are never a verb."""
+    sql = pytest.importorskip("psycopg.sql")
+    name = sql.Identifier("delete")
+    nested = sql.SQL("{} {}").format(sql.SQL("/* a */"), sql.SQL(""))
+
+    for text, expected in (
+        ("with {0} as (select 1) insert into {0} select 1", "INSERT"),
+        ("WITH {0} AS (SELECT 1) SELECT * FROM {0}", "SELECT"),
+        ("/* {0} */ update {0} set a = 1", "UPDATE"),
+        ("-- {0}\ndelete from {0}", "DELETE"),
+        ("{1} {1} select 1", "SELECT"),
+        ("{0} from t", OTHER),
+        ("{2} from t", OTHER),
+        ("with {0}" + " as (select 1), {0}" * 10_000 + " select 1", OTHER),
+    ):
+        assert verb(sql.SQL(text).format(name, nested, "select")) == expected
+
+
+def test_a_template_string_is_read_through_to_its_verb() -> None:
+    """Its texts, and the queries among its values; what else is among them is an argument."""
+    sql = pytest.importorskip("psycopg.sql")
+
+    class Template:
+        """As string.templatelib has it, from Python 3.14 on."""
+
+        def __init__(self, *parts: Any) -> None:
+            self.strings, values = parts[::2], parts[1::2]
+            self.interpolations = tuple(SimpleNamespace(value=value) for value in values)
+
+    inner = Template("select ", 1, "")
+    assert verb(Template("select ", 1, "")) == "SELECT"
+    assert verb(Template("with ", "a", " as (select 1) delete from ", "a", "")) == "DELETE"
+    assert verb(Template("/* a */ ", inner, " union ", inner, "")) == "SELECT"
+    assert verb(Template("", sql.SQL("update t"), " set a = ", 1, "")) == "UPDATE"
+    assert verb(Template("", "select", " from t")) == OTHER
+    assert verb(Template("")) == OTHER
+    assert verb(string.Template("select 1")) == OTHER  # no query

@@ -59,14 +59,56 @@ def _text(statement: Any) -> str:
         return str.__str__(statement)
     if isinstance(statement, (bytes, bytearray)):
         return bytes(statement[:_FURTHEST]).decode("latin-1")
-    # psycopg: SQL keeps text in `_obj`, Composed a list of parts; a template string has `strings`.
+    # psycopg: SQL keeps text in `_obj`, Composed a list of parts.
     inner = getattr(statement, "_obj", None)
     if isinstance(inner, str):
         return inner
-    if isinstance(inner, (list, tuple)) and inner:
-        return _text(inner[0])
-    strings = getattr(statement, "strings", None)
-    return strings[0] if isinstance(strings, tuple) and strings else ""
+    if type(inner) is list and inner and type(inner[0]).__name__ == "SQL":
+        first: str = inner[0]._obj
+        if first[:6] in USUAL:
+            return first
+    return _joined(statement)
+
+
+def _joined(statement: Any) -> str:
+    """The text of a composed query or a template string, with a word for what is no SQL of it."""
+    text: list[str] = []
+    room = _FURTHEST
+    left = [statement]
+    while left and room > 0:
+        part = left.pop()
+        if isinstance(part, str):
+            piece = str.__str__(part)
+        elif _is(part, "SQL"):
+            piece = str(getattr(part, "_obj", ""))
+        elif _is(part, "Composed"):
+            left.extend(reversed(getattr(part, "_obj", ())))
+            continue
+        elif _is(part, "Template"):
+            left.extend(reversed(_parts(part)))
+            continue
+        else:
+            piece = "x"
+        if not text and piece[:6] in USUAL:
+            return piece
+        text.append(piece)
+        room -= len(piece)
+    return "".join(text)
+
+
+def _parts(template: Any) -> list[Any]:
+    """Texts and values in turn; a value that is text is an argument."""
+    strings: Any = getattr(template, "strings", ("",))  # string.Template has none.
+    found = [strings[0]]
+    for one, text in zip(getattr(template, "interpolations", ()), strings[1:], strict=True):
+        found += (None if isinstance(one.value, str) else one.value), text
+    return found
+
+
+def _is(part: Any, name: str) -> bool:
+    """Whether it is of a class of this name, or of one derived from it."""
+    kind = type(part)
+    return kind.__name__ == name or name in [base.__name__ for base in kind.__mro__]
 
 
 def _verb(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -49,6 +50,32 @@ def test_a_key_that_the_database_makes_first_is_a_query_of_its_own(
             connection.execute(keyed.insert(), {"name": name})
 
     assert numbers.operations() == {"CREATE keyed": 1, "SELECT": 3, "INSERT keyed": 3}
+
+
+@pytest.mark.parametrize("form", ["/* shop */ {}", "{} /* shop */", "-- shop\n{}"])
+def test_a_comment_that_a_listener_adds_hides_no_table(
+    form: str, make: Make, numbers: Numbers
+) -> None:
+    """sqlcommenter tells the database so which request a statement is of."""
+    noted = sqlalchemy.Table(
+        "noted",
+        sqlalchemy.MetaData(),
+        sqlalchemy.Column("id", sqlalchemy.Integer, primary_key=True),
+    )
+    engine = make()
+
+    @sqlalchemy.event.listens_for(engine, "before_cursor_execute", retval=True)
+    def comment(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> tuple[str, Any]:
+        return form.format(statement), parameters
+
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.schema.CreateTable(noted))
+        for number in 1, 2:
+            connection.execute(noted.insert(), {"id": number})
+            connection.execute(sqlalchemy.select(noted)).all()
+        connection.execute(noted.insert(), [{"id": 3}, {"id": 4}])
+
+    assert numbers.operations() == {"CREATE noted": 1, "INSERT noted": 3, "SELECT noted": 2}
 
 
 def test_a_driver_may_be_a_double(numbers: Numbers) -> None:

@@ -42,9 +42,7 @@ def labels(dialect: Any, statement: Any, context: Any) -> database.Labels:
     compiled = getattr(context, "compiled", None)
     # A default that the database makes is asked for before the statement is known.
     known = getattr(context, "statement", None)
-    if compiled is None or (
-        statement is not known and (known is None or not _many_values(context))
-    ):
+    if compiled is None or (statement is not known and not _belongs(statement, known, context)):
         return (*_database(dialect), database.verb(statement), None)
     try:
         found: database.Labels = compiled._monagent_labels
@@ -55,10 +53,17 @@ def labels(dialect: Any, statement: Any, context: Any) -> database.Labels:
     return found
 
 
-def _many_values(context: Any) -> bool:
-    """Whether batches of one INSERT are sent, with texts other than the context's (from 2.0 on)."""
+def _belongs(statement: Any, known: Any, context: Any) -> bool:
+    """Whether a text other than the context's is of the same statement.
+
+    It is a batch of one INSERT (from 2.0 on), or a listener has put a comment beside the known one.
+    """
+    if not known:
+        return False
     style = getattr(context, "execute_style", None)
-    return getattr(style, "name", "") == "INSERTMANYVALUES"
+    if getattr(style, "name", "") == "INSERTMANYVALUES":
+        return True
+    return isinstance(statement, str) and isinstance(known, str) and known in statement
 
 
 def _database(dialect: Any) -> tuple[str, str | None]:

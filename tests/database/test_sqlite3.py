@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import os
 import pickle
 import sqlite3
 import subprocess
@@ -32,6 +33,23 @@ def test_every_way_to_execute_counts_once(numbers: Numbers, tmp_path: Path) -> N
     connection.close()
 
     assert numbers.operations() == {"CREATE": 1, "INSERT": 2, "SELECT": 1, "BATCH": 2}
+    assert numbers.databases() == {("sqlite", "shop.db")}
+
+
+@pytest.mark.parametrize("kind", [str, os.fsencode])
+def test_a_path_of_ones_own_is_named_as_the_file(
+    kind: Any, numbers: Numbers, tmp_path: Path
+) -> None:
+    """`__fspath__` is all that sqlite3 asks of one; its text holds an address."""
+
+    class Own:
+        def __fspath__(self) -> Any:
+            return kind(tmp_path / "shop.db")
+
+    connection = sqlite3.connect(Own())
+    connection.execute("SELECT 1")
+    connection.close()
+
     assert numbers.databases() == {("sqlite", "shop.db")}
 
 

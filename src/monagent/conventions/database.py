@@ -299,6 +299,8 @@ def namespace(name: str | None) -> str | None:
 
 def file_name(path: object) -> str:
     """The name of a database that is a file: `app.db`, `:memory:`."""
+    if isinstance(path, os.PathLike):  # which may say anything else as text
+        path = os.fspath(path)
     if isinstance(path, bytes):
         path = path.decode("utf-8", "replace")
     text = str(path or ":memory:")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import socket
+import ssl
 
 import pytest
 
 from monagent.conventions._failures import failure
 from monagent.conventions.http_client import _seconds as delay
+from tests.http_client.server import Server
+from tests.ports import free_port
 
 
 def test_an_error_that_was_handled_when_the_call_was_made_is_not_the_calls() -> None:
@@ -40,6 +45,55 @@ def test_an_error_that_was_raised_while_handling_another_says_the_deeper_one() -
         call()
 
     assert failure(caught.value) == "name_resolution_error"
+
+
+def test_an_attempt_that_was_given_up_for_another_is_not_what_the_call_ended_with(
+    server: Server,
+) -> None:
+    """A transport that turns to a second server when the first one refuses."""
+    import httpx
+
+    class Failover(httpx.HTTPTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            first = httpx.Request(
+                "GET", f"http://127.0.0.1:{free_port()}/", extensions=request.extensions
+            )
+            try:
+                return super().handle_request(first)
+            except httpx.ConnectError:
+                return super().handle_request(request)
+
+    words = []
+    with httpx.Client(transport=Failover(), timeout=0.3) as client:
+        for path in ("/silent", "/garbage", "/reset"):
+            with pytest.raises(httpx.TransportError) as caught:
+                client.get(server.url(path))
+            words.append(failure(caught.value))
+
+    assert words == ["read_timeout", "protocol_error", "connection_reset"]
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+def test_what_ends_a_call_over_tls_is_not_that_tls_waits(tls_server: Server, library: str) -> None:
+    """AnyIO waits for the network while it handles ssl.SSLWantReadError."""
+    httpx = importlib.import_module(library)
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+
+    async def words() -> list[str]:
+        found = []
+        async with httpx.AsyncClient(verify=trusting, trust_env=False, timeout=0.5) as client:
+            for url in (tls_server.url("/silent"), mute, tls_server.url("/reset")):
+                with pytest.raises(httpx.TransportError) as caught:
+                    await client.get(url)
+                found.append(failure(caught.value))
+        return found
+
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # nobody accepts there
+        mute = f"https://127.0.0.1:{taken.getsockname()[1]}/"
+        found = asyncio.run(words())
+
+    assert found == ["read_timeout", "connect_timeout", "connection_reset"]
 
 
 def test_an_error_of_the_application_is_told_by_its_class() -> None:

@@ -1,13 +1,13 @@
 """What went wrong with an outgoing call, in one word that is the same for every client.
 
-A client wraps the error of the layer below it, some two or three deep, so the whole chain is read:
-`error.type` of a refused connection is `connection_refused` under requests, urllib3 and httpx.
+A client wraps the error of the layer below it, some two or three deep, so the chain is read from
+the outside until a class of it is specific: `error.type` of a refused connection is
+`connection_refused` under requests, urllib3 and httpx.
 """
 
 from __future__ import annotations
 
 import errno
-import sys
 
 from monagent.conventions.http import error_type
 
@@ -20,10 +20,12 @@ PROTOCOL = "protocol_error"
 RETRIES = "retries_exhausted"
 CONNECTION = "connection_error"
 READ = "read_timeout"
+TIMEOUT = "timeout"
 
-# The first line that names a class of the chain says the word; a class is named by its top-level
+# The first line that names a class of an error says its word; a class is named by its top-level
 # package and its name, since modules move between versions. The order matters: http.client derives
 # RemoteDisconnected from ConnectionResetError, urllib3 1.26 NewConnectionError from a timeout.
+# Where all words of a chain are general, the one that comes first here is the call's.
 _TABLE = """
 cancelled asyncio.CancelledError trio.Cancelled greenlet.GreenletExit builtins.GeneratorExit
 too_many_redirects requests.TooManyRedirects httpx.TooManyRedirects urllib.HTTPError
@@ -60,6 +62,8 @@ connection_error builtins.OSError requests.ConnectionError httpx.NetworkError
 _WORDS = tuple(
     (words[0], frozenset(words[1:])) for words in map(str.split, _TABLE.strip().splitlines())
 )
+_GENERAL = frozenset(("tls_error", CONNECTION, RETRIES, PROTOCOL, TIMEOUT))
+"""What a client says of an error that the one within it may tell more of."""
 
 # h11, urllib3 and aiohttp have one class for a wrong message and for one that stops short.
 _ENDED = (
@@ -91,15 +95,24 @@ def failure(error: BaseException) -> str:
 
 def _word(error: BaseException) -> str:
     chain = list(_chain(error))
-    names = [_names(found) for found in chain]
-    for word, classes in _WORDS:
-        if word == CANCELLED:  # One that was caught on the way is not what the call ended with.
-            if not classes.isdisjoint(names[0]):
-                return word
-            continue
-        if any(not classes.isdisjoint(found) for found in names):
-            return _closer(word, chain)
-    return error_type(error)
+    rows = [_row(found) for found in chain]
+    if rows[0] is not None and _WORDS[rows[0]][0] == CANCELLED:
+        return CANCELLED
+    # One that was caught on the way is not what the call ended with.
+    told = [row for row in rows if row is not None and _WORDS[row][0] != CANCELLED]
+    if not told:
+        return error_type(error)
+    specific = (row for row in told if _WORDS[row][0] not in _GENERAL)
+    return _closer(_WORDS[next(specific, min(told))][0], chain)
+
+
+def _row(error: BaseException) -> int | None:
+    """The first line of the table that names a class of this error."""
+    names = _names(error)
+    for row, (_, classes) in enumerate(_WORDS):
+        if not classes.isdisjoint(names):
+            return row
+    return None
 
 
 def _closer(word: str, chain: list[BaseException]) -> str:
@@ -114,7 +127,7 @@ def _closer(word: str, chain: list[BaseException]) -> str:
             return "connection_reset"  # aiohttp's own class of OSError has taken its place
         if word == READ and text.startswith(_CONNECTING):
             return "connect_timeout"
-        if word == "timeout":
+        if word == TIMEOUT:
             word = _phase(found) or word
     return word
 
@@ -145,7 +158,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
     """The error and what it wraps: by `from`, as an argument, or raised while handling it."""
     seen: list[BaseException] = []
     found = [error]
-    outer = _frames()
     while found and len(seen) < 20:
         one = found.pop(0)
         if one in seen:
@@ -154,21 +166,19 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         yield one
         wrapped = (getattr(one, "reason", None), *one.args, one.__cause__)
         found.extend(part for part in wrapped if isinstance(part, BaseException))
-        context = one.__context__
-        # An error that the application was handling when it made the call is none of the call's:
-        # its traceback begins in a frame that called us.
-        if context is not None and (
-            context.__traceback__ is None or id(context.__traceback__.tb_frame) not in outer
-        ):
-            found.append(context)
+        if one.__context__ is not None and _wraps(one, one.__context__):
+            found.append(one.__context__)
 
 
-def _frames() -> set[int]:
-    frames = set()
-    frame = sys._getframe(1)
-    while frame is not None:
-        frames.add(id(frame))
-        if frame.f_back is None:
-            break
-        frame = frame.f_back
-    return frames
+def _wraps(error: BaseException, handled: BaseException) -> bool:
+    """Whether the function that handled the one raised the other itself.
+
+    What came of a further attempt, made while the first one's error was handled by a client or by
+    the application that calls it, was raised elsewhere and tells nothing of that error.
+    """
+    caught, raised = handled.__traceback__, error.__traceback__
+    if caught is None or raised is None:
+        return True
+    while raised.tb_next is not None:
+        raised = raised.tb_next
+    return raised.tb_frame is caught.tb_frame

@@ -349,9 +349,12 @@ if importlib.util.find_spec("tornado"):
 
 CANNOT = {
     "http.client": {"follows redirects", "takes URLs"},
-    "tornado, curl": {"sends parts", "asks once"},
-    "pycurl": {"asks once", "tells headers", "weighs parts"},
-    "pycurl, multi": {"asks once", "tells headers", "weighs parts"},
+    "tornado, curl": {"sends parts", "asks once", "times writes"},
+    "pycurl": {"asks once", "tells headers", "weighs parts", "times writes"},
+    "pycurl, multi": {"asks once", "tells headers", "weighs parts", "times writes"},
+    "tornado": {"times writes"},
+    "aiohttp": {"times writes"},
+    "niquests, async": {"times writes"},
 }
 """What a client's API does not have, whatever we count."""
 

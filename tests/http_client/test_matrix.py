@@ -186,6 +186,17 @@ def test_a_connection_that_is_never_made_counts(
     quiet(numbers)
 
 
+@pytest.mark.parametrize("client", able("times writes").values(), ids=able("times writes"))
+def test_an_upload_that_nobody_takes_counts(numbers: Numbers, client: Callable[[Ask], int]) -> None:
+    """The kernel makes the connection and keeps what fits into its buffers."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
+        assert attempt(client, Ask(url, "PUT", timeout=0.3, body=bytes(30_000_000)))
+
+    assert numbers.outcomes() == {("PUT", None, "write_timeout"): 1}
+    quiet(numbers)
+
+
 @pytest.mark.parametrize("client", able("takes URLs").values(), ids=able("takes URLs"))
 def test_an_invalid_url_counts_without_its_text(
     numbers: Numbers, client: Callable[[Ask], int]

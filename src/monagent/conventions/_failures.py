@@ -53,10 +53,10 @@ connection_reset builtins.BrokenPipeError
 response_ended aiohttp.ServerDisconnectedError
 decoding_error requests.ContentDecodingError urllib3.DecodeError httpx.DecodingError
 retries_exhausted urllib3.ResponseError
+timeout builtins.TimeoutError asyncio.TimeoutError requests.Timeout httpx.TimeoutException
 protocol_error http.HTTPException urllib3.ProtocolError httpx.ProtocolError
 protocol_error requests.ChunkedEncodingError requests.InvalidHeader
 protocol_error aiohttp.HttpProcessingError aiohttp.ClientPayloadError
-timeout builtins.TimeoutError asyncio.TimeoutError requests.Timeout httpx.TimeoutException
 connection_error builtins.OSError requests.ConnectionError httpx.NetworkError
 """
 _WORDS = tuple(
@@ -82,7 +82,10 @@ _PHASES = {
     "create_connection": "connect_timeout",
     "do_handshake": "connect_timeout",
     "readinto": "read_timeout",
+    "send": "write_timeout",
 }
+_SENDERS = frozenset(("http.client", "urllib3.backend.hface"))
+"""Modules whose `send` writes to the socket; clients have others."""
 
 
 def failure(error: BaseException) -> str:
@@ -137,7 +140,10 @@ def _phase(error: BaseException) -> str | None:
     phase = None
     traceback = error.__traceback__
     while traceback is not None:
-        phase = _PHASES.get(traceback.tb_frame.f_code.co_name, phase)
+        frame = traceback.tb_frame
+        name = frame.f_code.co_name
+        if name != "send" or frame.f_globals.get("__name__") in _SENDERS:
+            phase = _PHASES.get(name, phase)
         traceback = traceback.tb_next
     return phase
 

@@ -14,7 +14,7 @@ NEEDED = ["pytest", "trustme", "wrapt", "requests", "httpx", "urllib3"]
 TESTS = [
     ["tests/aiohttp", "tests/http_client/test_aiohttp.py", "tests/http/test_websockets_library.py"],
     ["tests/http_client/test_matrix.py", "tests/http_client/test_nesting.py", "-k", "aiohttp"],
-    ["tests/http_client/test_carriers.py"],
+    ["tests/http_client/test_carriers.py", "tests/http_client/test_aiohttp_proxy.py"],
 ]
 
 

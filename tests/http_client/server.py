@@ -1,6 +1,7 @@
 """A server that does to clients whatever servers do: raw sockets, one path per misdeed.
 
-It runs in a thread of its own, so that sync and async clients can be its guests alike.
+It runs in a thread of its own, so that sync and async clients can be its guests alike; it is a
+proxy, too.
 """
 
 from __future__ import annotations
@@ -86,6 +87,9 @@ class Server:
                 if request is None:
                     break
                 self.seen.append(request.path)
+                if request.method == "CONNECT":
+                    await hand_on(reader, writer, request.path)
+                    break
                 name, _, rest = request.path.partition("?")[0][1:].partition("/")
                 if await PATHS[name](writer, request, rest):
                     break
@@ -161,6 +165,27 @@ async def taken(writer: asyncio.StreamWriter) -> None:
         if not any(int(size, 16) for size in left):
             return
         await asyncio.sleep(0.005)
+
+
+async def hand_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, to: str) -> None:
+    """As a proxy: to any server that is asked for by its address, to none by its name."""
+    host, _, port = to.rpartition(":")
+    if host == "localhost":
+        writer.write(head(403))
+        return
+    there, here = await asyncio.open_connection(host, int(port))
+    writer.write(head(200, length=None))
+    await asyncio.gather(copy(reader, here), copy(there, writer))
+
+
+async def copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """What comes here goes there, to its end."""
+    try:
+        while part := await reader.read(65_536):
+            writer.write(part)
+            await writer.drain()
+    finally:
+        writer.close()
 
 
 @path("ok")

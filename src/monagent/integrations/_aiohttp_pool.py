@@ -5,6 +5,8 @@ The count of a connection lies on its protocol object, from the first call that 
 
 from __future__ import annotations
 
+import sys
+
 from monagent.conventions._http_pools import Connection, Pool, Wait
 from monagent.conventions._peers import Peer, of
 from monagent.instrument import replace_override
@@ -14,6 +16,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+TUNNEL = "_create_proxy_connection"
+"""Asks a proxy for a way by a connection of its own, whose socket then is that of the call."""
 
 
 class Queue:
@@ -110,10 +115,10 @@ def acquiring(original: Any) -> Any:
         original(self, connector, key, protocol, loop)
         try:
             counted = getattr(protocol, "_monagent", None)
-            if counted is None:
-                protocol._monagent = Connection(peer_of(key))
-            else:
+            if counted is not None:
                 counted.busy()
+            elif sys._getframe(1).f_code.co_name != TUNNEL:
+                protocol._monagent = Connection(peer_of(key))
         except BaseException as error:
             failed("aiohttp", error)
 

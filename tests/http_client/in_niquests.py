@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import threading
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 
 from tests.http_client.numbers import ACTIVE, SENT, Numbers
 from tests.http_client.server import Server
+from tests.http_client.test_pools import MOST, PENDING, TIMEOUTS, WAIT, count, until
 
 RESENDS = "http.client.request.resends"
 
@@ -132,6 +134,39 @@ def test_a_cancelled_call_counts_as_cancelled(numbers: Numbers, server: Server) 
 
     assert numbers.outcomes() == {("GET", None, "cancelled"): 1}
     assert numbers.total(ACTIVE) == 0
+
+
+def test_a_full_pool_says_who_waits(numbers: Numbers, server: Server) -> None:
+    """One connection, on which a server does not answer, and two calls that have to wait for it."""
+    if niquests._compat.HAS_LEGACY_URLLIB3:
+        pytest.skip("urllib3's fork stands beside urllib3, and is not watched there")
+    import urllib3
+
+    pool = urllib3.HTTPConnectionPool("127.0.0.1", server.port, maxsize=1, block=True)
+
+    def hold() -> None:
+        with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+            pool.urlopen("GET", "/silent", timeout=1.0, retries=False)
+
+    def call() -> None:
+        pool.urlopen("GET", "/ok")
+
+    server.seen.clear()
+    tasks = [threading.Thread(target=task, daemon=True) for task in (hold, call, call)]
+    tasks[0].start()
+    until(lambda: "/silent" in server.seen)
+    assert (numbers.total(MOST), numbers.total(PENDING)) == (1, 0)
+    for task in tasks[1:]:
+        task.start()
+    until(lambda: numbers.total(PENDING) == 2)
+    with pytest.raises(urllib3.exceptions.EmptyPoolError):
+        pool.urlopen("GET", "/ok", pool_timeout=0.01)
+    for task in tasks:
+        task.join(30)
+    pool.urlopen("GET", "/ok")
+    pool.close()
+
+    assert (numbers.total(PENDING), numbers.total(TIMEOUTS), count(numbers, WAIT)) == (0, 1, 2)
 
 
 def test_requests_and_urllib3_count_once_over_the_fork(numbers: Numbers, server: Server) -> None:

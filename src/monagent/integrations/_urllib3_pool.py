@@ -53,7 +53,7 @@ def taking(original: Any) -> Any:
     def _get_conn(self: Any, timeout: Any = None, **others: Any) -> Any:
         wait = None
         try:
-            if self.block and self.pool is not None and self.pool.empty():
+            if self.block and self.pool is not None and _taken(self.pool):
                 wait = Wait(of(self.scheme, self.host, self.port))
         except BaseException as error:
             failed("urllib3", error)
@@ -144,6 +144,14 @@ def making(original: Any) -> Any:
             failed("urllib3", error)
 
     return __init__
+
+
+def _taken(pool: Any) -> bool:
+    """Whether all that this queue may hold is in use."""
+    if not hasattr(pool, "rsize"):
+        return bool(pool.empty())
+    # The fork's begins empty; what is in use or has an answer to be read stays in its registry.
+    return pool.rsize() >= pool.maxsize and (not pool.qsize() or pool.bag_only_saturated)
 
 
 def _peer(connection: Any) -> Peer:

@@ -79,6 +79,29 @@ def test_methods_and_redirects_are_libcurls(numbers: Numbers, server: Server) ->
     assert peers == {("127.0.0.1", server.port): 2.0}
 
 
+@pytest.mark.parametrize(
+    ("path", "again"), [("/guarded", {"auth": 1}), ("/away/guarded", {"auth": 1, "redirect": 1})]
+)
+def test_a_password_that_is_asked_for_is_no_redirect(
+    numbers: Numbers, server: Server, path: str, again: dict[str, int]
+) -> None:
+    """Though libcurl counts the further request as one."""
+    import pycurl
+
+    handle = pycurl.Curl()
+    handle.setopt(pycurl.URL, server.url(path))
+    handle.setopt(pycurl.FOLLOWLOCATION, "away" in path)
+    handle.setopt(pycurl.HTTPAUTH, pycurl.HTTPAUTH_ANY)
+    handle.setopt(pycurl.USERPWD, "ann:secret")
+    handle.setopt(pycurl.WRITEFUNCTION, lambda data: None)
+    handle.perform()
+    handle.close()
+
+    assert numbers.outcomes() == {("GET", 200, None): 1}
+    reasons = numbers.values("http.client.request.resends", "reason")
+    assert reasons == {(reason,): float(count) for reason, count in again.items()}
+
+
 def test_an_answer_that_asks_to_slow_down_is_counted(numbers: Numbers, server: Server) -> None:
     """With its delay, where pycurl tells it."""
     import pycurl

@@ -189,8 +189,10 @@ def over(handle: Any, code: int, error: BaseException | None = None) -> None:
     calls = calls_of(url, method)
     calls.mem[0][calls.at] += 1.0
     seconds, status = info(facts["TOTAL_TIME"]), info(facts["RESPONSE_CODE"])
-    for _ in range(info(facts["REDIRECT_COUNT"])):
-        resent(calls.peer, "redirect")
+    further = info(facts["REDIRECT_COUNT"])
+    challenges = further and challenged(handle, url, status, further)
+    for number in range(further):
+        resent(calls.peer, "auth" if number < challenges else "redirect")
     if code:
         broke(calls, code, handle, seconds, status, error)
         return
@@ -214,6 +216,15 @@ def broke(
         calls.failed(seconds, error, answered)
     else:
         calls.failed_by(word or f"curl_{code}", seconds, answered)
+
+
+def challenged(handle: Any, url: str, status: int, further: int) -> int:
+    """How many of these further requests, all redirects to libcurl, answer one who asks who calls:
+    one at least where that was not the end, and all where no redirect has led elsewhere."""
+    names = constants()
+    if not any(handle.getinfo(names[f"{whose}AUTH_AVAIL"]) for whose in ("HTTP", "PROXY")):
+        return 0
+    return further if url_of(handle) == url else int(status not in (401, 407))
 
 
 def known() -> dict[str, Any]:

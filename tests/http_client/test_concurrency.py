@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.http_client.numbers import ACTIVE, Numbers
+from tests.http_client.numbers import ACTIVE, RECEIVED, Numbers
 from tests.http_client.server import Server
 
 
@@ -104,6 +104,21 @@ def test_a_stream_given_up_early_is_no_failure(numbers: Numbers, server: Server)
     assert numbers.outcomes() == {("GET", 200, None): 3}
     assert numbers.total(ACTIVE) == 0
     assert numbers.connections() == {}
+
+
+def test_a_stream_of_chunks_left_within_a_loop_counts_with_what_was_read(
+    numbers: Numbers, server: Server
+) -> None:
+    """What the loop goes over ends before the answer is closed."""
+    import requests
+
+    with requests.get(server.url("/chunked"), stream=True) as answer:
+        for part in answer.iter_content(100):
+            assert part == b"one"
+            break
+
+    assert numbers.sizes(RECEIVED) == {("GET", 200, None): (1, 3)}
+    assert numbers.total(ACTIVE) == 0
 
 
 def test_a_stream_that_is_never_closed_counts_when_it_is_forgotten(

@@ -43,7 +43,9 @@ class Catcher:
             raise
         try:
             if raised[1] is not None and not swallowed:
-                ended(self._response, self._streamed, -1, raised[1])
+                left = isinstance(raised[1], GeneratorExit)  # early, by choice
+                count = received(self._response) if left else -1
+                ended(self._response, self._streamed, count, raised[1])
             elif self._response.closed:
                 ended(self._response, self._streamed, whole(self._response, sys._getframe(1)))
         except BaseException as error:

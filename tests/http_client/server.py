@@ -217,6 +217,13 @@ async def away(writer: asyncio.StreamWriter, request: Request, rest: str) -> Non
     writer.write(head(302, f"Location: /{rest}"))
 
 
+@path("elsewhere")
+async def elsewhere(writer: asyncio.StreamWriter, request: Request, rest: str) -> None:
+    """/elsewhere/ok goes to /ok of the same server by its name."""
+    port = request.headers["host"].rpartition(":")[2]
+    writer.write(head(302, f"Location: http://localhost:{port}/{rest}"))
+
+
 @path("loop")
 async def loop(writer: asyncio.StreamWriter, request: Request, rest: str) -> None:
     writer.write(head(302, "Location: /loop"))

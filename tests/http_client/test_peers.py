@@ -151,3 +151,20 @@ def test_what_is_too_long_for_a_host_is_none(numbers: Numbers) -> None:
         urllib.request.urlopen(f"http://{'a' * 10_000}/")
 
     assert counted(numbers) == {("unknown", None, None): 1}
+
+
+FOLLOWING = able("follows redirects")
+FOLLOWING.pop("urllib.request")  # a step of it knows no server but the one it goes to
+
+
+@pytest.mark.parametrize("client", FOLLOWING.values(), ids=FOLLOWING)
+def test_a_redirect_to_another_server_is_of_the_one_that_was_asked(
+    numbers: Numbers, server: Server, client: Callable[[Ask], int]
+) -> None:
+    """As the call is."""
+    client(Ask(server.url("/elsewhere/ok")))
+
+    asked = {("127.0.0.1", server.port): 1.0}
+    assert numbers.values("http.client.request.resends", *PEER[:2]) == asked
+    calls = {(peer[0], peer[1]): count for peer, count in counted(numbers).items()}
+    assert calls == asked

@@ -193,3 +193,13 @@ def called_by(codes: Container[int], frame: Any, deep: int = _WRAPPERS) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def first_asked(codes: Container[int], frame: Any, request: Any) -> str:
+    """The URL that a session of requests was asked for, when it sends this one after a redirect:
+    one of these ids of codes follows them, and keeps the answers before."""
+    while id(frame.f_code) not in codes:
+        frame = frame.f_back
+    answers = frame.f_locals.get("hist")
+    url = getattr(answers[0], "url", None) if answers else None
+    return url if isinstance(url, str) else request.url

@@ -142,7 +142,7 @@ def kept(promised: Promised | None, further: Any) -> None:
         return
     response, promised.response = promised.response, None
     if further is not None:
-        resent(of_url(further.request.url), "redirect")
+        resent(of_url(promised._request.url), "redirect")
     else:
         del response._monagent
         promised.kept(response)

@@ -60,7 +60,7 @@ def fetching(original: Any) -> Any:
             else:
                 url, method = request.url, request.method
             if request.__class__ is not str and hasattr(request, "original_request"):
-                resent(of_url(url), "redirect")
+                resent(of_url(request.original_request.url), "redirect")
             else:
                 end = url.find("/", 8)  # 8: behind https://
                 key = (url if end < 0 else url[:end], method)

@@ -180,9 +180,10 @@ def begin(request: Any) -> Calls:
 
 def follows(following: Any, request: Any) -> bool:
     """Whether this is the next step of a call under way, whose redirects niquests follows."""
-    if not _http_client.called_by(following, sys._getframe(1).f_back):
+    frame = sys._getframe(1).f_back
+    if not _http_client.called_by(following, frame):
         return False
-    resent(of_url(request.url), "redirect")
+    resent(of_url(_http_client.first_asked(following, frame, request)), "redirect")
     return True
 
 

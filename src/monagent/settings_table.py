@@ -141,7 +141,7 @@ TABLE = (
         "MONAGENT_EXCLUDED_URLS",
         PATTERNS,
         (),
-        "Requests to URLs that one of these patterns finds are not recorded.",
+        "Incoming requests to URLs that one of these patterns finds are not recorded.",
         "OTEL_PYTHON_EXCLUDED_URLS",
     ),
     Setting(

@@ -14,6 +14,7 @@ import time
 
 from monagent import guard, launcher, tree
 from monagent.store import directory, process
+from monagent.store.descriptors import above_stdio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def run(plan: Plan) -> int:
     # Ignored, as some parents leave it, it would never come, and no exit code with it.
     ignored = signal.signal(signal.SIGCHLD, signal.SIG_DFL) == signal.SIG_IGN
     terminal = _terminal()
-    told, tell = os.pipe()
+    told, tell = map(above_stdio, os.pipe())
     own = os.getpid()
     try:
         child = os.fork()
@@ -214,6 +215,7 @@ def _introduce(plan: Plan, supervisor: int) -> None:
             pass
         whose = supervisor, process.start_ticks(supervisor) or 0
         directory.write_root(plan.directory, whose, directory.SUPERVISOR)
+        directory.note_stderr(plan.directory, whose, directory.SUPERVISOR)
     except OSError as error:
         guard.say(f"cannot write {directory.SUPERVISOR}: {error}")
 

@@ -70,7 +70,9 @@ def _take(path: str, root: tuple[int, int]) -> bool:
         except FileNotFoundError:
             pass
         _withdraw(path)
-    directory.write_root(path, root)
+    if not directory.write_root(path, root):
+        return False
+    directory.note_stderr(path, root)
     return True
 
 

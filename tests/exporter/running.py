@@ -21,6 +21,7 @@ from prometheus_client.openmetrics import parser as openmetrics_parser
 
 import monagent
 from monagent.store import process
+from monagent.store.directory import note_stderr
 
 MAIN = Path(monagent.__file__).parent / "exporter" / "__main__.py"
 DEADLINE = 60.0
@@ -123,7 +124,9 @@ def _braces(labels: dict[str, str]) -> str:
 
 def write_root(directory: Path, pid: int) -> None:
     """Makes this process the tree's root."""
-    (directory / "root").write_text(f"{pid} {process.start_ticks(pid)}\n")
+    ticks = process.start_ticks(pid) or 0
+    (directory / "root").write_text(f"{pid} {ticks}\n")
+    note_stderr(str(directory), (pid, ticks))
 
 
 @contextmanager

@@ -195,7 +195,7 @@ def test_it_says_what_it_died_of(
 ) -> None:
     """Its own stderr is nobody's: on that of the program, and in the log."""
     path = directory.prepare(str(tmp_path / "state"))
-    directory.write_root(path, (os.getpid(), process.start_ticks(os.getpid()) or 0))
+    write_root(Path(path), os.getpid())
 
     def fail(*_: object) -> int:
         raise RuntimeError("no loop")

@@ -11,6 +11,7 @@ import pytest
 
 from monagent import launcher, settings, tree, where
 from monagent.store import directory, process
+from monagent.store.descriptors import inode
 from tests.launch.oracle import RUN, run
 
 
@@ -59,6 +60,18 @@ def test_a_root_that_has_ended_is_replaced(tmp_path: Path) -> None:
         os.getpid(),
         process.start_ticks(os.getpid()),
     )
+
+
+def test_what_the_roots_stderr_is_when_a_tree_begins_is_noted(tmp_path: Path) -> None:
+    """Also in place of what was noted for a tree before."""
+    path = directory.prepare(str(tmp_path / "state"))
+    whose = os.getpid(), process.start_ticks(os.getpid()) or 0
+    directory.note_stderr(path, (2**22 + 1, 5), found=(1, 2))
+
+    tree.find(settings.load({"MONAGENT_DIR": path}), {}, where.bootstrap())
+
+    assert directory.noted_stderr(path, whose) == inode(os.fstat(2))
+    assert directory.noted_stderr(path, (2**22 + 1, 5)) is None
 
 
 @pytest.mark.parametrize("held_still", [False, True])

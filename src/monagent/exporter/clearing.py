@@ -42,9 +42,10 @@ def clear(
         directory.ENDPOINT,
         directory.LOG,
         directory.SUPERVISOR,
+        directory.SUPERVISOR + directory.STDERR,
     ]
     if directory.read_root(path) == root:
-        names.append(directory.ROOT)
+        names += [directory.ROOT, directory.ROOT + directory.STDERR]
     for name in names:
         for file in (f"{path}/{name}", f"{path}/{name}.new"):
             _remove(file)

@@ -238,6 +238,7 @@ class Life:
                 self.voice.log("the state directory was wiped; going on with what we had read")
                 if self._root is not None:
                     directory.write_root(self.path, self._root)
+                    self.voice.note()
                     if not os.geteuid() and not self.guest:
                         visitors.receive(self.path, self._root)
                 if self._sock is not None:

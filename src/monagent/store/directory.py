@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 VARIABLE = "MONAGENT_DIR"
 ROOT = "root"
 SUPERVISOR = "supervisor"
+STDERR = ".stderr"
+"""Behind the name of a root or supervisor: what its stderr was when the tree began."""
 ENDPOINT = "endpoint"
 LOCK = "exporter.lock"
 LOG = "exporter.log"
@@ -172,26 +174,58 @@ class Inner:
         return self._fd
 
 
-def write_root(path: str, root: tuple[int, int], name: str = ROOT) -> None:
+def write_root(path: str, root: tuple[int, int], name: str = ROOT) -> bool:
     """Leaves the root's identity (or another's, as `name`) in the directory `path`, unless one
-    stands there; on a full disk nothing, which who looks for it can do without."""
-    try:
-        fd = create(f"{path}/{name}", os.O_EXCL | os.O_WRONLY)
-    except FileExistsError:
-        return
-    try:
-        os.write(fd, f"{root[0]} {root[1]}\n".encode())
-    except OSError:
-        os.unlink(f"{path}/{name}")
-    finally:
-        os.close(fd)
+    stands there (False); on a full disk nothing, which who looks for it can do without."""
+    return _leave(f"{path}/{name}", root)
 
 
 def read_root(path: str, name: str = ROOT) -> tuple[int, int] | None:
     """The pid and start ticks that stand there, or None when none can be read."""
+    pid, ticks = _read(f"{path}/{name}", 2) or (0, 0)
+    return (pid, ticks) if pid else None
+
+
+def note_stderr(
+    path: str, whose: tuple[int, int], name: str = ROOT, found: tuple[int, int] | None = None
+) -> None:
+    """Leaves what the descriptor 2 of that root (or supervisor, as `name`) is now, or was `found`
+    to be before: a program may close it and open a file of its own there, which takes no lines of
+    ours. One that is closed by now leaves nothing."""
+    note = f"{path}/{name}{STDERR}"
     try:
-        with open(f"{path}/{name}", encoding="utf-8") as file:
-            pid, ticks = file.read().split()
-        return int(pid), int(ticks)
+        found = found or inode(os.stat(f"/proc/{whose[0]}/fd/2"))
+        if os.path.lexists(note):
+            os.unlink(note)
+        _leave(note, (*whose, *found))
+    except OSError:
+        pass
+
+
+def noted_stderr(path: str, whose: tuple[int, int], name: str = ROOT) -> tuple[int, int] | None:
+    """Device and inode that were noted of this process; None if it had no stderr."""
+    found = _read(f"{path}/{name}{STDERR}", 4)
+    return (found[2], found[3]) if found and (found[0], found[1]) == whose else None
+
+
+def _leave(file: str, numbers: tuple[int, ...]) -> bool:
+    try:
+        fd = create(file, os.O_EXCL | os.O_WRONLY)
+    except FileExistsError:
+        return False
+    try:
+        os.write(fd, (" ".join(map(str, numbers)) + "\n").encode())
+    except OSError:
+        os.unlink(file)
+    finally:
+        os.close(fd)
+    return True
+
+
+def _read(file: str, count: int) -> list[int] | None:
+    try:
+        with open(file, encoding="utf-8") as lines:
+            numbers = [int(number) for number in lines.read().split()]
     except (OSError, ValueError):
         return None
+    return numbers if len(numbers) == count else None

@@ -19,6 +19,9 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceResponse,
 )
 
+from monagent.exporter.otel import metrics_data
+from monagent.exporter.table import Table
+from tests.exporter.forge import ACTIVE, LATENCY, REQUESTS
 from tests.exporter.running import DEADLINE, exporter, sleeper, speaker, until, write_root
 from tests.exporter.test_delivery import counted
 from tests.exporter.test_guest import port_of, start, tell
@@ -103,6 +106,19 @@ def receiver() -> Iterator[Receiver]:
     found = Receiver()
     yield found
     found.close()
+
+
+def test_series_found_after_the_numbers_were_read_are_left_for_the_next_push() -> None:
+    """A delivery is made beside others, each of which counts itself when it is over."""
+    table = Table()
+    table.target(REQUESTS, {}).feeds = 1
+    cells = [3.0]
+    for later in (ACTIVE, LATENCY):
+        table.target(later, {}).feeds = 1
+
+    [resource] = metrics_data(table.targets, cells, {}, 1.0).resource_metrics
+
+    assert [one.name for by in resource.scope_metrics for one in by.metrics] == [REQUESTS.name]
 
 
 def test_otlp_is_pushed_at_the_interval_and_once_at_the_end(

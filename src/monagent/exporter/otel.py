@@ -45,7 +45,8 @@ def metrics_data(
     since = int(start * 1e9)
     by_instrument: dict[Instrument, list[Point]] = {}
     for target in targets:
-        if target.feeds:
+        # While this is made of cells that were read before, others may find further series.
+        if target.feeds and target.index + target.width <= len(cells):
             own = cells[target.index : target.index + target.width]
             by_instrument.setdefault(target.instrument, []).append(
                 Point(target.attributes, own, since)

@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+import monagent
 from monagent import tree
 from monagent.exporter.lock import Lock
-from tests.exporter.running import fetch, text_samples, until
+from tests.exporter.running import DEADLINE, fetch, text_samples, until
 
 PROGRAM = """
 import json, os, sys, time
@@ -42,11 +45,26 @@ for line in sys.stdin:
 """
 
 
-def start(path: Path, **environ: str) -> subprocess.Popen[str]:
-    """A program with the exporter inside, which does as it reads."""
+# The exporter's thread takes so many seconds to begin.
+SLOW = """
+import time
+from monagent.exporter import guest
+Life = guest.Life
+guest.Life = lambda *args, **kwargs: (time.sleep({}), Life(*args, **kwargs))[1]
+"""
+
+PYTHONS = [Path(sys.executable), *sorted(Path.home().glob(".pyenv/versions/3.1[0-9]*/bin/python"))]
+pythons = pytest.mark.parametrize("python", PYTHONS, ids=lambda path: path.parts[-3])
+
+
+def start(
+    path: Path, first: str = "", python: Path = PYTHONS[0], **environ: str
+) -> subprocess.Popen[str]:
+    """A program with the exporter inside, which does as it reads, after what is to be `first`."""
     path.chmod(0o700)
+    environ["PYTHONPATH"] = str(Path(monagent.__file__).parents[1])
     return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(path)],
+        [str(python), "-c", first + PROGRAM, str(path)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -125,11 +143,17 @@ def test_children_of_the_program_keep_neither_its_lock_nor_its_port(tmp_path: Pa
     assert refused
 
 
-def test_at_the_end_of_the_program_its_last_numbers_are_delivered(tmp_path: Path) -> None:
-    """Also what was counted a moment before; then nothing of ours is left."""
+@pythons
+def test_at_the_end_of_the_program_its_last_numbers_are_delivered(
+    tmp_path: Path, python: Path
+) -> None:
+    """Also what was counted a moment before; then nothing of ours is left.
+
+    CPython 3.12 starts no thread any more by then.
+    """
     state = tmp_path / "state"
     state.mkdir()
-    program = start(state, MONAGENT_TEXTFILE=str(tmp_path / "last.prom"))
+    program = start(state, python=python, MONAGENT_TEXTFILE=str(tmp_path / "last.prom"))
     port_of(state)
     tell(program, "add")
     tell(program, "exit")
@@ -138,3 +162,27 @@ def test_at_the_end_of_the_program_its_last_numbers_are_delivered(tmp_path: Path
     assert (program.returncode, errors) == (0, "")
     assert text_samples((tmp_path / "last.prom").read_text())["hits_total"] == 2.0
     assert not state.exists()
+
+
+@pythons
+def test_a_program_that_ends_before_the_thread_has_begun_waits_for_its_delivery(
+    tmp_path: Path, python: Path
+) -> None:
+    """A program of a moment: there is nobody yet to be told to stop."""
+    state = tmp_path / "state"
+    state.mkdir()
+    file = tmp_path / "last.prom"
+    program = start(state, SLOW.format(0.3), python, MONAGENT_TEXTFILE=str(file))
+    _, errors = program.communicate("exit\n")
+
+    assert (program.returncode, errors) == (0, "")
+    assert text_samples(file.read_text())["hits_total"] == 1.0
+    assert not state.exists()
+
+
+def test_without_a_delivery_nobody_waits_for_the_thread(tmp_path: Path) -> None:
+    """The program ends, whatever the thread is at."""
+    program = start(tmp_path, SLOW.format(1000))
+    _, errors = program.communicate("exit\n", timeout=DEADLINE)
+
+    assert (program.returncode, errors) == (0, "")

@@ -145,10 +145,10 @@ def goals(settings: Settings) -> list[str]:
 def at_the_end(settings: Settings, job: str) -> list[Delivery]:
     """Who gets the last numbers besides OTLP."""
     goals: list[Delivery] = []
+    if settings.textfile:  # Before those that may take long: see `worker.alone`.
+        goals.append(Textfile(settings.textfile))
     if settings.pushgateway:
         goals.append(Pushgateway(settings.pushgateway, job))
-    if settings.textfile:
-        goals.append(Textfile(settings.textfile))
     return goals
 
 

@@ -6,6 +6,7 @@ import asyncio
 import atexit
 import os
 import threading
+import time
 from collections.abc import Callable
 
 from monagent import guard
@@ -22,11 +23,13 @@ def serve(path: str, settings: Settings) -> Callable[[], None] | None:
         return None
     loop = asyncio.new_event_loop()
     lives: list[Life] = []
+    begun = threading.Event()
     pid = os.getpid()
 
     async def live() -> None:
         life = Life(path, settings, lock, guest=True)
         lives.append(life)
+        begun.set()
         await life.run()
 
     def run() -> None:
@@ -36,20 +39,28 @@ def serve(path: str, settings: Settings) -> Callable[[], None] | None:
             guard.failed("exporter", error)
         finally:
             loop.close()
+            begun.set()
 
     thread = threading.Thread(target=run, name="monagent-exporter", daemon=True)
-    thread.start()
+    try:
+        thread.start()
+    except RuntimeError:  # 3.12 and later start none any more once the program has ended.
+        loop.close()
+        lock.release()
+        return None
 
     def stop() -> None:
         if os.getpid() != pid or not thread.is_alive():
             return
+        # Nobody else delivers; without anything to deliver the program must not wait.
+        ends = time.monotonic() + (GRACE + LAST if settings.delivers_at_the_end else 0.04)
+        begun.wait(ends - time.monotonic())
         try:
             for life in lives:
                 loop.call_soon_threadsafe(life.stop)
         except RuntimeError:  # It has ended by itself.
             return
-        # Nobody else delivers; without anything to deliver the program must not wait.
-        thread.join(GRACE + LAST if settings.delivers_at_the_end else 0.04)
+        thread.join(max(0.0, ends - time.monotonic()))
 
     def forked() -> None:
         # The thread is the parent's; its lock and its socket must not outlive the parent in us.

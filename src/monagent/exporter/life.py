@@ -290,6 +290,7 @@ class Life:
 
     async def _finish(self, ended: bool) -> bool:
         """Last fold and deliveries; False when somebody new has come meanwhile."""
+        await self._work(self.engine.look)  # Told to stop at once, it has not looked yet.
         await self._work(self.engine.fold)
         await self.outbox.last()
         return not ended or not await self._work(self._look)

@@ -38,9 +38,9 @@ _KEPT = {
     signal.SIGBUS,
     signal.SIGILL,
     signal.SIGFPE,
-    signal.SIGTTIN,
-    signal.SIGTTOU,
 }
+_OF_A_TERMINAL = (signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
+"""What stops a job at its terminal, for the shell to continue it."""
 
 
 def run(plan: Plan) -> int:
@@ -53,6 +53,7 @@ def run(plan: Plan) -> int:
     # Ignored, as some parents leave it, it would never come, and no exit code with it.
     ignored = signal.signal(signal.SIGCHLD, signal.SIG_DFL) == signal.SIG_IGN
     terminal = _terminal()
+    foreground = terminal is not None and _in_front(terminal)
     told, tell = map(above_stdio, os.pipe())
     own = os.getpid()
     try:
@@ -71,11 +72,11 @@ def run(plan: Plan) -> int:
         os.close(told)
         if ignored:
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-        _begin(plan, own, terminal, mask, tell)
+        _begin(plan, own, terminal if foreground else None, mask, tell)
     os.close(tell)
     _own_group(child)
     plan.directory = _read_all(told) or None
-    job = Job(child, terminal)
+    job = Job(child, terminal, foreground)
     code = job.wait(forwarded)
     if plan.directory is not None and plan.settings.exporter == "process":
         job.await_delivery(plan.directory)
@@ -84,11 +85,12 @@ def run(plan: Plan) -> int:
 
 
 class Job:
-    """The command as its supervisor sees it."""
+    """The command as its supervisor sees it; `given` tells whether we let it have the terminal."""
 
-    def __init__(self, child: int, terminal: int | None) -> None:
+    def __init__(self, child: int, terminal: int | None, given: bool) -> None:
         self.child = child
         self.terminal = terminal
+        self.given = given
         self.code: int | None = None
 
     def wait(self, forwarded: set[signal.Signals]) -> int:
@@ -122,8 +124,9 @@ class Job:
             self._reap()
 
     def take_terminal(self) -> None:
-        if self.terminal is not None:
+        if self.terminal is not None and self.given:
             _foreground(self.terminal, os.getpgrp())
+            self.given = False
 
     def _forward(self, number: int) -> None:
         try:
@@ -143,7 +146,7 @@ class Job:
             if pid == 0:
                 return
             if pid == self.child and os.WIFSTOPPED(status):
-                self._stop_too()
+                self._stopped(os.WSTOPSIG(status))
             elif pid == self.child:
                 self.code = (
                     128 + os.WTERMSIG(status)
@@ -151,15 +154,19 @@ class Job:
                     else os.waitstatus_to_exitcode(status)
                 )
 
-    def _stop_too(self) -> None:
-        """Ctrl-Z stopped the command: let our own parent (a shell) see a stopped job as well."""
-        if os.getpid() == 1:
+    def _stopped(self, number: int) -> None:
+        """Ctrl-Z and its like: let our own parent (a shell) see a stopped job as well.
+
+        Whoever stops the command otherwise continues it too, and we would not hear of that.
+        """
+        if self.terminal is None or number not in _OF_A_TERMINAL or os.getpid() == 1:
             return
         self.take_terminal()
         os.kill(os.getpid(), signal.SIGSTOP)
         # Continued: by `fg` we have the terminal now and pass it on, by `bg` we have not.
-        if self.terminal is not None and os.tcgetpgrp(self.terminal) == os.getpgrp():
+        if _in_front(self.terminal):
             _foreground(self.terminal, self.child)
+            self.given = True
         os.killpg(self.child, signal.SIGCONT)
 
     def _end_exporter(self, directory: str) -> None:
@@ -229,14 +236,22 @@ def _own_group(pid: int) -> None:
 
 
 def _terminal() -> int | None:
-    """A descriptor of our controlling terminal if we are in its foreground."""
+    """A descriptor of our controlling terminal, if we have one."""
     for fd in (0, 1, 2):
         try:
-            if os.tcgetpgrp(fd) == os.getpgrp():
-                return fd
+            os.tcgetpgrp(fd)
+            return fd
         except OSError:
             continue
     return None
+
+
+def _in_front(terminal: int) -> bool:
+    """Whether its foreground is ours; not when it has hung up."""
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
 
 
 def _foreground(terminal: int, group: int) -> None:

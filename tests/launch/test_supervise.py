@@ -25,6 +25,7 @@ def start(code: str, *options: str, **environ: str) -> subprocess.Popen[bytes]:
     """A supervised Python program whose stdout is a pipe."""
     return subprocess.Popen(
         words(RUN, [sys.executable, "-c", code], [*SUPERVISED, *options]),
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(RUN, environ),
@@ -99,9 +100,12 @@ def test_an_unknown_command_is_127() -> None:
     assert run(RUN, ["no-such-command"], options=SUPERVISED).code == 127
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+FORWARDED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGTTIN", "SIGTTOU")
+
+
+@pytest.mark.parametrize("number", [signal.Signals[name] for name in FORWARDED])
 def test_signals_are_forwarded_once(number: int) -> None:
-    """The command hears each one time, and decides."""
+    """The command hears each one time, and decides: gunicorn adds a worker at a SIGTTIN."""
     code = (
         "import signal, sys, time\n"
         "heard = []\n"
@@ -117,6 +121,27 @@ def test_signals_are_forwarded_once(number: int) -> None:
     out, _ = process.communicate(timeout=DEADLINE)
 
     assert (process.returncode, out) == (7, b"1\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN])
+def test_a_command_that_is_stopped_and_continued_alone_ends_as_ever(number: int) -> None:
+    """By a debugger or an operator: nobody would continue the supervisor."""
+    process = start("import os, time; print(os.getpid(), flush=True); time.sleep(0.2); exit(3)")
+    assert process.stdout is not None
+    pid = int(process.stdout.readline())
+    os.kill(pid, number)
+    end = time.monotonic() + DEADLINE
+    while _state(pid) != "T":
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    time.sleep(0.2)  # The supervisor hears of it.
+    os.kill(pid, signal.SIGCONT)
+    try:
+        process.communicate(timeout=DEADLINE / 4)
+    finally:
+        process.kill()
+
+    assert process.returncode == 3
 
 
 def test_the_command_does_not_outlive_a_killed_supervisor() -> None:

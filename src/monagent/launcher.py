@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 
 from monagent import guard, options, settings, tree, where
-from monagent.store import visitors
+from monagent.store import process, visitors
+from monagent.store.directory import read_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,19 +23,33 @@ WRONG_USAGE = 2
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 
+SUPERVISE = "MONAGENT_SUPERVISE"
+EXPORTERS = ("host", "port", "path", "mount", "web_config", "pushgateway", "textfile")
+"""Settings that a tree's exporter heeds and no program; it has them from whoever began it."""
+
 
 class Plan:
-    """What is about to be run: the program's path and arguments, environment and settings."""
+    """What is about to be run: the program's path and arguments, environment and settings.
 
-    __slots__ = ("argv", "directory", "environ", "path", "settings")
+    `given` are the variables that options stand for; `directory` is that of the tree which this
+    begins, and whose exporter is ours to wait for.
+    """
+
+    __slots__ = ("argv", "directory", "environ", "given", "path", "settings")
 
     def __init__(
-        self, path: str, argv: list[str], environ: dict[str, str], settings: Settings
+        self,
+        path: str,
+        argv: list[str],
+        environ: dict[str, str],
+        settings: Settings,
+        given: Mapping[str, str],
     ) -> None:
         self.path = path
         self.argv = argv
         self.environ = environ
         self.settings = settings
+        self.given = given
         self.directory: str | None = None
 
 
@@ -65,7 +80,8 @@ def main(arguments: list[str]) -> int:
         reason = "not found" if code == NOT_FOUND else "not executable"
         guard.say(f"{argv[0] or repr(argv[0])}: command {reason}", "error")
         return code
-    plan = Plan(path, argv, environ, found)
+    plan = Plan(path, argv, environ, found, given)
+    _keep_supervision(environ, given)
     if found.enabled:
         environ.update(settings.absolute(found, settings.PREFIX))
     if found.enabled and _supervised(found):
@@ -105,9 +121,9 @@ def prepare(plan: Plan) -> None:
         adopt(plan.environ)
         return
     try:
-        directory, _ = tree.find(plan.settings, plan.environ, where.bootstrap())
+        directory, begun = tree.find(plan.settings, plan.environ, where.bootstrap())
         host = visitors.host(directory)
-        if host == directory:  # Else its exporter is not ours to wait for.
+        if begun and _is_root(directory):
             plan.directory = directory
         if plan.settings.dir is None and where.is_tree_s(host) and os.pathsep not in host:
             adopt(plan.environ, host)
@@ -116,6 +132,8 @@ def prepare(plan: Plan) -> None:
             adopt(plan.environ)
         if plan.settings.exporter == "process" and not tree.exporter_runs(directory):
             _start_exporter(plan, directory)
+        elif not begun:
+            _tell_unheeded(plan, host)
     except Exception as error:
         guard.say(f"{tree.told(error)}; nothing is recorded", "error")
 
@@ -156,6 +174,41 @@ def _supervised(found: Settings) -> bool:
     if found.supervise is not None:
         return found.supervise
     return os.getpid() == 1 and found.delivers_at_the_end and found.exporter == "process"
+
+
+def _is_root(directory: str) -> bool:
+    """Whether the tree ends with this process, or with the supervisor that it is the child of: in
+    a container that is adopted by its environment a tree's root may live on."""
+    root = read_root(directory)
+    return root is None or root[0] in (os.getpid(), os.getppid())
+
+
+def _keep_supervision(environ: MutableMapping[str, str], given: Mapping[str, str]) -> None:
+    """`--supervise` is said of this command alone, and of none that runs within."""
+    if SUPERVISE in given:
+        environ.pop(SUPERVISE)
+        if SUPERVISE in os.environ:
+            environ[SUPERVISE] = os.environ[SUPERVISE]
+
+
+def _tell_unheeded(plan: Plan, directory: str) -> None:
+    """In a running tree: which options its exporter alone could heed, and does not."""
+    asked = [s for s in settings.TABLE if s.name in plan.given and s.attribute in EXPORTERS]
+    if not asked:
+        return
+    # Where that is not told (another user's), what was handed on by an outer run.
+    begun = settings.load(process.environ(tree.exporter_pid(directory)) or os.environ)
+    wanted = settings.load(plan.environ)
+    names = [
+        f"{one.option}"
+        for one in asked
+        if getattr(begun, one.attribute) != getattr(wanted, one.attribute)
+    ]
+    if names:
+        guard.say(
+            f"{', '.join(names)}: without effect here, since the exporter of the tree that is"
+            " running goes on as it was begun"
+        )
 
 
 def _start_exporter(plan: Plan, directory: str) -> None:

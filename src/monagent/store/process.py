@@ -85,6 +85,16 @@ def user(pid: int, proc: str = "/proc") -> int | None:
     return None
 
 
+def environ(pid: int, proc: str = "/proc") -> dict[str, str]:
+    """The environment that `pid` was started with; empty where that is not told."""
+    try:
+        with open(f"{proc}/{pid}/environ", "rb") as file:
+            entries = [os.fsdecode(entry).partition("=") for entry in file.read().split(b"\0")]
+    except OSError:
+        return {}
+    return {name: value for name, _, value in entries if name}
+
+
 def runs(pid: int, ticks: int, proc: str = "/proc") -> bool:
     """Whether the process that is known as `pid`, started at `ticks`, still runs, whatever
     program."""

@@ -48,7 +48,8 @@ def start(environ: MutableMapping[str, str]) -> None:
 def ensure_exporter() -> None:
     """Replace a dead exporter, or begin the one inside; called every few seconds of recorded work.
 
-    The latter not earlier, since it brings threads and asyncio into the program.
+    The latter not earlier, since it brings threads and asyncio into the program; the former also
+    where something comes round by itself in an idle program.
     """
     # Who gave up root must not judge, and a wiped directory is the living exporter's to make anew.
     if (
@@ -132,11 +133,13 @@ def _watch(found: Settings, shard: Shard, environ: MutableMapping[str, str]) -> 
     """The first library that we know is being imported: load what records, and hook imports."""
     from monagent import dependencies
     from monagent.instrument import hooks, status
-    from monagent.metrics.pulse import checks
+    from monagent.metrics.pulse import checks, idle_checks
 
     _record(found, shard)
     if _state:
         checks += [shard.check, ensure_exporter]
+        if found.exporter == "process":  # A thread begins with what there is to serve.
+            idle_checks.append(ensure_exporter)
     if found.library("runtime") != "off":
         checks.append(_interpreter.record)
         _interpreter.record()

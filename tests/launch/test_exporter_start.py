@@ -26,6 +26,23 @@ LOOP = (
 )
 COUNT = "db_client_operation_duration_seconds_count"
 
+IDLE = {
+    "event loop": "import asyncio; asyncio.run(asyncio.sleep(600))",
+    "observable instrument": (
+        "import time\n"
+        "from monagent.embedding import MeterProvider\n"
+        "meter = MeterProvider().get_meter('shop')\n"
+        "gauge = meter.create_observable_gauge('orders', [lambda _: []])\n"
+        "time.sleep(600)\n"
+    ),
+    "gunicorn": (
+        "import sys\n"
+        "from gunicorn.app.wsgiapp import run\n"
+        "sys.argv = ['gunicorn', '--bind', '127.0.0.1:0', 'wsgiref.simple_server:demo_app']\n"
+        "run()\n"
+    ),
+}
+
 
 def until(happened: Callable[[], object], what: str) -> None:
     """Wait for an event."""
@@ -108,6 +125,22 @@ def test_an_exporter_that_was_killed_is_replaced_and_goes_on(mode: str, tmp_path
 
     assert children == ""
     assert session != str(os.getsid(0))
+
+
+@pytest.mark.parametrize("code", IDLE.values(), ids=list(IDLE))
+def test_an_exporter_that_was_killed_is_replaced_while_nothing_is_recorded(
+    code: str, tmp_path: Path
+) -> None:
+    """Where something comes round by itself: without requests there would be no endpoint."""
+    state = tmp_path / "state"
+    with running(RUN, state, code):
+        until(lambda: scrape(state).get("monagent_processes"), "the program")
+        first = tree.exporter_pid(str(state))
+        os.kill(first, signal.SIGKILL)
+        until(lambda: not tree.exporter_pid(str(state)), "its end")
+        # As if it had been begun a while ago.
+        os.utime(state / "exporter.lock", (0, 0))
+        until(lambda: tree.exporter_pid(str(state)) not in (0, first), "another exporter")
 
 
 @pytest.mark.parametrize("mode", ADOPTED)

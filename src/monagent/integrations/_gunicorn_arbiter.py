@@ -9,7 +9,9 @@ from __future__ import annotations
 import os
 import sys
 
+from monagent.clock import perf_counter
 from monagent.conventions import http_workers
+from monagent.metrics.pulse import look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -60,6 +62,7 @@ def managing(original: Any) -> Any:
             for pid in http_workers.known(SERVER):
                 if pid not in self.WORKERS:  # Reaped by somebody else, a hook for instance.
                     http_workers.ended(pid, None)
+            look(perf_counter())
         except BaseException as error:
             http_workers.failed(error)
         return found

@@ -8,6 +8,7 @@ from _contextvars import Context
 from monagent import guard
 from monagent.clock import perf_counter
 from monagent.conventions import runtime
+from monagent.metrics.pulse import look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class Watch:
             if now >= self._next_count:
                 self._count(now)
             self._again()
+            look(now)
         except BaseException as error:
             guard.failed("asyncio", error)
 

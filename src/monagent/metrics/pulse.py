@@ -1,7 +1,8 @@
 """A look at the surroundings every two seconds of recorded work, without a thread: is there an
 exporter, is our file still there?
 
-What records a call has its end time at hand and does ``if now > due[0]: pulse(now)``.
+What records a call has its end time at hand and does ``if now > due[0]: pulse(now)``.  What comes
+round by itself in a program that records nothing, as the watch of an event loop, calls ``look``.
 """
 
 from __future__ import annotations
@@ -18,11 +19,26 @@ SECONDS = 2.0
 
 due = [0.0]
 checks: list[Callable[[], None]] = []
+idle_checks: list[Callable[[], None]] = []
+"""What is looked after while nothing is recorded, too."""
+
+_idle_due = [0.0]
 
 
 def pulse(now: float, ends: Callable[[], bool] = sys.is_finalizing) -> None:
     """Runs the checks; `now` is of the clock time.perf_counter, in seconds."""
     due[0] = now + SECONDS
+    _run(checks, ends)
+
+
+def look(now: float, ends: Callable[[], bool] = sys.is_finalizing) -> None:
+    """Runs the checks for idle programs, unless somebody records; `now` as above."""
+    if now > due[0] and now > _idle_due[0]:
+        _idle_due[0] = now + SECONDS
+        _run(idle_checks, ends)
+
+
+def _run(checks: list[Callable[[], None]], ends: Callable[[], bool]) -> None:
     if ends():  # A destructor was the last to work, and nothing can be imported any more.
         return
     for check in checks:

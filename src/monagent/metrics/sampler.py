@@ -16,8 +16,9 @@ import _thread
 import atexit
 
 from monagent import guard
-from monagent.clock import monotonic
+from monagent.clock import monotonic, perf_counter
 from monagent.metrics.pulse import checks
+from monagent.metrics.pulse import look as look_around
 from monagent.store import shard
 from monagent.system import os
 
@@ -141,6 +142,7 @@ def _run(thread: _Thread) -> None:
                     look()
                 except BaseException as error:
                     _failed(error)
+            look_around(perf_counter())
     finally:
         if _thread_now is thread:
             _thread_now = None

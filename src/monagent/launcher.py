@@ -15,6 +15,7 @@ from monagent.store.directory import read_root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from _socket import socket
     from collections.abc import Mapping, MutableMapping
 
     from monagent.settings import Settings
@@ -215,21 +216,39 @@ def _start_exporter(plan: Plan, directory: str) -> None:
     from monagent import listening, spawn
 
     found = plan.settings
-    sock = None
-    try:
-        if not found.closed:
-            sock = listening.listen(found.host, found.port)
-            guard.say(f"metrics on {listening.url(sock, found)}", "info")
-    except OSError as error:
-        # The exporter tries again until it succeeds.
-        guard.say(f"{listening.problem(found, error)}")
     # The variables that are OpenTelemetry's stay as they are for the command.
     environ = {**plan.environ, **settings.absolute(found, "OTEL_")}
+    sock, told = _listen(found, directory)
     if sock is None:
-        spawn.early(directory, environ, told=True)
-    else:
-        spawn.early(directory, environ, sock.fileno())
-        sock.close()
+        spawn.early(directory, environ, told=told)
+        return
+    url = listening.url(sock, found)
+    guard.say(f"metrics on {url}", "info")
+    if not found.web_config:  # A wrong one keeps the endpoint closed.
+        tree.announce_endpoint(directory, url)
+    spawn.early(directory, environ, sock.fileno())
+    sock.close()
+
+
+def _listen(found: Settings, directory: str) -> tuple[socket | None, bool]:
+    """The endpoint's socket, or None and whether the operator knows why that cannot be had yet; the
+    exporter tries again until it succeeds."""
+    from monagent import listening
+
+    if found.closed:
+        return None, True
+    try:
+        return listening.listen(found.host, found.port), False
+    except OSError:
+        if tree.predecessor_listens(directory, found.port):
+            guard.say(listening.leaving(found), "info")
+            return None, False
+    try:
+        # Who had the port may have ended between the two looks.
+        return listening.listen(found.host, found.port), False
+    except OSError as error:
+        guard.say(f"{listening.problem(found, error)}")
+        return None, True
 
 
 def _dependencies() -> str:

@@ -52,6 +52,12 @@ def _encrypts(web_config: str) -> bool:
         return False
 
 
+def leaving(settings: Settings) -> str:
+    """Why nobody can scrape for a moment yet, in one sentence."""
+    where = f"{settings.host}:{settings.port}"
+    return f"port {where} is still held by the exporter of the run before; trying again"
+
+
 def problem(settings: Settings, error: OSError) -> str:
     """Why nobody can scrape right now, in one sentence."""
     where = f"{settings.host}:{settings.port}"

@@ -155,6 +155,35 @@ def endpoint(path: str) -> str | None:
         return None
 
 
+def announce_endpoint(path: str, url: str) -> None:
+    """Tell where the exporter that is about to begin will listen; it says so itself later."""
+    try:
+        fd = create(f"{path}/{directory.ENDPOINT}", os.O_WRONLY | os.O_TRUNC)
+        try:
+            os.write(fd, f"{url}\n".encode())
+        finally:
+            os.close(fd)
+    except OSError:  # As it says, later.
+        pass
+
+
+def predecessor_listens(path: str, port: int) -> bool:
+    """Whether a tree beside this one has ended whose exporter still listens there: it does for a
+    moment, and for as long as its last deliveries take."""
+    above = os.path.dirname(path)
+    try:
+        names = os.listdir(above)
+    except OSError:
+        return False
+    for other in [f"{above}/{name}" for name in names]:
+        url = endpoint(other) if other != path else None
+        if url and url.rpartition(":")[2].partition("/")[0] == str(port):
+            root = directory.read_root(other)
+            if root is not None and not process.runs(*root) and exporter_runs(other):
+                return True
+    return False
+
+
 def _holder(fd: int) -> int:
     """Asks without taking the lock: an exporter that starts right now must find it free."""
     import struct  # Loaded with the store already.

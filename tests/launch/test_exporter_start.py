@@ -219,6 +219,37 @@ def test_a_taken_port_is_one_line_and_served_once_it_is_free(mode: str, tmp_path
     assert rest.count(b"monagent:") <= 1  # That it is served now may be said.
 
 
+@pytest.mark.parametrize("mode", ADOPTED)
+def test_the_exporter_of_the_run_before_is_no_other_program(mode: str, tmp_path: Path) -> None:
+    """It has the port until its last numbers are delivered: no reason for an alarm."""
+    port = free_port()
+
+    def command(name: str, code: str, *options: str) -> list[str]:
+        state = ["--dir", str(tmp_path / name), "--port", str(port)]
+        return words(RUN, [sys.executable, "-c", code], [*state, *options])
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        gateway = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        first = command("first", "pass", "--pushgateway", gateway)
+        subprocess.run(first, env=environment(RUN), check=True, stderr=subprocess.DEVNULL)
+        places = {"MONAGENT_DIR": str(tmp_path / "second"), "MONAGENT_PORT": str(port)}
+        second = subprocess.Popen(
+            command("second", "input()")
+            if mode == RUN
+            else words(mode, [sys.executable, "-c", "input()"]),
+            env=environment(mode, places),
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        until(lambda: tree.exporter_pid(str(tmp_path / "second")), "the second exporter")
+    until(lambda: scrape(tmp_path / "second"), "the port")
+    _, said = second.communicate(b"\n", timeout=DEADLINE)
+    until(lambda: not tree.exporter_runs(str(tmp_path / "second")), "the exporter's end")
+
+    held = f"port 127.0.0.1:{port} is still held by the exporter of the run before; trying again"
+    assert said.decode() == (f"monagent: {held}\n" if mode == RUN else "")
+
+
 def test_the_exporter_may_live_inside(tmp_path: Path) -> None:
     """Where a second process is impossible, a thread serves, once there is something to serve."""
     state = tmp_path / "state"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from monagent import listening
+from monagent import listening, tree
 from monagent.exporter.disk import Disk, replace
 from monagent.exporter.voice import Voice
 from monagent.exporter.webconfig import WebConfig, Wrong
@@ -17,6 +18,8 @@ from monagent.store import directory
 
 AGAIN = 1.0
 """Seconds between two attempts."""
+PATIENCE = 20.0
+"""Seconds that the exporter of the run before may keep the port, before that is told."""
 
 
 @dataclass
@@ -36,11 +39,17 @@ class Listener:
             sock = socket.socket(fileno=self.fd)
             sock.set_inheritable(False)
             return sock
+        patience = time.monotonic() + PATIENCE
+        first = True
         while True:
             try:
                 found = listening.listen(self.settings.host, self._port())
             except OSError as error:
                 failed()
+                if first or (time.monotonic() < patience and self._by_predecessor()):
+                    first = False  # Who had it then may have ended before we could look.
+                    await asyncio.sleep(AGAIN / 4)
+                    continue
                 self._tell(listening.problem(self.settings, error))
                 await asyncio.sleep(AGAIN)
                 continue
@@ -48,6 +57,9 @@ class Listener:
             if self.settings.port == 0:
                 self.voice.say(f"metrics on {listening.url(sock, self.settings)}", "info")
             return sock
+
+    def _by_predecessor(self) -> bool:
+        return tree.predecessor_listens(self.path, self.settings.port)
 
     def _port(self) -> int:
         """The port a predecessor chose, where any will do: who scrapes it goes on scraping it."""

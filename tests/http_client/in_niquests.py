@@ -160,7 +160,7 @@ def test_a_full_pool_says_who_waits(numbers: Numbers, server: Server) -> None:
         task.start()
     until(lambda: numbers.total(PENDING) == 2)
     with pytest.raises(urllib3.exceptions.EmptyPoolError):
-        pool.urlopen("GET", "/ok", pool_timeout=0.01)
+        pool.urlopen("GET", "/ok", pool_timeout=0.01)  # type: ignore[arg-type]  # float it is
     for task in tasks:
         task.join(30)
     pool.urlopen("GET", "/ok")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import os
 import sys
 
-from monagent import conventions, metrics, settings
-from monagent.exporter import naming
+from monagent import settings
+from monagent.catalogue import declared, exposed
 
 
 def main(arguments: list[str]) -> int:
@@ -49,35 +47,6 @@ def catalogue() -> list[dict[str, object]]:
     ]
 
 
-def exposed(metric: metrics.Metric) -> str:
-    """The name on the endpoint; of a histogram without `_bucket`, `_count` and `_sum`."""
-    name = naming.family(metric.name, metric.kind, naming.unit(metric.unit))
-    return name + "_total" if metric.kind == "counter" else name
-
-
-def declared() -> list[tuple[str, metrics.Metric]]:
-    """Every metric with the family that declares it."""
-    known: dict[int, str] = {}
-    for family in families():
-        module = importlib.import_module(f"monagent.conventions.{family}")
-        for value in vars(module).values():
-            if isinstance(value, metrics.Metric):
-                known.setdefault(id(value), family)
-    ours = {  # A program that asks for the catalogue may have declared some of its own.
-        id(value)
-        for name, module in list(sys.modules.items())
-        if name.startswith("monagent.")
-        for value in vars(module).values()
-        if isinstance(value, metrics.Metric)
-    }
-    made = [
-        (known.get(id(metric), "monagent"), metric)
-        for metric in metrics.declared()
-        if id(metric) in ours
-    ]
-    return sorted(made, key=lambda pair: pair[0])
-
-
 def misspelt(found: settings.Settings) -> list[str]:
     """Sentences about buckets set for a histogram that is not there, while one of about that name
     is; the program may have others of its own."""
@@ -95,13 +64,6 @@ def misspelt(found: settings.Settings) -> list[str]:
                 f" did you mean {settings.BUCKETS}{meant}?"
             )
     return sorted(problems)
-
-
-def families() -> list[str]:
-    """The files of conventions/."""
-    (folder,) = conventions.__path__
-    files = sorted(os.listdir(folder))
-    return [file[:-3] for file in files if file.endswith(".py") and not file.startswith("_")]
 
 
 def markdown(rows: list[dict[str, object]]) -> str:

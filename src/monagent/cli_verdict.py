@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from monagent import cli_list, cli_metrics
+from monagent import catalogue, cli_list
 from monagent.cli_scrape import Sample
 from monagent.exporter import naming
 from monagent.instrument import status
@@ -88,7 +88,7 @@ def asked_for(found: Settings, families: dict[str, tuple[str, ...]]) -> set[str]
 def recorded_by_family(samples: list[Sample]) -> dict[str, float]:
     """How much was counted or observed per family of conventions."""
     owners: dict[str, str] = {}
-    for family, metric in cli_metrics.declared():
+    for family, metric in catalogue.declared():
         name = naming.family(metric.name, metric.kind, naming.unit(metric.unit))
         if metric.kind == "histogram":
             owners[name + "_count"] = family

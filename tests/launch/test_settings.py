@@ -8,7 +8,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from monagent import cli_metrics, options, settings
+from monagent import catalogue, cli_metrics, options, settings
 from monagent.exporter import naming
 from monagent.settings import load
 from monagent.settings_kinds import alternatives
@@ -92,7 +92,7 @@ def test_metrics_are_at_a_path_that_can_be_asked_for(path: str) -> None:
 
 def test_a_constant_label_is_none_that_metrics_have_themselves() -> None:
     """Those of histograms, and all of the conventions: without an error no `error_type` stands."""
-    conventions = {label for _, metric in cli_metrics.declared() for label in metric.labels}
+    conventions = {label for _, metric in catalogue.declared() for label in metric.labels}
     dotted = {label for label in conventions if "." in label}
     for label in ("le", "quantile", *dotted, *map(naming.label, dotted)):
         found = load({"MONAGENT_LABELS": f"team=core,{label}=x"})

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from monagent import cli_list, cli_metrics, settings_table
+from monagent import catalogue, cli_list, settings_table
 from monagent.settings_table import Setting
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,12 +73,12 @@ def metrics() -> str:
         ("metric", "type", "labels", "meaning"),
         (
             (
-                f"`{cli_metrics.exposed(metric)}`",
+                f"`{catalogue.exposed(metric)}`",
                 metric.kind.replace("updowncounter", "gauge"),
                 ", ".join(f"`{label.replace('.', '_')}`" for label in metric.labels),
                 metric.help,
             )
-            for _, metric in cli_metrics.declared()
+            for _, metric in catalogue.declared()
         ),
     )
 

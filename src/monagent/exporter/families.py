@@ -15,7 +15,7 @@ from monagent.exporter.table import Target
 from monagent.store.reader import Instrument
 
 _TYPES = {"counter": "counter", "histogram": "histogram"}
-_SUFFIXES = {
+SUFFIXES = {
     "counter": ("", "_total"),
     "histogram": ("", "_bucket", "_count", "_sum"),
     "gauge": ("",),
@@ -174,7 +174,7 @@ class Families:
         name = naming.family(instrument.name, kind, unit)
         family = self.by_name.get(name)
         if family is None:
-            names = [name + suffix for suffix in _SUFFIXES[kind]]
+            names = [name + suffix for suffix in SUFFIXES[kind]]
             owner = next((self._taken[one] for one in names if one in self._taken), None)
             if owner is not None:
                 return self._refuse(instrument, f"its name belongs to {owner}")

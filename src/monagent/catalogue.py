@@ -1,0 +1,76 @@
+"""The catalogue: every metric that the conventions declare, under the names of the endpoint."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+from monagent import conventions, metrics
+from monagent.exporter import naming
+from monagent.exporter.families import SUFFIXES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def exposed(metric: metrics.Metric) -> str:
+    """The name on the endpoint; of a histogram without `_bucket`, `_count` and `_sum`."""
+    name = naming.family(metric.name, metric.kind, naming.unit(metric.unit))
+    return name + "_total" if metric.kind == "counter" else name
+
+
+def declared() -> list[tuple[str, metrics.Metric]]:
+    """Every metric with the family that declares it."""
+    known: dict[int, str] = {}
+    for family in families():
+        module = importlib.import_module(f"monagent.conventions.{family}")
+        for value in vars(module).values():
+            if isinstance(value, metrics.Metric):
+                known.setdefault(id(value), family)
+    ours = {  # A program that asks for the catalogue may have declared some of its own.
+        id(value)
+        for name, module in list(sys.modules.items())
+        if name.startswith("monagent.")
+        for value in vars(module).values()
+        if isinstance(value, metrics.Metric)
+    }
+    made = [
+        (known.get(id(metric), "monagent"), metric)
+        for metric in metrics.declared()
+        if id(metric) in ours
+    ]
+    return sorted(made, key=lambda pair: pair[0])
+
+
+def families() -> list[str]:
+    """The files of conventions/."""
+    (folder,) = conventions.__path__
+    files = sorted(os.listdir(folder))
+    return [file[:-3] for file in files if file.endswith(".py") and not file.startswith("_")]
+
+
+def holds(name: str, kind: str, unit: str) -> bool:
+    """Whether a metric that a program makes itself would meet one of monagent's on the endpoint."""
+    if not _taken:
+        _taken.append(frozenset(_ours()))
+    return not _taken[0].isdisjoint(_samples(name, kind, unit))
+
+
+def _ours() -> Iterator[str]:
+    from monagent.exporter import processes, selfmetrics
+
+    for _, metric in declared():
+        yield from _samples(metric.name, metric.kind, metric.unit)
+    for one in (*processes.INSTRUMENTS, *selfmetrics.INSTRUMENTS):
+        yield from _samples(one.name, one.kind, one.unit)
+
+
+def _samples(name: str, kind: str, unit: str) -> list[str]:
+    """The names of the samples that the endpoint shows of a metric."""
+    family = naming.family(name, kind, naming.unit(unit))
+    return [family + suffix for suffix in SUFFIXES.get(kind, ("",))]
+
+
+_taken: list[frozenset[str]] = []

@@ -94,7 +94,7 @@ def _start(environ: MutableMapping[str, str]) -> None:
         endings=found.library("errors") != "off",
     )
     if sys.orig_argv or not _serves_from_c():
-        awaiting.wait(lambda: _watch(found, shard, environ))
+        awaiting.wait(lambda: _watch(found, shard, environ), _adopted(found))
     else:
         _watch(found, shard, environ)
 
@@ -151,6 +151,25 @@ def _watch(found: Settings, shard: Shard, environ: MutableMapping[str, str]) -> 
         status.listeners.append(_insist)
     hooks.modes.append(found.library)
     hooks.install()
+    if found.adopt:
+        from monagent.integrations import _adopted
+
+        _adopted.begin(found.adopt, _is_ours)
+
+
+def _adopted(found: Settings) -> frozenset[str]:
+    """What is to be waited for beside libraries: those of the application's own metrics."""
+    if not found.adopt:
+        return frozenset()
+    from monagent.integrations import _adopted
+
+    return _adopted.modules(found.adopt)
+
+
+def _is_ours(name: str, kind: str, unit: str) -> bool:
+    from monagent import catalogue  # Some 40 ms, when the application makes a metric of its own.
+
+    return catalogue.holds(name, kind, unit)
 
 
 def _record(found: Settings, shard: Shard) -> None:

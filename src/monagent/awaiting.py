@@ -74,9 +74,10 @@ class Finder:
             sys.meta_path.remove(self)
 
 
-def wait(begin: Callable[[], None]) -> None:
-    """Call `begin` when the first known library is imported, or now if one has been."""
-    names = known()
+def wait(begin: Callable[[], None], more: frozenset[str] = frozenset()) -> None:
+    """Call `begin` when the first known library, or one of `more`, is imported, or now if one has
+    been."""
+    names = known() | more
     if any(name in sys.modules for name in names):
         begin()
     else:

@@ -48,6 +48,7 @@ class Settings:
     exporter: str
     disable: tuple[str, ...]
     enable_only: tuple[str, ...]
+    adopt: tuple[str, ...]
     excluded_urls: tuple[str, ...]
     http_paths: str
     http_path_patterns: tuple[str, ...]

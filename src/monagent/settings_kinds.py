@@ -281,6 +281,18 @@ def choice(*words: str) -> Kind:
     return Kind(", ".join(words[:-1]) + " or " + words[-1], parse)
 
 
+def several(*words: str) -> Kind:
+    """Any of these words, each once, in the order written; spelled as names of libraries are."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(dict.fromkeys(parse_names(text)))
+        if not set(names) <= set(words):
+            raise ValueError(text)
+        return names
+
+    return Kind("names out of " + ", ".join(words), parse)
+
+
 def _unquoted(text: str) -> str:
     """Percent-decoding without urllib, which loads a dozen modules into the application."""
     parts = text.split("%")

@@ -27,6 +27,7 @@ from monagent.settings_kinds import (
     choice,
     parse_inverted,
     parse_otlp_base,
+    several,
     whole,
 )
 
@@ -135,6 +136,14 @@ TABLE = (
         NAMES,
         (),
         "The only libraries to record; empty means all.",
+    ),
+    Setting(
+        "adopt",
+        "MONAGENT_ADOPT",
+        several("prometheus_client"),
+        (),
+        "Libraries by which the application keeps metrics of its own that are to be served too:"
+        " prometheus_client.",
     ),
     Setting(
         "excluded_urls",

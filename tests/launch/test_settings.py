@@ -35,6 +35,10 @@ WRONG = {
         "regular expressions separated by commas; using none",
     ),
     "MONAGENT_CONFIG": ("/no/such/file", "the path of a file that exists; using none"),
+    "MONAGENT_ADOPT": (
+        "prometheus_client,statsd",
+        "names out of prometheus_client; using none",
+    ),
     "MONAGENT_LOG_LEVEL": ("loud", "debug, info, warning, error or off; using info"),
     "MONAGENT_BUCKETS_X": ("1,1", "rising numbers separated by commas; using the metric's own"),
     "OTEL_EXPORTER_PROMETHEUS_PORT": ("70000", "a number from 0 to 65535; using 9464"),
@@ -51,6 +55,10 @@ RIGHT: dict[str, tuple[dict[str, str], Any]] = {
         ("aiohttp_client", "x"),
     ),
     "excluded_urls": ({"OTEL_PYTHON_EXCLUDED_URLS": "healthz,^x/"}, ("healthz", "^x/")),
+    "adopt": (
+        {"MONAGENT_ADOPT": "Prometheus-Client, prometheus_client"},
+        ("prometheus_client",),
+    ),
     "http_paths": ({"MONAGENT_HTTP_PATHS": "Normalise"}, "normalise"),
     "http_path_patterns": (
         {"MONAGENT_HTTP_PATH_PATTERNS": "/shops/{shop}, /files/{name:path}"},

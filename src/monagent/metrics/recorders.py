@@ -61,6 +61,50 @@ def setter(mem: list[View], index: int) -> Recorder:
     return set_to
 
 
+class Step(float):
+    """What a value changes by, for a recorder that takes plain numbers as the new value."""
+
+    __slots__ = ()
+
+
+GONE = Step("nan")
+"""Takes a gauge's series back, until it is told again."""
+
+
+def changer(mem: list[View], index: int) -> Recorder:
+    """For up/down counters that are set as well: takes a `Step`, or this process's new part."""
+
+    def change(value: float) -> None:
+        step = value.__class__ is Step
+        view = mem[0]
+        if view.__class__ is Asleep:
+            view.shard.awake()
+        view = mem[0]
+        view[index] = (value, view[index] + value)[step]
+
+    return change
+
+
+def stamped_changer(mem: list[View], index: int) -> Recorder:
+    """For gauges that change by steps as well: takes a `Step`, `GONE`, or the new value."""
+    changed = index + 1
+
+    def change(value: float) -> None:
+        now = time()
+        step = value.__class__ is Step
+        if value is GONE:
+            now = value = 0.0
+            step = False
+        view = mem[0]
+        if view.__class__ is Asleep:
+            view.shard.awake()
+        view = mem[0]
+        view[index] = (value, view[index] + value)[step]
+        view[changed] = now
+
+    return change
+
+
 def observer(mem: list[View], index: int, bounds: tuple[float, ...]) -> Recorder:
     """For histograms: the sum, and the bucket whose upper edge is the first not below the value."""
     first = index + 1

@@ -1,0 +1,93 @@
+"""Metrics of the application's own, which it keeps by a library and monagent is asked to serve too:
+the one family whose names, labels and buckets are not ours.
+"""
+
+from __future__ import annotations
+
+from monagent import guard
+from monagent.metrics import cache, recording
+from monagent.metrics.family import Spec
+from monagent.metrics.recorders import GONE, Step, changer, stamped_changer
+from monagent.store.attributes import identity
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from monagent.metrics import Recording
+    from monagent.metrics.family import Family
+    from monagent.metrics.recorders import Recorder
+
+__all__ = ["GONE", "Series", "Step", "is_ours", "ours", "series"]
+
+ours: list[Callable[[str, str, str], bool]] = []
+"""Says of a metric's name, kind and unit whether the endpoint has one of monagent's in its place;
+the agent puts it here."""
+
+_MAKERS = {"gauge": stamped_changer, "updowncounter": changer}
+
+_families: dict[object, Family] = cache()
+_asked: dict[tuple[str, str, str], bool] = {}
+
+
+class Series:
+    """One series, for whoever keeps it: how it is recorded, and in which recording.
+
+    Attributes:
+        record: takes a value; of a gauge and an up/down counter a `Step` too.
+        kept: whether it may be kept, for as long as `recording` is the one.
+    """
+
+    __slots__ = ("kept", "record", "recording")
+
+    def __init__(self, recording: Recording, record: Recorder, kept: bool) -> None:
+        self.recording = recording
+        self.record = record
+        self.kept = kept
+
+
+def is_ours(name: str, kind: str, unit: str = "") -> bool:
+    """Whether this name is one of monagent's own metrics, which count each call once; that such a
+    metric is left out is told once."""
+    asked = (name, kind, unit)
+    found = _asked.get(asked)
+    if found is None:
+        found = _asked[asked] = any(one(name, kind, unit) for one in ours)
+        if found:
+            guard.say(f"{name}: not adopted, since monagent has a metric of this name", "info")
+    return found
+
+
+def series(
+    library: tuple[str, str],
+    kind: str,
+    name: str,
+    help: str,
+    labels: Mapping[str, str],
+    bounds: tuple[float, ...] = (),
+    merge: str = "sum",
+) -> Series:
+    """The series with these labels of the metric that the application made with `library` (its
+    name and version); one that is ours records nothing."""
+    current = recording()
+    if is_ours(name, kind):
+        return Series(current, _leave_out, True)
+    described = (library, kind, name, help, bounds, merge)
+    family = _families.get(described)
+    if family is None:
+        edges = current.bounds(name, bounds) if bounds else bounds
+        spec = Spec(name, kind, "", help, edges, merge, scope=(*library, ""))
+        made = current.family(spec, maker=_maker(kind))
+        family = _families.setdefault(described, made)
+    key = identity(labels)
+    found = family.recorder(key, labels)
+    return Series(current, found, family.series.get(key) is found)
+
+
+def _maker(kind: str) -> Callable[..., Recorder] | None:
+    make = _MAKERS.get(kind)
+    return None if make is None else lambda mem, index, _attributes: make(mem, index)
+
+
+def _leave_out(value: float) -> None:
+    """Records nothing."""

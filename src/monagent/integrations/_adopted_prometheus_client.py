@@ -1,0 +1,196 @@
+"""prometheus_client: what the application counts by it is counted once more, by us.
+
+At the increments, not by reading the registry: totals are then exact over forks and killed workers,
+whatever the registry, and whether or not PROMETHEUS_MULTIPROC_DIR is set.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+
+from monagent.conventions import _adopted as recorded
+from monagent.conventions._adopted import GONE, Series, Step
+from monagent.instrument.watch import failed
+from monagent.integrations._adopted import target, version
+from monagent.metrics import recording
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+NAME = "prometheus_client"
+MODULE = "prometheus_client.metrics"
+
+MERGES = {
+    "min": "min",
+    "livemin": "min",
+    "max": "max",
+    "livemax": "max",
+    "mostrecent": "last",
+    "livemostrecent": "last",
+}
+"""What several processes' values make, by a gauge's `multiprocess_mode`; all others add up."""
+
+
+@target(NAME, MODULE, "Counter._metric_init")
+@target(NAME, MODULE, "Summary._metric_init")
+@target(NAME, MODULE, "Histogram._metric_init")
+def begun(original: Any) -> Any:
+    """A series that counts is shown from zero on, as the library shows it."""
+
+    def _metric_init(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            of(self)
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return _metric_init
+
+
+@target(NAME, MODULE, "Counter.inc")
+def counted(original: Any) -> Any:
+    def inc(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            amount = float(args[0] if args else kwargs.get("amount", 1.0))
+            if isfinite(amount):  # One that is not would stay in the total for good.
+                of(self).record(amount)
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return inc
+
+
+@target(NAME, MODULE, "Summary.observe")
+@target(NAME, MODULE, "Histogram.observe")
+def observed(original: Any) -> Any:
+    def observe(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            amount = float(args[0] if args else kwargs["amount"])
+            if isfinite(amount):
+                of(self).record(amount)
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return observe
+
+
+@target(NAME, MODULE, "Gauge.inc")
+def raised(original: Any) -> Any:
+    return _stepping(original, 1.0)
+
+
+@target(NAME, MODULE, "Gauge.dec")
+def lowered(original: Any) -> Any:
+    return _stepping(original, -1.0)
+
+
+def _stepping(original: Any, sign: float) -> Any:
+    def step(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            of(self).record(Step(sign * (args[0] if args else kwargs.get("amount", 1.0))))
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return step
+
+
+@target(NAME, MODULE, "Gauge.set")
+def placed(original: Any) -> Any:
+    def set_to(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            of(self).record(float(args[0] if args else kwargs["value"]))
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return set_to
+
+
+@target(NAME, MODULE, "Info.info")
+def informed(original: Any) -> Any:
+    def info(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            before = vars(self).pop("_monagent", None)
+            if before is not None:
+                before.record(GONE)
+            told = args[0] if args else kwargs["val"]
+            found = series(self, "_info", {key: str(value) for key, value in told.items()})
+            found.record(1.0)
+            self._monagent = found
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return info
+
+
+@target(NAME, MODULE, "Enum.state")
+def entered(original: Any) -> Any:
+    def state(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            now = args[0] if args else kwargs["state"]
+            for one in self._states:
+                series(self, "", {self._name: one}).record(float(one == now))
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return state
+
+
+def of(child: Any) -> Series:
+    """The series of a child, which keeps it."""
+    try:
+        kept: Series = child._monagent
+        if kept.recording is recording():
+            return kept
+    except AttributeError:
+        pass
+    found = series(child)
+    if found.kept:
+        child._monagent = found
+    return found
+
+
+def series(child: Any, suffix: str = "", more: dict[str, str] = {}) -> Series:  # noqa: B006 - read
+    """A series of a child: by its labels, and by further ones where it has several."""
+    kind, bounds, merge = _SHAPES[child._type](child)
+    labels = dict(zip(child._labelnames, child._labelvalues, strict=False))
+    library = (NAME, version(NAME))
+    name = child._name + suffix
+    return recorded.series(
+        library, kind, name, child._documentation, {**labels, **more}, bounds, merge
+    )
+
+
+def _gauge(child: Any) -> tuple[str, tuple[float, ...], str]:
+    merge = MERGES.get(child._multiprocess_mode, "sum")
+    return "updowncounter" if merge == "sum" else "gauge", (), merge
+
+
+def _histogram(child: Any) -> tuple[str, tuple[float, ...], str]:
+    return "histogram", tuple(sorted({float(b) for b in child._upper_bounds if isfinite(b)})), "sum"
+
+
+_SHAPES: dict[str, Callable[[Any], tuple[str, tuple[float, ...], str]]] = {
+    "counter": lambda _: ("counter", (), "sum"),
+    "gauge": _gauge,
+    # What has no edges counts and sums up alone.
+    "summary": lambda _: ("histogram", (), "sum"),
+    "histogram": _histogram,
+    "info": lambda _: ("gauge", (), "max"),
+    "stateset": lambda _: ("gauge", (), "max"),
+}
+"""Kind, edges and merge rule by the library's type."""

@@ -1,0 +1,19 @@
+"""The oldest versions that are covered pass the same tests as the newest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.environment import made, older_than_the_interpreter, passes
+
+HERE = Path(__file__).parent
+
+
+@pytest.mark.slow
+@older_than_the_interpreter
+def test_the_oldest_prometheus_client_is_adopted_alike(tmp_path: Path) -> None:
+    """In an environment of its own, made for the test."""
+    python = made(tmp_path, "pytest", "prometheus_client==0.8.0")
+    passes(python, "-W", "default", str(HERE / "test_prometheus_client.py"))

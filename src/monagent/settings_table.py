@@ -140,10 +140,10 @@ TABLE = (
     Setting(
         "adopt",
         "MONAGENT_ADOPT",
-        several("prometheus_client"),
+        several("otel", "prometheus_client"),
         (),
         "Libraries by which the application keeps metrics of its own that are to be served too:"
-        " prometheus_client.",
+        " otel, prometheus_client.",
     ),
     Setting(
         "excluded_urls",

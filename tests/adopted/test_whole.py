@@ -31,7 +31,7 @@ def test_the_programs_own_metrics_are_served_too(tmp_path: Path) -> None:
     adopted = oracle.run(
         oracle.RUN,
         command,
-        options=["--adopt", "prometheus_client", "--supervise", "--textfile", str(served)],
+        options=["--adopt", "otel,prometheus_client", "--supervise", "--textfile", str(served)],
     )
     ours, theirs = samples(served.read_text(), "order"), samples(bare.stdout.decode(), "order")
     living = {(name, frozenset[tuple[str, str]]()) for name in ("order_workers", "order_highest")}
@@ -40,8 +40,13 @@ def test_the_programs_own_metrics_are_served_too(tmp_path: Path) -> None:
     # Which of the files stands first is the file system's choice.
     assert sorted(adopted.stdout.splitlines()) == sorted(bare.stdout.splitlines())
     assert [(one.code, one.stderr) for one in (bare, adopted)] == [(0, b"")] * 2
-    assert theirs["orders_total", frozenset({("shop", "north")})] == 5 + sum(range(20, 26))
+    assert theirs["orders_total", frozenset({("shop", "north")})] == 10 + sum(range(20, 26))
     assert ours.pop(plus) == theirs["order_seconds_count", frozenset()]
+    # The SDK knows of its own process alone, and of what came after it was there.
+    assert b"# visits {'page': 'home'} 5\n" in bare.stdout
+    visits = samples(served.read_text(), "visits", "stayed_seconds_count")
+    home = frozenset({("page", "home")})
+    assert visits == {("visits_total", home): 145.0, ("stayed_seconds_count", frozenset()): 145.0}
     # Gauges of the dead go, and the program itself has ended by now.
     assert ours == {key: value for key, value in theirs.items() if key not in living}
 

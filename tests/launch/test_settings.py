@@ -37,7 +37,7 @@ WRONG = {
     "MONAGENT_CONFIG": ("/no/such/file", "the path of a file that exists; using none"),
     "MONAGENT_ADOPT": (
         "prometheus_client,statsd",
-        "names out of prometheus_client; using none",
+        "names out of otel, prometheus_client; using none",
     ),
     "MONAGENT_LOG_LEVEL": ("loud", "debug, info, warning, error or off; using info"),
     "MONAGENT_BUCKETS_X": ("1,1", "rising numbers separated by commas; using the metric's own"),

@@ -22,11 +22,23 @@ if TYPE_CHECKING:
     Maker = Callable[[Any], Any]
 
 MODULES = {
+    "otel": (
+        "opentelemetry.metrics._internal",
+        "opentelemetry.metrics._internal.instrument",
+        "opentelemetry.sdk.metrics._internal.instrument",
+    ),
     "prometheus_client": ("prometheus_client.metrics",),
 }
 """By the setting's word, the modules that something is wrapped in."""
 
 LIBRARIES = {
+    "otel": Library(
+        "otel",
+        versions=">=1.30",
+        records=(),
+        covers="metrics of the application's own",
+        distribution="opentelemetry-api",
+    ),
     "prometheus_client": Library(
         "prometheus_client",
         versions=">=0.8",
@@ -57,9 +69,7 @@ def begin(words: Iterable[str], ours: Callable[[str, str, str], bool]) -> None:
             _apply(word, module)
 
 
-def target(
-    word: str, module: str, path: str, *, optional: bool = False
-) -> Callable[[Maker], Maker]:
+def target(word: str, module: str, path: str) -> Callable[[Maker], Maker]:
     """Declare a function of the application's library; the decorated `make(original)` returns its
     wrapper, as for `replace`."""
 
@@ -67,7 +77,7 @@ def target(
         def make_passing(original: Any) -> Any:
             return pass_for(make(original), original)
 
-        targets.add(targets.Target(word, module, path, make_passing, make.__name__, optional))
+        targets.add(targets.Target(word, module, path, make_passing, make.__name__, False))
         return make
 
     return declare
@@ -76,7 +86,9 @@ def target(
 def version(word: str) -> str:
     """The version of the library, "" when it cannot be told."""
     library = LIBRARIES[word]
-    module = sys.modules.get(library.name)
+    if word == "otel":  # Its top is a namespace, which has none.
+        __import__("opentelemetry.version")
+    module = sys.modules.get("opentelemetry.version" if word == "otel" else library.name)
     return "" if module is None else version_of(library, module)
 
 
@@ -90,8 +102,9 @@ def _apply(word: str, module: ModuleType) -> None:
             return
         __import__(f"{hooks.PACKAGE}._adopted_{word}")
         for one in targets.targets[word]:
-            if one.module == module.__name__ and not one.apply(module) and not one.optional:
+            if one.module == module.__name__ and not one.apply(module):
                 status.put(word, found, status.MISSING, f"{one!r} is not there")
         status.put(word, found, status.ADOPTED, library.covers)
     except BaseException as error:
+        status.put(word, "", status.FAILED, f"{type(error).__name__} while adopting")
         guard.failed(word, error)

@@ -1,4 +1,4 @@
-"""Counts by prometheus_client over processes that end in every way, and prints its own text."""
+"""Counts by both libraries over processes that end in every way, and prints its own numbers."""
 
 import os
 import signal
@@ -6,6 +6,10 @@ import tempfile
 
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = tempfile.mkdtemp()
 os.environ["PROMETHEUS_DISABLE_CREATED_SERIES"] = "1"
+
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 # It reads both when it is imported.
 from prometheus_client import (
@@ -24,6 +28,10 @@ TIMES = Summary("order_seconds", "Times.")
 WORKERS = Gauge("order_workers", "Workers.", multiprocess_mode="livesum")
 HIGHEST = Gauge("order_highest", "Highest.", multiprocess_mode="max")
 
+METER = metrics.get_meter("shop", "1.2")
+VISITS = METER.create_counter("visits", "{visit}", "Visits.")
+STAYED = METER.create_histogram("stayed", "s", "Time of visits.")
+
 
 def work(rounds: int) -> None:
     """Orders, so many for each shop."""
@@ -32,12 +40,17 @@ def work(rounds: int) -> None:
         ORDERS.labels("south").inc(0.5)
         SIZES.observe(number)
         TIMES.observe(0.25)
+        VISITS.add(1, {"page": "home"})
+        STAYED.record(number)
     HIGHEST.set(rounds)
 
 
 def main() -> None:
     """Some before the forks, then workers one after the other."""
     WORKERS.inc(2)
+    work(5)
+    reader = InMemoryMetricReader()
+    metrics.set_meter_provider(MeterProvider(metric_readers=[reader]))
     work(5)
     for number in range(6):
         if os.fork() == 0:
@@ -52,6 +65,10 @@ def main() -> None:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the package's
     print(generate_latest(registry).decode(), end="", flush=True)
+    data = reader.get_metrics_data()
+    for metric in data.resource_metrics[0].scope_metrics[0].metrics if data else ():
+        for point in metric.data.data_points:
+            print("#", metric.name, point.attributes, getattr(point, "value", None))
 
 
 main()

@@ -167,7 +167,7 @@ def _adopted(found: Settings) -> frozenset[str]:
 
 
 def _is_ours(name: str, kind: str, unit: str) -> bool:
-    from monagent import catalogue  # Some 40 ms, when the application makes a metric of its own.
+    from monagent import catalogue  # 7 ms, when the application makes its first metric.
 
     return catalogue.holds(name, kind, unit)
 

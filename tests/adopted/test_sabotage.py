@@ -98,6 +98,7 @@ def use_prometheus_client() -> tuple[str, list[str]]:
     times = Summary("times", "Times.", registry=registry)
     build = Info("build", "Build.", registry=registry)
     state = Enum("state", "State.", states=["a", "b"], registry=registry)
+    gone = Gauge("gone", "Gone.", ["k"], registry=registry)
     refused = []
     for amount in (1, 2.5):
         counter.labels("new").inc(amount)
@@ -108,6 +109,10 @@ def use_prometheus_client() -> tuple[str, list[str]]:
         times.observe(amount)
         build.info({"version": str(amount)})
         state.state("b")
+        gone.labels("x").set(amount)
+        gone.remove("x")
+        gone.labels("y").set(amount)
+    gone.clear()
     for child, wrong in ((counter, 1), (counter.labels("new"), -1)):
         try:
             child.inc(wrong)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 
-import pytest
-
-from monagent.metrics.recorders import GONE, Step, changer, stamped_changer
+from monagent.metrics.recorders import GONE, Step, changer
 from monagent.store.shard import Shard
 
 
-@pytest.mark.parametrize("make", [changer, stamped_changer])
-def test_a_plain_number_is_the_value_and_a_step_changes_it(shard: Shard, make: object) -> None:
+def test_a_plain_number_is_the_value_and_a_step_changes_it(shard: Shard) -> None:
     """In whichever order they come."""
-    assert callable(make)
     with shard.lock:
         at = shard.series(2, lambda at: b"{}")
-    change = make(shard.mem, at)
+    change = changer(shard.mem, at)
     for value in (Step(2), 5.0, Step(1.5), Step(-3)):
         change(value)
 
@@ -27,7 +23,7 @@ def test_what_is_gone_was_never_set(shard: Shard) -> None:
     """Until it is told again, from zero on."""
     with shard.lock:
         at = shard.series(2, lambda at: b"{}")
-    change = stamped_changer(shard.mem, at)
+    change = changer(shard.mem, at)
     change(4.0)
     told = shard.mem[0][at + 1]
     change(GONE)
@@ -38,13 +34,11 @@ def test_what_is_gone_was_never_set(shard: Shard) -> None:
     assert (shard.mem[0][at], shard.mem[0][at + 1] > 0) == (1.0, True)
 
 
-@pytest.mark.parametrize("make", [changer, stamped_changer])
-def test_a_forked_child_begins_at_zero(shard: Shard, make: object) -> None:
+def test_a_forked_child_begins_at_zero(shard: Shard) -> None:
     """Its steps are its own, whatever the parent has."""
-    assert callable(make)
     with shard.lock:
         at = shard.series(2, lambda at: b"{}")
-    change = make(shard.mem, at)
+    change = changer(shard.mem, at)
     change(5.0)
     read, write = os.pipe()
     if os.fork() == 0:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from monagent import guard
 from monagent.metrics import cache, recording
 from monagent.metrics.family import Spec
-from monagent.metrics.recorders import GONE, Step, changer, stamped_changer
+from monagent.metrics.recorders import GONE, Step, changer
 from monagent.store.attributes import identity
 
 TYPE_CHECKING = False
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from monagent.metrics import Recording
     from monagent.metrics.family import Family
     from monagent.metrics.recorders import Recorder
+    from monagent.store.asleep import View
 
 __all__ = ["GONE", "Series", "Step", "is_ours", "ours", "series"]
 
 ours: list[Callable[[str, str, str], bool]] = []
 """Says of a metric's name, kind and unit whether the endpoint has one of monagent's in its place;
 the agent puts it here."""
-
-_MAKERS = {"gauge": stamped_changer, "updowncounter": changer}
 
 _families: dict[object, Family] = cache()
 _asked: dict[tuple[str, str, str], bool] = {}
@@ -34,7 +33,7 @@ class Series:
     """One series, for whoever keeps it: how it is recorded, and in which recording.
 
     Attributes:
-        record: takes a value; of a gauge and an up/down counter a `Step` too.
+        record: takes a value; of a gauge a `Step` and `GONE`, too.
         kept: whether it may be kept, for as long as `recording` is the one.
     """
 
@@ -77,16 +76,15 @@ def series(
     if family is None:
         edges = current.bounds(name, bounds) if bounds else bounds
         spec = Spec(name, kind, "", help, edges, merge, scope=(*library, ""))
-        made = current.family(spec, maker=_maker(kind))
+        made = current.family(spec, maker=_changer if kind == "gauge" else None)
         family = _families.setdefault(described, made)
     key = identity(labels)
     found = family.recorder(key, labels)
     return Series(current, found, family.series.get(key) is found)
 
 
-def _maker(kind: str) -> Callable[..., Recorder] | None:
-    make = _MAKERS.get(kind)
-    return None if make is None else lambda mem, index, _attributes: make(mem, index)
+def _changer(mem: list[View], index: int, _attributes: Mapping[str, object]) -> Recorder:
+    return changer(mem, index)
 
 
 def _leave_out(value: float) -> None:

@@ -69,7 +69,9 @@ def begin(words: Iterable[str], ours: Callable[[str, str, str], bool]) -> None:
             _apply(word, module)
 
 
-def target(word: str, module: str, path: str) -> Callable[[Maker], Maker]:
+def target(
+    word: str, module: str, path: str, *, optional: bool = False
+) -> Callable[[Maker], Maker]:
     """Declare a function of the application's library; the decorated `make(original)` returns its
     wrapper, as for `replace`."""
 
@@ -77,7 +79,7 @@ def target(word: str, module: str, path: str) -> Callable[[Maker], Maker]:
         def make_passing(original: Any) -> Any:
             return pass_for(make(original), original)
 
-        targets.add(targets.Target(word, module, path, make_passing, make.__name__, False))
+        targets.add(targets.Target(word, module, path, make_passing, make.__name__, optional))
         return make
 
     return declare
@@ -102,7 +104,7 @@ def _apply(word: str, module: ModuleType) -> None:
             return
         __import__(f"{hooks.PACKAGE}._adopted_{word}")
         for one in targets.targets[word]:
-            if one.module == module.__name__ and not one.apply(module):
+            if one.module == module.__name__ and not one.apply(module) and not one.optional:
                 status.put(word, found, status.MISSING, f"{one!r} is not there")
         status.put(word, found, status.ADOPTED, library.covers)
     except BaseException as error:

@@ -150,6 +150,58 @@ def entered(original: Any) -> Any:
     return state
 
 
+@target(NAME, MODULE, "MetricWrapperBase.remove")
+def removed(original: Any) -> Any:
+    def remove(self: Any, *labelvalues: Any) -> Any:
+        child = None
+        try:
+            children: dict[Any, Any] = vars(self).get("_metrics", {})
+            child = children.get(tuple(str(value) for value in labelvalues))
+        except BaseException as error:
+            failed(NAME, error)
+        result = original(self, *labelvalues)
+        try:
+            if child is not None:
+                withdraw(child)
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return remove
+
+
+@target(NAME, MODULE, "MetricWrapperBase.clear", optional=True)
+@target(NAME, MODULE, "MetricWrapperBase.remove_by_labels", optional=True)
+def cleared(original: Any) -> Any:
+    def clear(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before: dict[Any, Any] = {}
+        try:
+            before = dict(vars(self).get("_metrics", ()))
+        except BaseException as error:
+            failed(NAME, error)
+        result = original(self, *args, **kwargs)
+        try:
+            for labels, child in before.items():
+                if self._metrics.get(labels) is not child:
+                    withdraw(child)
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return clear
+
+
+def withdraw(child: Any) -> None:
+    """A child is gone; what counts goes on, for a total must not fall."""
+    if child._type == "stateset":
+        for one in child._states:
+            series(child, "", {child._name: one}).record(GONE)
+    elif child._type in ("gauge", "info"):
+        kept = vars(child).get("_monagent")
+        if kept is not None:
+            kept.record(GONE)
+
+
 def of(child: Any) -> Series:
     """The series of a child, which keeps it."""
     try:
@@ -176,8 +228,7 @@ def series(child: Any, suffix: str = "", more: dict[str, str] = {}) -> Series:  
 
 
 def _gauge(child: Any) -> tuple[str, tuple[float, ...], str]:
-    merge = MERGES.get(child._multiprocess_mode, "sum")
-    return "updowncounter" if merge == "sum" else "gauge", (), merge
+    return "gauge", (), MERGES.get(child._multiprocess_mode, "sum")
 
 
 def _histogram(child: Any) -> tuple[str, tuple[float, ...], str]:

@@ -72,20 +72,6 @@ GONE = Step("nan")
 
 
 def changer(mem: list[View], index: int) -> Recorder:
-    """For up/down counters that are set as well: takes a `Step`, or this process's new part."""
-
-    def change(value: float) -> None:
-        step = value.__class__ is Step
-        view = mem[0]
-        if view.__class__ is Asleep:
-            view.shard.awake()
-        view = mem[0]
-        view[index] = (value, view[index] + value)[step]
-
-    return change
-
-
-def stamped_changer(mem: list[View], index: int) -> Recorder:
     """For gauges that change by steps as well: takes a `Step`, `GONE`, or the new value."""
     changed = index + 1
 

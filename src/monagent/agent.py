@@ -94,7 +94,7 @@ def _start(environ: MutableMapping[str, str]) -> None:
         endings=found.library("errors") != "off",
     )
     if sys.orig_argv or not _serves_from_c():
-        awaiting.wait(lambda: _watch(found, shard, environ), _adopted(found))
+        awaiting.wait(lambda: _watch(found, shard, environ), found.adopt)
     else:
         _watch(found, shard, environ)
 
@@ -155,15 +155,6 @@ def _watch(found: Settings, shard: Shard, environ: MutableMapping[str, str]) -> 
         from monagent.integrations import _adopted
 
         _adopted.begin(found.adopt, _is_ours)
-
-
-def _adopted(found: Settings) -> frozenset[str]:
-    """What is to be waited for beside libraries: those of the application's own metrics."""
-    if not found.adopt:
-        return frozenset()
-    from monagent.integrations import _adopted
-
-    return _adopted.modules(found.adopt)
 
 
 def _is_ours(name: str, kind: str, unit: str) -> bool:

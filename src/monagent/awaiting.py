@@ -33,6 +33,16 @@ ENTRANCES = {
 want `urllib.parse`, `http.HTTPStatus` or, with Django, `asgiref.sync`, and shall not pay for what
 they do not use."""
 
+ADOPTED = {
+    "otel": (
+        "opentelemetry.metrics._internal",
+        "opentelemetry.metrics._internal.instrument",
+        "opentelemetry.sdk.metrics._internal.instrument",
+    ),
+    "prometheus_client": ("prometheus_client.metrics",),
+}
+"""By the words of MONAGENT_ADOPT, where libraries have what the application records by them."""
+
 
 class Finder:
     """Stands first in `sys.meta_path` until a name of interest is asked for."""
@@ -74,10 +84,10 @@ class Finder:
             sys.meta_path.remove(self)
 
 
-def wait(begin: Callable[[], None], more: frozenset[str] = frozenset()) -> None:
-    """Call `begin` when the first known library, or one of `more`, is imported, or now if one has
+def wait(begin: Callable[[], None], adopt: tuple[str, ...] = ()) -> None:
+    """Call `begin` when the first known library, or one to `adopt`, is imported, or now if one has
     been."""
-    names = known() | more
+    names = known().union(*(ADOPTED[word] for word in adopt))
     if any(name in sys.modules for name in names):
         begin()
     else:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from monagent import catalogue, metrics
+from monagent.awaiting import ADOPTED
 from monagent.conventions import _adopted as recorded
 from monagent.instrument import hooks, status, targets
 from monagent.integrations import _adopted
@@ -21,10 +22,10 @@ def numbers() -> Iterator[Numbers]:
     before = metrics.recording()
     metrics.use(metrics.Recording(shard, limit=50))
     recorded._asked.clear()
-    _adopted.begin(_adopted.MODULES, catalogue.holds)
+    _adopted.begin(ADOPTED, catalogue.holds)
     yield Numbers(shard)
     hooks.others.clear()
-    for word in _adopted.MODULES:
+    for word in ADOPTED:
         targets.undo(word)
     status.known.clear()
     metrics.use(before)

@@ -51,6 +51,16 @@ def test_the_programs_own_metrics_are_served_too(tmp_path: Path) -> None:
     assert ours == {key: value for key, value in theirs.items() if key not in living}
 
 
+def test_a_program_that_has_neither_library_pays_nothing() -> None:
+    """What records is not even loaded."""
+    program = "import sys; print(sorted(n for n in sys.modules if n.startswith('monagent.')))"
+    command = [sys.executable, "-c", program]
+    found = oracle.run(oracle.RUN, command, options=["--adopt", "otel,prometheus_client"])
+
+    assert found == oracle.run(oracle.RUN, command)
+    assert b"monagent.metrics" not in found.stdout
+
+
 @pytest.mark.parametrize("mode", oracle.ADOPTED)
 def test_without_the_setting_nothing_is_patched(mode: str) -> None:
     """Nor is anything loaded for it."""

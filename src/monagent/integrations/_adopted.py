@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 
 from monagent import guard
+from monagent.awaiting import ADOPTED
 from monagent.conventions import _adopted as recorded
 from monagent.instrument import Library, hooks, status, targets
 from monagent.instrument.identity import pass_for
@@ -20,16 +21,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     Maker = Callable[[Any], Any]
-
-MODULES = {
-    "otel": (
-        "opentelemetry.metrics._internal",
-        "opentelemetry.metrics._internal.instrument",
-        "opentelemetry.sdk.metrics._internal.instrument",
-    ),
-    "prometheus_client": ("prometheus_client.metrics",),
-}
-"""By the setting's word, the modules that something is wrapped in."""
 
 LIBRARIES = {
     "otel": Library(
@@ -46,17 +37,13 @@ LIBRARIES = {
         covers="metrics of the application's own",
     ),
 }
-
-
-def modules(words: Iterable[str]) -> frozenset[str]:
-    """The modules whose import is to be waited for."""
-    return frozenset(name for word in words for name in MODULES.get(word, ()))
+"""By the setting's word, what of it is covered."""
 
 
 def begin(words: Iterable[str], ours: Callable[[str, str, str], bool]) -> None:
     """Adopt from here on; `ours` tells which metrics monagent has itself."""
     recorded.ours[:] = [ours]
-    wanted = {name: word for word in words for name in MODULES.get(word, ())}
+    wanted = {name: word for word in words for name in ADOPTED[word]}
 
     def adopting(name: str) -> Callable[[ModuleType], None] | None:
         word = wanted.get(name)

@@ -129,6 +129,23 @@ def test_a_gauge_follows_every_step(numbers: Numbers, registry: CollectorRegistr
     assert numbers.total("timed") == registry.get_sample_value("timed")
 
 
+def test_a_gauge_is_zero_until_it_is_told(numbers: Numbers, registry: CollectorRegistry) -> None:
+    """As the library has it; one that asks a function is left out, whatever it is told."""
+    Gauge("busy", "Busy.", registry=registry)
+    level = Gauge("level", "Level.", ["at"], registry=registry)
+    level.labels("north").set_function(lambda: 3)
+    level.labels("north").inc()
+    level.labels("south")
+
+    ((_, (busy, stamp)),) = numbers.series("busy")
+    assert (busy, stamp > 0) == (0.0, True)
+    assert {a["at"]: bool(cells[1]) for a, cells in numbers.series("level")} == {
+        "north": False,
+        "south": True,
+    }
+    assert registry.get_sample_value("level", {"at": "north"}) == 3.0
+
+
 @pytest.mark.parametrize(
     ("mode", "merged"),
     [

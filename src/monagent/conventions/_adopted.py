@@ -70,7 +70,7 @@ def series(
     name and version); one that is ours records nothing."""
     current = recording()
     if is_ours(name, kind):
-        return Series(current, _leave_out, True)
+        return left_out()
     described = (library, kind, name, help, bounds, merge)
     family = _families.get(described)
     if family is None:
@@ -81,6 +81,11 @@ def series(
     key = identity(labels)
     found = family.recorder(key, labels)
     return Series(current, found, family.series.get(key) is found)
+
+
+def left_out() -> Series:
+    """A series of which nothing is recorded."""
+    return Series(recording(), _leave_out, True)
 
 
 def _changer(mem: list[View], index: int, _attributes: Mapping[str, object]) -> Recorder:

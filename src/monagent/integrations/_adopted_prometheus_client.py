@@ -50,6 +50,38 @@ def begun(original: Any) -> Any:
     return _metric_init
 
 
+@target(NAME, MODULE, "Gauge._metric_init")
+def at_zero(original: Any) -> Any:
+    """A gauge is 0 from the beginning, unless the latest of several values is what counts."""
+
+    def _metric_init(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            if MERGES.get(self._multiprocess_mode) != "last":
+                of(self).record(0.0)
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return _metric_init
+
+
+@target(NAME, MODULE, "Gauge.set_function")
+def asked(original: Any) -> Any:
+    """From then on a gauge is asked, and what it is told means nothing."""
+
+    def set_function(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            of(self).record(GONE)
+            self._monagent = recorded.left_out()
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return set_function
+
+
 @target(NAME, MODULE, "Counter.inc")
 def counted(original: Any) -> Any:
     def inc(self: Any, *args: Any, **kwargs: Any) -> Any:

@@ -16,7 +16,7 @@ usage: monagent run [options] [--] COMMAND …   run a command, unchanged, with 
                                                settings in force and where each comes from
        monagent list [--json] [--python PATH]  libraries: versions supported, installed, state
        monagent metrics [--json|--markdown]    every metric: name, type, unit, labels, meaning
-       monagent doctor [--json] [--expect LIBRARY,…] [COMMAND … | --attach [DIRECTORY]]
+       monagent doctor [--json] [--expect LIBRARY,…] [COMMAND … | --attach [DIRECTORY|URL]]
                                                what is recorded, what is not, and why
        monagent --version
 `monagent run --help` lists the options."""

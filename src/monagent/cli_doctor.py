@@ -31,9 +31,11 @@ usage: monagent doctor [--json] [--expect LIBRARY,…] [--seconds N] [--] COMMAN
        monagent doctor [--json] [--expect LIBRARY,…] --attach [DIRECTORY|URL]
 
 Runs COMMAND under monagent for N seconds (10), or to its end, or looks at a running program. Says
-per library whether it is recorded, why not, and how much has been. The exit code is 1 when
-something asked for is missing: a library of --expect, of MONAGENT_ENABLE_ONLY or of a variable of
-its own, or an answering endpoint. What the command prints goes to stderr.
+per library whether it is recorded, why not, and how much has been: operations of its kind of work,
+which it may share with those that are named. The exit code is 1 when something asked for is
+missing: a library of --expect, or anything that it and those record, a library of
+MONAGENT_ENABLE_ONLY or of a variable of its own, or an answering endpoint. What the command prints
+goes to stderr.
 
 Another machine's password is part of the URL, as in https://user:password@host:9464/metrics; for
 our own none is needed, since the numbers can be read from the directory."""
@@ -280,6 +282,8 @@ def show(asked: Asked, seen: Seen, verdict: Verdict, problems: list[str]) -> Non
         print("libraries", known if reached(seen.samples) else UNTOUCHED)
     for row in verdict.rows:
         amount = f"{row.recorded:,.0f} recorded" if row.recorded else "nothing recorded yet"
+        if row.recorded and row.beside:
+            amount += f", together with {', '.join(row.beside)}"
         reason = f": {row.reason}" if row.reason else f", {amount}"
         print(f"{row.library} {row.version}".rstrip() + f"  {row.state}{reason}")
     for problem in problems:

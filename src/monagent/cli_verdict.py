@@ -1,7 +1,8 @@
 """What samples say about libraries: which are recorded, how much, and what is missing of the asked.
 
-A library's amount is that of its families: what it shares with another one (FastAPI and Starlette
-count the same requests) cannot be told apart, since each request is counted once.
+A library's amount is that of its families, a driver's that of its system: what it shares with
+another one (FastAPI and Starlette count the same requests) cannot be told apart, since each request
+is counted once. The others are named beside it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,24 @@ from monagent.settings import Settings
 INFO = "monagent_instrumentation_info"
 ERRORS = "monagent_errors_total"
 RECORDS = (status.ACTIVE, status.ADOPTED)
+OPERATIONS = {
+    "http": ("http.server.request.duration",),
+    "http_client": ("http.client.request.duration",),
+    "database": ("db.client.operation.duration",),
+    "jobs": ("job.enqueued", "job.execution"),
+    "rpc": ("rpc.server.call.duration", "rpc.client.call.duration"),
+    "runtime": ("asyncio.eventloop.delay",),  # Garbage is collected without any library.
+}
+"""What counts each operation of a family once; of other families all that is counted is told."""
+
+SYSTEMS = {
+    "aiosqlite": "sqlite",
+    "psycopg": "postgresql",
+    "psycopg_pool": "postgresql",
+    "sqlite3": "sqlite",
+}
+"""Of drivers: what `db.system.name` says of their operations."""
+
 SHARDS = ("monagent_shards", "monagent_shards_folded_total")
 UNTOUCHED = (
     "no Python of the program has run monagent; frozen ones, PyPy, Pythons without the interpreter "
@@ -33,6 +52,7 @@ class Row:
     state: str
     reason: str
     recorded: float = 0.0
+    beside: tuple[str, ...] = ()  # others that may have recorded it
 
 
 @dataclass
@@ -53,7 +73,11 @@ def judge(samples: list[Sample], found: Settings, expected: tuple[str, ...]) -> 
         if sample.name == INFO and sample.value == 1:
             labels = sample.labels
             name = labels.get("library", "")
-            amount = sum(amounts.get(family, 0.0) for family in families.get(name, ()))
+            amount = sum(
+                amount
+                for (family, system), amount in amounts.items()
+                if family in families.get(name, ()) and system in (SYSTEMS.get(name, system), "")
+            )
             version, reason = labels.get("version", ""), labels.get("reason", "")
             row = Row(name, version, labels.get("status", ""), reason, amount)
             if row not in verdict.rows:
@@ -62,6 +86,7 @@ def judge(samples: list[Sample], found: Settings, expected: tuple[str, ...]) -> 
             component = sample.labels.get("component", "")
             verdict.problems.append(f"monagent failed {sample.value:.0f} times in {component}")
     verdict.rows.sort(key=lambda row: row.library)
+    _tell_neighbours(verdict.rows, families)
     seen = {row.library for row in verdict.rows}
     why = "no process of the program imported it" if reached(samples) else UNTOUCHED
     for name in sorted({*expected, *named} - seen):
@@ -85,17 +110,33 @@ def asked_for(found: Settings, families: dict[str, tuple[str, ...]]) -> set[str]
     return {name for name in families if found.asked(name)}
 
 
-def recorded_by_family(samples: list[Sample]) -> dict[str, float]:
-    """How much was counted or observed per family of conventions."""
+def _tell_neighbours(rows: list[Row], families: dict[str, tuple[str, ...]]) -> None:
+    """Name those that record the same kind of work, of the same system."""
+    for row in rows:
+        system = SYSTEMS.get(row.library)
+        row.beside = tuple(
+            other.library
+            for other in rows
+            if other.library != row.library
+            and other.state in RECORDS
+            and not set(families.get(row.library, ())).isdisjoint(families.get(other.library, ()))
+            and (system is None or SYSTEMS.get(other.library, system) == system)
+        )
+
+
+def recorded_by_family(samples: list[Sample]) -> dict[tuple[str, str], float]:
+    """How much was counted or observed per family of conventions, and system of a database."""
     owners: dict[str, str] = {}
     for family, metric in catalogue.declared():
+        if metric.name not in OPERATIONS.get(family, (metric.name,)):
+            continue
         name = naming.family(metric.name, metric.kind, naming.unit(metric.unit))
         if metric.kind == "histogram":
             owners[name + "_count"] = family
         elif metric.kind == "counter":
             owners[name + "_total"] = family
-    amounts: dict[str, float] = {}
+    amounts: dict[tuple[str, str], float] = {}
     for sample in samples:
-        family = owners.get(sample.name, "")
-        amounts[family] = amounts.get(family, 0.0) + sample.value
+        key = owners.get(sample.name, ""), sample.labels.get("db_system_name", "")
+        amounts[key] = amounts.get(key, 0.0) + sample.value
     return amounts

@@ -237,6 +237,8 @@ def _listen(found: Settings, directory: str) -> tuple[socket | None, bool]:
 
     if found.closed:
         return None, True
+    if found.web_config and not os.access(found.web_config, os.R_OK):
+        return None, False  # The exporter says so, and opens once it can be read.
     try:
         return listening.listen(found.host, found.port), False
     except OSError:

@@ -48,6 +48,20 @@ def test_doctor_runs_a_command_and_says_what_it_recorded() -> None:
     assert rows == {"sqlite3": ("active", 1)}
 
 
+def test_doctor_counts_operations_and_names_who_shares_them() -> None:
+    """A driver's are those of its system; what two clients record cannot be told apart."""
+    code = f"{SQLITE}; import psycopg, requests, urllib.request\n"
+    code += "try: urllib.request.urlopen('http://127.0.0.1:9')\nexcept OSError: pass"
+    found = command("doctor", "--json", "--expect", "psycopg", "--", sys.executable, "-c", code)
+    report = json.loads(found.stdout)
+    rows = {row["library"]: (row["recorded"], row["beside"]) for row in report["libraries"]}
+
+    assert report["problems"] == ["psycopg is active, but nothing was recorded"]
+    assert (rows["sqlite3"], rows["psycopg"]) == ((1, []), (0, []))
+    assert rows["urllib"][0] == rows["requests"][0] == 1
+    assert "requests" in rows["urllib"][1]
+
+
 def test_doctor_fails_when_something_asked_for_is_not_there() -> None:
     """Not imported, switched off, or imported and never used."""
     cases = {

@@ -64,7 +64,13 @@ def _jobs(samples: Sequence[Sample]) -> Iterator[tuple[str, ...]]:
 
 
 def _times(one: Histogram) -> tuple[str, str]:
-    return _seconds(one.quantile(0.5)), _seconds(one.quantile(0.95))
+    return _quantile(one, 0.5), _quantile(one, 0.95)
+
+
+def _quantile(one: Histogram, q: float) -> str:
+    """Of what lies below the lowest edge no more is known."""
+    value, lowest = one.quantile(q), min(one.buckets, default=0.0)
+    return f"< {_seconds(lowest)}" if value <= lowest else _seconds(value)
 
 
 def _seconds(value: float) -> str:

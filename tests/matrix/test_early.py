@@ -1,4 +1,4 @@
-"""Bodies that raise before their first piece: some servers have sent the head of an answer then."""
+"""Bodies that raise: some servers have sent the head of an answer then, and some nothing of it."""
 
 from __future__ import annotations
 
@@ -25,5 +25,20 @@ def test_the_status_is_the_one_that_the_client_has_got(server: str, tmp_path: Pa
     seen = counted(state)
 
     assert answer.status == (200 if server == "granian-wsgi" else 500)
+    assert seen.by(DURATION, "http.response.status_code") == {str(answer.status): 1}
+    assert seen.by(DURATION, "error.type") == {"ValueError": 1}
+
+
+@pytest.mark.parametrize("server", APP.servers)
+def test_a_body_that_breaks_off_has_the_status_that_the_client_has_got(
+    server: str, tmp_path: Path
+) -> None:
+    """Until 0.15 hypercorn answers when it has the whole body, so it can say that it failed."""
+    state = tmp_path / "state"
+    with serving(APP, server, tmp_path) as port:
+        answer = ask(port, "GET", "/late", patience=5)
+        until(lambda: counted(state).total(DURATION) == 1, "the request is counted")
+    seen = counted(state)
+
     assert seen.by(DURATION, "http.response.status_code") == {str(answer.status): 1}
     assert seen.by(DURATION, "error.type") == {"ValueError": 1}

@@ -21,6 +21,9 @@ _UNSAID: Any = object()
 heads_first: list[str] = []
 """Servers in this process that send the head of an answer before they ask for its body."""
 
+bodies_first: list[str] = []
+"""Servers in this process that have the whole body before they send anything of an answer."""
+
 BYTES = (bytes, bytearray, memoryview)
 """What servers send, if not bytes alone."""
 
@@ -177,15 +180,15 @@ def ended(request: Request, whole: bool) -> None:
 
 def broke(request: Request, error: BaseException, begun: bool = False) -> None:
     """The application has raised, `begun`: after the head of its answer was sent."""
-    if not request.first and not begun:
-        request.status = 500  # Nothing was sent, so the server still can.
+    if bodies_first or not (request.first or begun):
+        request.status, request.sent = 500, 0  # Nothing was sent, so the server still can.
     request.over(error)
     request.let_go()
 
 
 def refused(request: Request, begun: bool) -> None:
     """No server sends what is no bytes: it answers 500, unless it has `begun` to answer."""
-    if not begun:
+    if bodies_first or not begun:
         request.status = 500
     request.error = request.error or "TypeError"
 

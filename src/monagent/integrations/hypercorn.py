@@ -5,7 +5,7 @@ from __future__ import annotations
 from monagent.conventions import http, http_workers
 from monagent.conventions._exchange import KEY
 from monagent.instrument import Library, replace
-from monagent.integrations import _asgi, _asgi_request, _websocket, _wsgi
+from monagent.integrations import _asgi, _asgi_request, _websocket, _wsgi, _wsgi_request
 from monagent.integrations._bridge import handing_on
 
 TYPE_CHECKING = False
@@ -56,6 +56,9 @@ def wsgi(original: Any) -> Any:
         original(self, app, max_body_size)
         try:
             self.app = _wsgi.measured(app)
+            # Until 0.15 it has nothing to send with: it gives back the whole answer.
+            if self.run_app.__code__.co_argcount == 2:
+                _wsgi_request.bodies_first[:] = [SERVER]
         except BaseException as error:
             http.failed(error)
 

@@ -19,7 +19,7 @@ from tests.ports import free_port, listening
 from tests.recorded import Counted, counted
 
 UVICORN = ("-m", "uvicorn", "--log-level", "critical", "--port", "{port}")
-GUNICORN = ("-m", "gunicorn", "--log-level", "critical", "-b", "{at}")
+GUNICORN = ("-m", "gunicorn.app.wsgiapp", "--log-level", "critical", "-b", "{at}")
 GRANIAN = ("-m", "granian", "--port", "{port}", "--interface")
 SERVE = (str(Path(__file__).with_name("serve.py")),)
 NAMED = "{module}:{app}"

@@ -122,6 +122,20 @@ def start(original: Any) -> Any:
     return start_processes
 
 
+@replace("hypercorn.run", "run")
+def supervise(original: Any) -> Any:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(*args, **kwargs)
+        finally:  # Until 0.15 nobody looks after workers but at the end, and then it is over.
+            try:
+                http_workers.look()
+            except BaseException as error:
+                http_workers.failed(error)
+
+    return run
+
+
 @replace("hypercorn.run", "_join_exited", optional=True)
 def join(original: Any) -> Any:
     def _join_exited(processes: Any) -> Any:

@@ -41,9 +41,11 @@ class Counted:
 
 
 def counted(directory: Path, live_only: bool = False) -> Counted:
-    """What stands in all shards; gauges show their last value, or else their largest."""
+    """What stands in all shards; gauges show their last value, or else their largest, sockets of
+    several processes count once."""
     series: dict[tuple[str, frozenset[tuple[str, object]]], float] = defaultdict(float)
     changed: dict[tuple[str, frozenset[tuple[str, object]]], float] = defaultdict(float)
+    asked: set[int] = set()
     for path in scan(str(directory)):
         try:
             shard = ShardFile.open(path)
@@ -65,9 +67,9 @@ def counted(directory: Path, live_only: bool = False) -> Counted:
                 else:
                     series[key] += cells[0]
             waiting = PROC.waiting(shard.pid) if shard.sockets else {}
-            for inode, one in shard.sockets.items():
-                series[one.instrument.name, frozenset(one.attributes.items())] += waiting.get(
-                    inode, 0
-                )
+            for inode in (shard.sockets.keys() & waiting.keys()) - asked:
+                one = shard.sockets[inode]
+                series[one.instrument.name, frozenset(one.attributes.items())] += waiting[inode]
+                asked.add(inode)
         shard.close()
     return Counted(dict(series))

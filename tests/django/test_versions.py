@@ -11,7 +11,7 @@ from tests.environment import made, older_than_the_interpreter, passes
 
 HERE = Path(__file__).parent
 # Django 3.2 has no release that runs on every Python of ours; it was held by hand, on 3.10.
-OLDEST = ["django==4.2", "djangorestframework==3.15.0", "django-ninja==1.0"]
+OLDEST = ["django==4.2", "djangorestframework==3.14.0", "django-ninja==1.0"]
 OLDEST += ["django-ratelimit==4.0.0", "whitenoise==6.0.0", "channels==4.0.0", "daphne==4.0.0"]
 NEEDED = ["pytest", "wrapt", "opentelemetry-api", "prometheus-client", "websockets"]
 FILES = ["test_requests", "test_rest_framework", "test_ninja", "test_ratelimit", "test_whitenoise"]

@@ -179,7 +179,17 @@ def test_pools_without_a_queue_are_counted_by_their_connections(
     seen = numbers.pool()
     assert {figure: seen.get(figure) for figure in when_back} == when_back
     assert ("max" in seen) == ("max" in when_back)
+
+
+@pytest.mark.parametrize("kind", ["NullPool", "StaticPool", "SingletonThreadPool"])
+def test_an_engine_that_is_disposed_of_has_no_connections(
+    kind: str, make: Make, numbers: Numbers
+) -> None:
+    """In such a pool."""
+    engine = make(poolclass=getattr(pool, kind))
+    engine.connect().close()
     engine.dispose()
+
     assert (numbers.pool()["used"], numbers.pool()["idle"]) == (0, 0)
 
 

@@ -200,7 +200,13 @@ def _singleton_thread_pool(pool: Any, out: int) -> tuple[int, int]:
 
 def _static_pool(pool: Any, out: int) -> tuple[int, int]:
     record = vars(pool).get("connection")
-    opened = int(record is not None and record.dbapi_connection is not None)
+    if record is None:
+        return 0, 0
+    try:
+        held = record.dbapi_connection
+    except AttributeError:  # Until 1.4.24.
+        held = record.connection
+    opened = int(held is not None)
     return opened, max(0, opened - out)
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.environment import made, older_than_the_interpreter, passes
 
 HERE = Path(__file__).parent
-OLDEST = ["requests==2.28.0", "urllib3==1.26.5", "httpx[http2]==0.24.0"]
+OLDEST = ["requests==2.28.0", "urllib3==1.26.0", "httpx[http2]==0.24.0", "httpcore==0.17.0"]
 OTEL = ["opentelemetry-instrumentation-requests", "opentelemetry-instrumentation-urllib3"]
 FILES = [
     "test_matrix.py",

@@ -21,7 +21,7 @@ OVER_ASGI = [
     "gunicorn==20.1.0",
     "uvicorn-worker",
     "httptools",
-    "uvloop",
+    "uvloop==0.18.0",  # granian wants it
     # The servers use what newer releases of these have no more.
     "websockets<14",
     "trio<0.22",

@@ -35,7 +35,7 @@ OTHERWISE = ["a_cancelled_statement_is", "failures_carry_state"]
     ("pins", "files", "but"),
     [
         (["sqlalchemy[asyncio]==1.4.0"], ALL, NOT_YET),
-        (["sqlalchemy[asyncio]>=1.4,<1.5"], ALL, []),
+        (["sqlalchemy[asyncio]>=1.4,<1.5", "aiosqlite==0.17.0"], ALL, []),
         (
             ["sqlalchemy[asyncio]>=2.0,<2.1", "psycopg[binary]", OTEL],
             [*ALL, "test_sqlalchemy_otel.py"],

@@ -94,9 +94,10 @@ def stream(original: Any) -> Any:
 
 def broken(scope: Scope, error: Exception) -> None:
     """A stream has raised, after its head was sent or before."""
-    exchange = scope.get(KEY)
+    exchange: Any = scope.get(KEY)
     left = isinstance(error, OSError) or type(error).__name__ == "ClientDisconnect"
-    if exchange is not None and exchange.status and exchange.error is None and not left:
+    # What Connexion hides its own from has no status, and there may be none.
+    if getattr(exchange, "status", 0) and exchange.error is None and not left:
         exchange.error = error_type(error)
 
 

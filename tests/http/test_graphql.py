@@ -210,24 +210,6 @@ def test_all_errors_of_a_result_are_counted(numbers: Numbers) -> None:
     }
 
 
-def test_names_are_bounded(numbers: Numbers) -> None:
-    """Clients choose them; those that came first stay told apart."""
-    import graphql
-
-    schema = graphql.build_schema(SDL)
-    most = convention._MOST_NAMES
-    for number in range(most + 50):
-        graphql.graphql_sync(schema, f"query Name{number} {{ hello }}")
-        graphql.graphql_sync(schema, f"query Bad{number} {{ nothing }}")
-    graphql.graphql_sync(schema, "query Name0 { hello }")
-    found = counts(numbers)
-
-    assert found["query", "Name0", None] == 2
-    assert found["query", "other", None] == 50
-    assert found["query", "other", "validation_error"] == most + 50
-    assert len(found) == most + 2
-
-
 def test_a_cancelled_operation_is_counted(numbers: Numbers) -> None:
     """Its client may have gone."""
     import graphql

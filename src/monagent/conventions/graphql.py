@@ -2,7 +2,8 @@
 
 The labels are OpenTelemetry's attributes of GraphQL spans, which has no metrics of its own yet
 (https://opentelemetry.io/docs/specs/semconv/graphql/); a document's text is none of them. Names of
-operations are chosen by clients: the first ones that were valid are told apart, the rest is one.
+operations are chosen by clients: the first ones that were valid are told apart, the rest is one,
+and so are those too long for a label.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ SYNTAX = "syntax_error"
 VALIDATION = "validation_error"
 
 _MOST_NAMES = 200
+_LONGEST_NAME = 100
 _names: dict[str, str] = cache()
 _recorders: dict[tuple[str, str | None], Recorder] = cache()
 
@@ -79,7 +81,7 @@ def named(name: str | None) -> str:
     try:
         return _names[name]
     except KeyError:
-        if len(_names) >= _MOST_NAMES:
+        if len(_names) >= _MOST_NAMES or len(name) > _LONGEST_NAME:
             return OTHER
         return _names.setdefault(name, name)
 

@@ -38,25 +38,26 @@ DURATION = Histogram(
 RECEIVED = "received"
 SENT = "sent"
 
-_open: dict[tuple[str, str], float] = cache()
+_open: dict[tuple[str, str], tuple[str, float]] = cache()
 _events: dict[tuple[str, str, str], Recorder] = cache()
 _names: dict[str, bool] = cache()
 _MOST_NAMES = 200
 _MOST_EVENTS = 2_000
 
 
-def connected(namespace: str, client: str) -> None:
-    """A client was let in."""
+def connected(namespace: str, client: str, within: str) -> None:
+    """A client was let in, and counts within this namespace until it has left."""
     if (namespace, client) not in _open:
-        _open[namespace, client] = perf_counter()
-        ACTIVE.bind(named(namespace))(1)
+        label = named(within)
+        _open[namespace, client] = label, perf_counter()
+        ACTIVE.bind(label)(1)
 
 
 def disconnected(namespace: str, client: str) -> None:
     """A client has left, or was sent away."""
-    begun = _open.pop((namespace, client), None)
-    if begun is not None:
-        label = named(namespace)
+    found = _open.pop((namespace, client), None)
+    if found is not None:
+        label, begun = found
         ACTIVE.bind(label)(-1)
         DURATION.bind(label)(perf_counter() - begun)
 

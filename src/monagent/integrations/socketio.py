@@ -1,7 +1,7 @@
 """python-socketio: clients of a server by namespace, and events each way.
 
 What a client sends counts under its name if the program has a handler of that name, else as one
-value, since clients choose names.
+value, since clients choose names; so do namespaces, where a program takes any.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def trigger(original: Any) -> Any:
         arriving(self, event, namespace, args)
         answer = original(self, event, namespace, *args, **kw)
         if event == "connect":
-            let_in(namespace, args, answer)
+            let_in(self, namespace, args, answer)
         return answer
 
     return _trigger_event
@@ -52,7 +52,7 @@ def async_trigger(original: Any) -> Any:
         arriving(self, event, namespace, args)
         answer = await original(self, event, namespace, *args, **kw)
         if event == "connect":
-            let_in(namespace, args, answer)
+            let_in(self, namespace, args, answer)
         return answer
 
     return _trigger_event
@@ -61,7 +61,7 @@ def async_trigger(original: Any) -> Any:
 @replace("socketio.server", "Server._send_packet")
 def send(original: Any) -> Any:
     def _send_packet(self: Any, eio_sid: Any, pkt: Any) -> Any:
-        leaving(pkt)
+        leaving(self, pkt)
         return original(self, eio_sid, pkt)
 
     return _send_packet
@@ -71,7 +71,7 @@ def send(original: Any) -> Any:
 @replace("socketio.asyncio_server", "AsyncServer._send_packet", optional=True)
 def async_send(original: Any) -> Any:
     async def _send_packet(self: Any, eio_sid: Any, pkt: Any) -> Any:
-        leaving(pkt)
+        leaving(self, pkt)
         return await original(self, eio_sid, pkt)
 
     return _send_packet
@@ -100,7 +100,7 @@ def async_send_ready(original: Any) -> Any:
 @replace("socketio.base_manager", "BaseManager.emit", optional=True)
 def emit(original: Any) -> Any:
     def emit(self: Any, event: Any, data: Any, namespace: Any, *args: Any, **kw: Any) -> Any:
-        begin(event, namespace)
+        begin(self, event, namespace)
         try:
             return original(self, event, data, namespace, *args, **kw)
         finally:
@@ -113,7 +113,7 @@ def emit(original: Any) -> Any:
 @replace("socketio.asyncio_manager", "AsyncManager.emit", optional=True)
 def async_emit(original: Any) -> Any:
     async def emit(self: Any, event: Any, data: Any, namespace: Any, *args: Any, **kw: Any) -> Any:
-        begin(event, namespace)
+        begin(self, event, namespace)
         try:
             return await original(self, event, data, namespace, *args, **kw)
         finally:
@@ -122,30 +122,44 @@ def async_emit(original: Any) -> Any:
     return emit
 
 
-def begin(event: Any, namespace: Any) -> None:
+def begin(manager: Any, event: Any, namespace: Any) -> None:
     """Packets without a name follow."""
-    _emitting.set((str(namespace or "/"), str(event)))
+    try:
+        if manager.server is not None:  # Else it only writes to a queue, for others.
+            _emitting.set((within(manager.server, namespace), str(event)))
+    except BaseException as error:
+        failed(error)
 
 
 def arriving(server: Any, event: Any, namespace: Any, args: tuple[Any, ...]) -> None:
     """Something happens on a connection: an event of the client, or its end."""
     try:
-        namespace = str(namespace or "/")
         if event == "disconnect":
-            socketio.disconnected(namespace, str(args[0]))
+            socketio.disconnected(str(namespace or "/"), str(args[0]))
         elif event != "connect":
-            socketio.event(namespace, known(server, event, namespace), socketio.RECEIVED)
+            name = known(server, event, str(namespace or "/"))
+            socketio.event(within(server, namespace), name, socketio.RECEIVED)
     except BaseException as error:
         failed(error)
 
 
-def let_in(namespace: Any, args: tuple[Any, ...], answer: Any) -> None:
+def let_in(server: Any, namespace: Any, args: tuple[Any, ...], answer: Any) -> None:
     """The program was asked about a client, and has not said no."""
     try:
         if answer is not False:
-            socketio.connected(str(namespace or "/"), str(args[0]))
+            client = str(args[0])
+            socketio.connected(str(namespace or "/"), client, within(server, namespace))
     except BaseException as error:
         failed(error)
+
+
+def within(server: Any, namespace: Any) -> str:
+    """The namespace if the program names just that."""
+    namespace = str(namespace or "/")
+    if namespace in server.handlers or namespace in server.namespace_handlers:
+        return namespace
+    named = getattr(server, "namespaces", ())  # from 5.10 on; "*" takes any
+    return namespace if namespace == "/" or (named != "*" and namespace in named) else OTHER
 
 
 def known(server: Any, event: Any, namespace: str) -> str:
@@ -158,11 +172,11 @@ def known(server: Any, event: Any, namespace: str) -> str:
     return OTHER
 
 
-def leaving(pkt: Any) -> None:
+def leaving(server: Any, pkt: Any) -> None:
     """A packet goes to one client."""
     try:
         if pkt.packet_type in (_EVENT, _BINARY_EVENT):
-            socketio.event(pkt.namespace or "/", str(pkt.data[0]), socketio.SENT)
+            socketio.event(within(server, pkt.namespace), str(pkt.data[0]), socketio.SENT)
     except BaseException as error:
         failed(error)
 

@@ -29,6 +29,11 @@ def name_of(code: Any) -> str:
         return _names.get(code, "UNKNOWN")
 
 
+def given(code: Any) -> str:
+    """The status that a client gets of a code that the program gave to a server with threads."""
+    return name_of(code) if isinstance(code, sys.modules["grpc"].StatusCode) else "UNKNOWN"
+
+
 def text(name: Any) -> str:
     """`package.Service/Method` of the path of a call."""
     if isinstance(name, bytes):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from monagent.clock import perf_counter, time
 from monagent.conventions import rpc
-from monagent.integrations._grpc import SYSTEM, failed, name_of, text
+from monagent.integrations._grpc import SYSTEM, failed, given, name_of, text
 from monagent.metrics import cache
 
 TYPE_CHECKING = False
@@ -111,10 +111,10 @@ def ending(calls: rpc.Calls, begun: float, state: Any, details: Any) -> Callable
 def status_of(state: Any, details: Any) -> str:
     """The status that the client got, or would have got."""
     if state.statused:
-        return name_of(vars(state).get(CHOSEN) if state.code is None else state.code)
+        return name_of(vars(state).get(CHOSEN)) if state.code is None else given(state.code)
     if state.client == _CANCELLED:
         return "DEADLINE_EXCEEDED" if details.deadline - time() < _CLOCKS else "CANCELLED"
-    return name_of(state.code or 2)
+    return given(state.code)
 
 
 def turned_away(name: Any, status: Any, begun: float) -> None:

@@ -98,7 +98,8 @@ def ending(calls: rpc.Calls, begun: float, state: Any, details: Any) -> Callable
     def ended() -> None:
         try:
             code = state.code
-            if code is None and state.statused and CHOSEN not in vars(state):
+            cancelled = state.client == _CANCELLED
+            if code is None and state.statused and not cancelled and CHOSEN not in vars(state):
                 calls.ok(begun)
             else:
                 calls[status_of(state, details)](begun)
@@ -110,10 +111,11 @@ def ending(calls: rpc.Calls, begun: float, state: Any, details: Any) -> Callable
 
 def status_of(state: Any, details: Any) -> str:
     """The status that the client got, or would have got."""
-    if state.statused:
-        return name_of(vars(state).get(CHOSEN)) if state.code is None else given(state.code)
+    # Of a call that was over first, a handler that was waiting for requests still sends a status.
     if state.client == _CANCELLED:
         return "DEADLINE_EXCEEDED" if details.deadline - time() < _CLOCKS else "CANCELLED"
+    if state.statused and state.code is None:
+        return name_of(vars(state).get(CHOSEN))
     return given(state.code)
 
 

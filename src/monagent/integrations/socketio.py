@@ -155,11 +155,11 @@ def let_in(server: Any, namespace: Any, args: tuple[Any, ...], answer: Any) -> N
 
 def within(server: Any, namespace: Any) -> str:
     """The namespace if the program names just that."""
-    namespace = str(namespace or "/")
-    if namespace in server.handlers or namespace in server.namespace_handlers:
-        return namespace
+    name = str(namespace or "/")
+    if name == "/" or name in server.handlers or name in server.namespace_handlers:
+        return name
     named = getattr(server, "namespaces", ())  # from 5.10 on; "*" takes any
-    return namespace if namespace == "/" or (named != "*" and namespace in named) else OTHER
+    return name if named != "*" and name in named else OTHER
 
 
 def known(server: Any, event: Any, namespace: str) -> str:

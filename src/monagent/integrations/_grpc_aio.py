@@ -39,7 +39,11 @@ def server(original: Any) -> Any:
 
         async def intercept_service(self, continuation: Any, details: Any) -> Any:
             begun = perf_counter()
-            handler = await continuation(details)
+            try:
+                handler = await continuation(details)
+            except BaseException as error:
+                lost(begun, error)
+                raise
             try:
                 return arrived(handler, details.method, begun, self.handlers)
             except BaseException as error:
@@ -62,9 +66,7 @@ def server(original: Any) -> Any:
 def arrived(handler: Any, name: str, begun: float, handlers: dict[str, tuple[Any, Any]]) -> Any:
     """A handler that is counted, instead of the one that was found."""
     if handler is None:
-        calls = rpc.served(SYSTEM, rpc.OTHER)
-        calls.active(1.0)
-        calls["UNIMPLEMENTED"](begun)
+        turned_away("UNIMPLEMENTED", begun)
         return None
     known = handlers.get(name)
     if known is not None and known[0] is handler:
@@ -73,6 +75,22 @@ def arrived(handler: Any, name: str, begun: float, handlers: dict[str, tuple[Any
     if known is not None or len(handlers) < _MOST_HANDLERS:
         handlers[name] = handler, made
     return made
+
+
+def lost(begun: float, error: BaseException) -> None:
+    """What looks for a handler, an interceptor of the application's mostly, has raised."""
+    try:
+        gone = type(error).__name__ == "CancelledError"
+        turned_away("CANCELLED" if gone else "UNKNOWN", begun)
+    except BaseException as ours:
+        failed(ours)
+
+
+def turned_away(status: str, begun: float) -> None:
+    """No handler will see the call, of whatever method it is."""
+    calls = rpc.served(SYSTEM, rpc.OTHER)
+    calls.active(1.0)
+    calls[status](begun)
 
 
 def channel(original: Any) -> Any:

@@ -21,12 +21,16 @@ _KINDS = ("unary_unary", "unary_stream", "stream_unary", "stream_stream")
 
 
 class Handler:
-    """What a server asks of a handler, with one function in another's place."""
+    """What a server asks of a handler, with one function in another's place.
+
+    A single request the function deserializes: it belongs to the call, which fails when it cannot.
+    """
 
     def __init__(self, handler: Any, kind: str, behavior: Any) -> None:
         self.request_streaming = handler.request_streaming
         self.response_streaming = handler.response_streaming
-        self.request_deserializer = handler.request_deserializer
+        streaming = handler.request_streaming
+        self.request_deserializer = handler.request_deserializer if streaming else None
         self.response_serializer = handler.response_serializer
         for each in _KINDS:
             setattr(self, each, behavior if each == kind else None)
@@ -73,14 +77,14 @@ def status_in_thread(context: Context) -> Any:
 
 def counted(handler: Any, method: str) -> Handler:
     """The handler of this method, counted."""
-    asked = "stream_" if handler.request_streaming else "unary_"
-    kind = asked + ("stream" if handler.response_streaming else "unary")
+    kind = "stream_" if handler.request_streaming else "unary_"
+    kind += "stream" if handler.response_streaming else "unary"
     behavior = getattr(handler, kind)
     inspect = sys.modules["inspect"]
     if inspect.isasyncgenfunction(behavior):
-        made = around_async_generator(behavior, method)
+        made = around_async_generator(behavior, method, reader_of(handler))
     elif inspect.iscoroutinefunction(behavior) and handler.response_streaming:
-        made = around_coroutine(behavior, method)
+        made = around_coroutine(behavior, method, reader_of(handler))
     else:
         return serializing(handler, kind, method, inspect.iscoroutinefunction(behavior))
     return Handler(handler, kind, made)
@@ -92,15 +96,26 @@ def serializing(handler: Any, kind: str, method: str, coroutine: bool) -> Handle
     Where the program can write messages by hand too, the server itself must.
     """
     behavior, serializer = getattr(handler, kind), handler.response_serializer
+    reader = reader_of(handler)
     if coroutine:
-        made = around_coroutine(behavior, method, serializer)
+        made = around_coroutine(behavior, method, reader, serializer)
     elif handler.response_streaming:
-        made = around_generator(behavior, method, serializer)
+        made = around_generator(behavior, method, reader, serializer)
     else:
-        made = around_function(behavior, method, serializer)
+        made = around_function(behavior, method, reader, serializer)
     found = Handler(handler, kind, made)
     found.response_serializer = None
     return found
+
+
+def reader_of(handler: Any) -> Any:
+    """What deserializes the request; a stream's are read, and deserialized, in the handler."""
+    return None if handler.request_streaming else handler.request_deserializer
+
+
+def asked(request: Any, reader: Any) -> Any:
+    """As `deserialize` of cygrpc has it."""
+    return reader(request) if reader else request
 
 
 def serialized(answer: Any, serializer: Any, code: Any = None) -> Any:
@@ -148,11 +163,11 @@ def end(call: tuple[rpc.Calls, float] | None, context: Any, error: BaseException
         failed(ours)
 
 
-def around_coroutine(behavior: Any, method: str, serializer: Any = None) -> Any:
+def around_coroutine(behavior: Any, method: str, reader: Any, serializer: Any = None) -> Any:
     async def counted_behavior(request: Any, context: Any) -> Any:
         call = begin(method)
         try:
-            answer = await behavior(request, context)
+            answer = await behavior(asked(request, reader), context)
             answer = serialized(answer, serializer, context.code())
         except BaseException as error:
             end(call, context, error)
@@ -163,11 +178,11 @@ def around_coroutine(behavior: Any, method: str, serializer: Any = None) -> Any:
     return counted_behavior
 
 
-def around_async_generator(behavior: Any, method: str) -> Any:
+def around_async_generator(behavior: Any, method: str, reader: Any) -> Any:
     async def counted_behavior(request: Any, context: Any) -> Any:
         call = begin(method)
-        answers = behavior(request, context)
         try:
+            answers = behavior(asked(request, reader), context)
             async for answer in answers:
                 yield answer
         except BaseException as error:
@@ -180,11 +195,12 @@ def around_async_generator(behavior: Any, method: str) -> Any:
     return counted_behavior
 
 
-def around_function(behavior: Any, method: str, serializer: Any) -> Any:
+def around_function(behavior: Any, method: str, reader: Any, serializer: Any) -> Any:
     def counted_behavior(request: Any, context: Any) -> Any:
         context = Context(context, begin(method))
         try:
-            answer = serialized(behavior(request, context), serializer, context._status)
+            answer = behavior(asked(request, reader), context)
+            answer = serialized(answer, serializer, context._status)
         except BaseException as error:
             end(context.call, context, error)
             raise
@@ -194,11 +210,11 @@ def around_function(behavior: Any, method: str, serializer: Any) -> Any:
     return counted_behavior
 
 
-def around_generator(behavior: Any, method: str, serializer: Any) -> Any:
+def around_generator(behavior: Any, method: str, reader: Any, serializer: Any) -> Any:
     def counted_behavior(request: Any, context: Any) -> Any:
         context, refused = Context(context, begin(method)), None
         try:
-            for answer in behavior(request, context):
+            for answer in behavior(asked(request, reader), context):
                 item = serialized(answer, serializer)
                 refused = refused or unsendable(item)
                 yield item

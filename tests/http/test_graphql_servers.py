@@ -56,3 +56,26 @@ def test_a_subscriptions_stream_is_what_it_was(numbers: Numbers) -> None:
         return (await stream)._results
 
     assert asyncio.run(main()) == (True, True, True)
+
+
+@pytest.mark.parametrize("sync", [True, False], ids=["sync", "async"])
+def test_what_strawberrys_parser_cache_is_asked_is_counted(numbers: Numbers, sync: bool) -> None:
+    """It parses in place of the schema; what is no GraphQL it does not keep."""
+    strawberry = pytest.importorskip("strawberry")
+    cache = importlib.import_module("strawberry.extensions").ParserCache
+
+    def hello() -> str:
+        return "hello"
+
+    query = strawberry.type(type("Query", (), {"hello": strawberry.field(resolver=hello)}))
+    schema = strawberry.Schema(query, extensions=[cache])
+    for document in ("query Hello { hello }", "query {", "query {", "query Hello { hello }"):
+        if sync:
+            schema.execute_sync(document)
+        else:
+            asyncio.run(schema.execute(document))
+
+    assert counts(numbers) == {
+        ("query", "Hello", None): 2,
+        ("unknown", "anonymous", "syntax_error"): 2,
+    }

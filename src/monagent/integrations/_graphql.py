@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SERVING = (
     "strawberry.schema",
+    "strawberry.extensions",
     "ariadne.graphql",
     "graphene.types.schema",
     "graphene_django.views",

@@ -107,6 +107,23 @@ def test_a_deadline_ends_a_call_on_both_sides(method: str, numbers: Numbers) -> 
     assert 0.5 < numbers.seconds("server") < 30
 
 
+@pytest.mark.parametrize("method", ["StreamUnary", "StreamStream"])
+def test_a_deadline_that_passes_while_a_handler_waits_for_requests_ends_its_call(
+    method: str, numbers: Numbers
+) -> None:
+    """Though they end for it, and it returns; one that is done before is as it says."""
+
+    async def late(channel: Any) -> list[Any]:
+        made = stub(channel, method)(timeout=0.3)
+        await made.write(b"ok")
+        ended = (await made.code()).name
+        return [ended, await call(channel, method, b"code", timeout=60)]
+
+    assert with_channel(late) == ["DEADLINE_EXCEEDED", "INVALID_ARGUMENT"]
+    outcomes: Outcomes = {(method, "DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED"): 1}
+    numbers.settled("server", {**outcomes, (method, "INVALID_ARGUMENT", None): 1})
+
+
 @pytest.mark.parametrize("method", KINDS)
 def test_a_call_that_the_client_cancels_is_cancelled(method: str, numbers: Numbers) -> None:
     """On both sides; it was active until then."""

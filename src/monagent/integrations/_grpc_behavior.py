@@ -75,6 +75,15 @@ def status_in_thread(context: Context) -> Any:
     return 4 if left is not None and left <= 0 else context._status
 
 
+def status_on_loop(context: Any) -> Any:
+    """The status set; one that is sent after the deadline reaches nobody.
+
+    A handler that waits for requests is not always stopped there: they may end for it.
+    """
+    left = context.time_remaining()
+    return 4 if left is not None and left <= 0 and not context.done() else context.code()
+
+
 def counted(handler: Any, method: str) -> Handler:
     """The handler of this method, counted."""
     kind = "stream_" if handler.request_streaming else "unary_"
@@ -147,10 +156,11 @@ def end(call: tuple[rpc.Calls, float] | None, context: Any, error: BaseException
     if call is None:
         return
     try:
-        status = name_of(status_in_thread(context) if type(context) is Context else context.code())
+        thread = type(context) is Context
+        status = name_of(status_in_thread(context) if thread else status_on_loop(context))
         if error is None or status != rpc.OK:
             pass
-        elif type(error) is GeneratorExit and type(context) is not Context and context.done():
+        elif type(error) is GeneratorExit and not thread and context.done():
             status = "UNKNOWN"  # An item could not be sent, and the server has said so.
         elif type(error).__name__ in ("CancelledError", "GeneratorExit"):
             left = context.time_remaining()

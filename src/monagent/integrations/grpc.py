@@ -3,6 +3,10 @@
 A call lasts until its stream has ended. Interceptors of the application stand inside on a server
 and outside on a client, so a server counts every call that arrives and a client every call that is
 sent, each try of an interceptor that retries.
+
+An asyncio server tells some ends to nobody: a call that it turns away itself, its request too large
+or one too many at once, is not counted, and a stream that is cancelled while its handler waits for
+requests can count as OK, since the handler returns.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ KINDS = ("UnaryUnary", "UnaryStream", "StreamUnary", "StreamStream")
 
 
 waiting: list[bytes] = []
-"""What was asked of the handlers in threads that have begun to wait: they have their requests."""
+"""What was asked of the handlers that have begun to wait: they have their requests."""
 
 
 class Threads:
@@ -79,6 +79,7 @@ class Coroutines:
         if wish == b"raise":
             raise ValueError("of the application")
         if wish == b"wait":
+            waiting.append(wish)
             await asyncio.sleep(60)
 
     async def unary_unary(self, request: bytes, context: Any) -> bytes:

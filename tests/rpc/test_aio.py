@@ -15,7 +15,7 @@ import pytest
 
 from tests.rpc import service
 from tests.rpc.numbers import Numbers, Outcomes
-from tests.rpc.service import KINDS, stub
+from tests.rpc.service import KINDS, stub, waiting
 
 Scenario = Callable[[Any], Awaitable[Any]]
 
@@ -130,8 +130,9 @@ def test_a_call_that_the_client_cancels_is_cancelled(method: str, numbers: Numbe
 
     async def cancel(channel: Any) -> None:
         request = iter([b"wait"]) if method.startswith("Stream") else b"wait"
+        waiting.clear()
         made = stub(channel, method)(request)
-        await until(lambda: numbers.active("server") == 1)
+        await until(lambda: bool(waiting))
         assert numbers.active("client") == numbers.active("server") == 1
         made.cancel()
         await until(lambda: not numbers.active("server"))

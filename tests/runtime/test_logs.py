@@ -51,6 +51,32 @@ def test_loggers_without_end_fold_into_one_series(tmp_path: Path) -> None:
     assert len([key for key in counted.series if key[0] == "log.messages"]) == 2000
 
 
+def test_a_record_that_another_process_hands_on_counts_where_it_was_made(tmp_path: Path) -> None:
+    """As in the cookbook: one process logs into a queue, another hands on what comes out of it."""
+    text = """
+        import logging, logging.handlers, multiprocessing
+        logging.getLogger().addHandler(logging.NullHandler())
+        def work(queue):
+            logger = logging.getLogger("worker")
+            logger.addHandler(logging.handlers.QueueHandler(queue))
+            logger.error("done")
+            queue.put(None)
+        forking = multiprocessing.get_context("fork")
+        queue = forking.Queue()
+        worker = forking.Process(target=work, args=(queue,))
+        worker.start()
+        while (record := queue.get()) is not None:
+            logging.getLogger(record.name).handle(record)
+        worker.join()
+        logging.logProcesses = False
+        logging.getLogger("nameless").error("without a process")
+        logging.getLogger("made").handle(logging.makeLogRecord({"levelno": 40, "name": "made"}))
+    """
+    counted = program(text, tmp_path).counted
+
+    assert counted.by("log.messages", "logger") == {"worker": 1, "nameless": 1, "made": 1}
+
+
 def test_logging_works_as_before(tmp_path: Path) -> None:
     """Handlers, levels, the last resort, caller's names and line numbers: as without monagent."""
     text = """

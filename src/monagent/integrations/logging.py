@@ -7,6 +7,7 @@ find none, as before.
 from __future__ import annotations
 
 import sys
+from os import getpid
 
 from monagent import guard
 from monagent.conventions import logs
@@ -32,7 +33,10 @@ def counting(original: Any) -> Any:
 
     def callHandlers(self: Any, record: Any) -> Any:
         try:
-            logs.message(record.levelno, names.get(record.levelno), record.name)
+            # One that another process made was counted there: a listener hands it on.
+            made = getattr(record, "process", None)
+            if made is None or made == getpid():
+                logs.message(record.levelno, names.get(record.levelno), record.name)
         except BaseException as error:
             guard.failed("logging", error)
             if guard.off("logging"):

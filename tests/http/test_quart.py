@@ -151,6 +151,29 @@ def test_sockets_count_by_rule_and_close(numbers: Numbers) -> None:
     assert numbers.total("websocket.connections.active") == 0
 
 
+def test_sockets_whose_view_raises_say_what(numbers: Numbers) -> None:
+    """Quart closes them with 1000, or answers their handshake with 500."""
+    app = quart.Quart(__name__)
+
+    @app.websocket("/late")
+    async def late() -> None:
+        await quart.websocket.receive()
+        raise LookupError
+
+    @app.websocket("/early")
+    async def early() -> None:
+        raise LookupError
+
+    said = {"type": "websocket.receive", "text": "hi"}
+    answers = [talk(app, path, said) for path in ("/late", "/early")]
+
+    assert [one[-1]["type"] for one in answers] == ["websocket.close"] * 2
+    [(key, cells)] = numbers.series("websocket.connection.duration").items()
+    closed = {"http.route": "/late", "websocket.close.code": "1000", "error.type": "LookupError"}
+    assert (dict(key), sum(cells[1:])) == (closed, 1)
+    assert numbers.total("websocket.connections.active") == 0
+
+
 def test_an_application_answers_as_without_us(numbers: Numbers) -> None:
     """Through its own test client, which makes requests without a server's scope."""
 

@@ -44,7 +44,8 @@ def address(numbers: Numbers, during: list[tuple[float, float]]) -> Iterator[str
         during.append((active(numbers), numbers.total("http.server.active_requests")))
         try:
             while (message := socket.receive()) != "bye":
-                if message == "fail":
+                if message in ("fail", "fall through"):
+                    app.config["PROPAGATE_EXCEPTIONS"] = message == "fall through"
                     raise LookupError
                 socket.send(message)
             socket.close(4001)
@@ -90,7 +91,14 @@ def messages_of(numbers: Numbers) -> dict[tuple[str, str], float]:
 
 
 @pytest.mark.parametrize(
-    ("last", "code"), [("bye", "4001"), ("close", "4002"), ("leave", "1006"), ("fail", "1006")]
+    ("last", "code"),
+    [
+        ("bye", "4001"),
+        ("close", "4002"),
+        ("leave", "1006"),
+        ("fail", "1006"),
+        ("fall through", "1006"),
+    ],
 )
 def test_a_websocket_is_a_connection_and_no_request(
     last: str, code: str, address: str, during: list[tuple[float, float]], numbers: Numbers
@@ -111,9 +119,11 @@ def test_a_websocket_is_a_connection_and_no_request(
     until(lambda: (ROUTE, "sent") in messages_of(numbers))  # The client may be the first to know.
 
     messages = messages_of(numbers)
-    assert messages[ROUTE, "received"] == 1 + (last in ("bye", "fail"))
+    assert messages[ROUTE, "received"] == 1 + (last not in ("close", "leave"))
     assert messages[ROUTE, "sent"] == 1
     assert ended(numbers) == [code]
+    failed = [dict(series).get("error.type") for series, _ in numbers.series(DURATION)]
+    assert failed == ["LookupError" if last.startswith("f") else None]
     assert during == [(1, 0)]
     assert active(numbers) == 0
     assert numbers.series(REQUESTS) == []

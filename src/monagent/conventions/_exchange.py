@@ -155,10 +155,10 @@ class Exchange(_plain.Fields):
 
     def over(self, error: BaseException | None) -> None:
         """The application is through with the request, by an exception or without."""
-        if self.recorded:
-            return
         if error is not None and self.error is None:
             self.error = error_type(error)
+        if self.recorded:
+            return
         if not self.end:
             self.end = perf_counter()
             self.error = self.error or INCOMPLETE

@@ -61,11 +61,24 @@ def exception(original: Any) -> Any:
     return handle_exception
 
 
-def raised(arguments: tuple[Any, ...]) -> None:
-    """A view has raised what no handler of the application takes; Quart makes a 500 of it."""
+@replace("quart.app", "Quart.handle_websocket_exception")
+def websocket_exception(original: Any) -> Any:
+    async def handle_websocket_exception(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            raised((*args, *kwargs.values()), "websocket")
+        except BaseException as error:
+            http.failed(error)
+        return await original(self, *args, **kwargs)
+
+    return handle_websocket_exception
+
+
+def raised(arguments: tuple[Any, ...], during: str = "request") -> None:
+    """A view has raised what no handler of the application takes; Quart makes a 500 of it, or
+    closes the WebSocket."""
     import quart  # Imported already, it is running.
 
-    exchange: Any = quart.request.scope.get(KEY)
+    exchange: Any = getattr(quart, during).scope.get(KEY)
     for argument in arguments:  # Since 0.23 the context comes first.
         if exchange is not None and isinstance(argument, BaseException):
             exchange.error = error_type(argument)

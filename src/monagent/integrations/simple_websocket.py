@@ -23,8 +23,8 @@ LIBRARY = Library(
     covers="WebSockets that WSGI applications accept, with flask-sock for instance",
 )
 
-OWN = "_monagent"
-NORMAL = 1000
+OWN, ASKED = "_monagent", "_monagent_asked"
+NORMAL, LOST = 1000, 1006
 
 
 # Before the thread of the connection begins, which may learn of its end at once.
@@ -37,6 +37,7 @@ def accept(original: Any) -> Any:
             # What is recorded already is engineio's, which counts its own.
             if self.connected and exchange is not None and not exchange.recorded:
                 exchange.disown()
+                setattr(self, ASKED, exchange)
                 setattr(self, OWN, Connection(exchange.route))
         except BaseException as error:
             http.failed(error)
@@ -107,6 +108,9 @@ def ended(socket: Any) -> None:
             # Else 1005 may stand there since nothing was heard at all.
             if not connection.code and socket.ws.state.name == "CLOSED":
                 connection.code = int(socket.close_reason)
-            connection.ended(None)
+            error = socket.__dict__[ASKED].error  # That of a view, if one has raised.
+            if error is not None and not connection.code:
+                connection.code = LOST  # Nobody closes it then.
+            connection.ended(error)
     except BaseException as error:
         http.failed(error)

@@ -1,7 +1,11 @@
-"""Four threads log under ever new names while the main thread forks 500 children that log once."""
+"""Four threads log under ever new names while the main thread forks 500 children that log once.
+
+Then it stays for the seconds that it is given.
+"""
 
 import logging
 import os
+import sys
 import threading
 import time
 
@@ -36,4 +40,4 @@ stop.set()
 for thread in threads:
     thread.join()
 print(f"told {sum(told)} slowest {slowest:.3f} end", flush=True)
-time.sleep(1000)
+time.sleep(float(sys.argv[1]))

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-PATIENT = frozenset(("threading",))
-"""Libraries that are watched if another one is: `subprocess` imports them, so every helper does."""
+PATIENT = frozenset(("multiprocessing", "threading"))
+"""Libraries that are watched if another one is: `subprocess` imports them, so every helper does, or
+there is little to see in them alone."""
 
 ENTRANCES = {
     "asgiref": "asgiref.wsgi",

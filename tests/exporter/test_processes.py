@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import subprocess
 from pathlib import Path
@@ -36,6 +38,8 @@ class MadeUp:
         switches: tuple[tuple[int, int], ...] = ((0, 0),),
         disk: tuple[int, int] | None = (0, 0),
         fds: int = 3,
+        program: int = 0,
+        forks: tuple[int, ...] = (),
     ) -> None:
         """Makes or changes a process; `switches` are those of each thread."""
         home = self.root / str(pid)
@@ -49,6 +53,7 @@ class MadeUp:
         fields[19] = str(start)
         fields[20] = "1000000"
         fields[21] = str(resident)
+        fields[45] = str(program)
         (home / "stat").write_text(f"{pid} (a) b (c)) {' '.join(fields)}\n")
         for number, (voluntary, forced) in enumerate(switches):
             task = home / "task" / str(pid + number)
@@ -57,6 +62,8 @@ class MadeUp:
                 f"Name:\tx\nvoluntary_ctxt_switches:\t{voluntary}\n"
                 f"nonvoluntary_ctxt_switches:\t{forced}\n"
             )
+            children = forks if not number else ()
+            (task / "children").write_text("".join(f"{child} " for child in children))
         if disk is not None:
             (home / "io").write_text(f"rchar: 9\nread_bytes: {disk[0]}\nwrite_bytes: {disk[1]}\n")
 
@@ -178,6 +185,49 @@ def test_a_successor_goes_on_where_the_predecessor_was(machine: MadeUp) -> None:
 
     assert shown(own)["process.cpu.time user"] == 1.08
     assert shown(own)["process.start_time"] == 1_000_005.0
+
+
+def test_forks_that_record_nothing_are_of_the_tree(machine: MadeUp) -> None:
+    """And those that they fork, each once; what runs another program by now is not."""
+    machine.process(1, cpu=(1, 0), resident=10, program=77, forks=(2, 3, 5))
+    machine.process(2, start=700, cpu=(20, 0), resident=5, program=77, forks=(4,))
+    machine.process(3, start=800, cpu=(300, 0), resident=3, program=78, forks=(6,))
+    machine.process(4, start=900, cpu=(4000, 0), resident=1, program=77)
+    machine.process(6, start=900, cpu=(50000, 0), resident=1, program=78)
+    own, processes = watching(machine)
+
+    processes.look([(1, 500), (4, 900)])
+    before = shown(own)
+    machine.end(4)
+    processes.look([(1, 500)])
+
+    assert before["process.cpu.time user"] == 40.21
+    assert before["process.memory.usage"] == 16 * PAGE
+    assert shown(own)["process.cpu.time user"] == 40.21
+    assert shown(own)["process.memory.usage"] == 15 * PAGE
+
+
+def test_what_a_process_said_at_its_end_counts_once(machine: MadeUp) -> None:
+    """Whether it was ever seen or not, and a successor does not count it again."""
+    machine.process(1, cpu=(100, 0))
+    own, processes = watching(machine)
+    processes.look([(1, 500)])
+    machine.end(1)
+    told = [(1, 500, 1.5, 0.25), (2, 700, 2.0, 0.0), (3, 800, 0.0, 0.0)]
+    lies = [(4, 900, math.nan, 0.0), (5, 900, math.inf, 0.0), (6, 900, -1.0, 0.0)]
+
+    for _ in range(2):
+        processes.ended([*told, *lies])
+        processes.look([])
+    found = shown(own)
+    again, successor = watching(machine)
+    successor.restore(json.loads(json.dumps(processes.state())))
+    successor.ended(told)
+    successor.look([])
+
+    assert found["process.cpu.time user"] == 3.5
+    assert found["process.cpu.time system"] == 0.25
+    assert shown(again)["process.cpu.time user"] == 3.5
 
 
 def test_real_processes_are_seen(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ name yet for pauses and loops.
 
 from __future__ import annotations
 
-from monagent.metrics import Counter, Histogram, UpDownCounter
+from monagent.metrics import Counter, Histogram, UpDownCounter, recording
 
 GENERATION = "cpython.gc.generation"
 
@@ -49,6 +49,12 @@ TASKS = UpDownCounter(
     unit="{task}",
     help="Tasks of running event loops that are not done.",
 )
+
+
+def used() -> None:
+    """This process ends: it says what CPU time it has used, which else is known as it was when the
+    exporter last looked."""
+    recording().shard.used()
 
 
 def collected(generation: int, counts: tuple[int, int, int]) -> None:

@@ -163,6 +163,8 @@ class Engine:
     def _find(self) -> None:
         self._roster.find()
         self._roster.judge()
+        dead = self._roster.dead()
+        self._processes.ended((*one.process, *one.file.used) for one in dead)
         if not self._archive.info or not self._archive.start:
             self._introduce()
 

@@ -1,15 +1,18 @@
 """What the kernel knows of the tree's processes, read from proc(5) so that they pay nothing for it.
 
 Amounts are summed over the living.  Times and counts keep what a process had when it was last seen,
-so the sums never fall; `state` carries them over to an exporter that takes this one's place.
+or said of itself at its end, so the sums never fall; `state` carries them over to an exporter that
+takes this one's place.  Children that run on where a process has forked are of the tree, whether
+they record or not.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -63,8 +66,11 @@ class Seen:
     """One process: numbers that only grow (CPU in clock ticks), and amounts of this moment."""
 
     start_ticks: int
+    program: int = 0
+    """Where its arguments lie: another place for each program, the same for what it forks."""
     counts: dict[str, int] = field(default_factory=dict)
     amounts: dict[Instrument, int] = field(default_factory=dict)
+    children: list[int] = field(default_factory=list)
 
 
 class Proc:
@@ -87,7 +93,7 @@ class Proc:
         fields = stat[stat.rfind(")") + 2 :].split()
         if len(fields) < 22:
             return None
-        seen = Seen(int(fields[19]))
+        seen = Seen(int(fields[19]), int(fields[45]) if len(fields) > 45 else 0)
         seen.counts = {"user": int(fields[11]), "system": int(fields[12])}
         seen.amounts = {
             THREADS: int(fields[17]),
@@ -98,15 +104,16 @@ class Proc:
             seen.amounts[DESCRIPTORS] = len(os.listdir(f"{self.root}/{pid}/fd"))
         except OSError:
             pass
-        self._switches(pid, seen)
+        self._threads(pid, seen)
         for name, short in (("read_bytes", "read"), ("write_bytes", "write")):
             value = _value(self._read(f"{pid}/io"), name)
             if value is not None:
                 seen.counts[short] = value
         return seen
 
-    def _switches(self, pid: int, seen: Seen) -> None:
-        """The status file of a process speaks of its first thread only, so all are asked."""
+    def _threads(self, pid: int, seen: Seen) -> None:
+        """The status file of a process speaks of its first thread only, so all are asked; children
+        are those of the thread that made them."""
         try:
             threads = os.listdir(f"{self.root}/{pid}/task")
         except OSError:
@@ -120,6 +127,7 @@ class Proc:
                 value = _value(status, name)
                 if value is not None:
                     seen.counts[short] = seen.counts.get(short, 0) + value
+            seen.children += map(int, self._read(f"{pid}/task/{thread}/children").split())
 
     def waiting(self, pid: int) -> dict[int, int]:
         """Connections that wait at listening TCP sockets, by inode: all of the process's network.
@@ -192,17 +200,29 @@ class Processes:
         self._uptime = uptime or _since_boot
         self._gone: dict[str, int] = {}
         self._last: dict[str, dict[str, int]] = {}
+        self._ended: set[str] = set()
         self._oldest: int | None = None
 
+    def ended(self, processes: Iterable[tuple[int, int, float, float]]) -> None:
+        """These have ended (pid, start in clock ticks, seconds of CPU time as a user and as the
+        system that they spoke of): all of whom there is still a file."""
+        here = set()
+        for pid, ticks, user, system in processes:
+            key = f"{pid}:{ticks}"
+            here.add(key)
+            if key in self._ended or not 0 <= user + system < math.inf:
+                continue
+            last = self._last.setdefault(key, {})
+            for name, seconds in (("user", user), ("system", system)):
+                last[name] = max(round(seconds * self._proc.ticks), last.get(name, 0))
+        self._ended = here
+
     def look(self, processes: Iterable[tuple[int, int]]) -> None:
-        """Reads these processes (pid, start in clock ticks), the living ones of the tree."""
+        """Reads these processes (pid, start in clock ticks), the living ones of the tree, and those
+        that they have forked."""
         amounts: dict[Instrument, int] = dict.fromkeys((MEMORY, VIRTUAL, THREADS, DESCRIPTORS), 0)
         here = set()
-        for pid, ticks in set(processes):
-            key = f"{pid}:{ticks}"
-            seen = self._proc.see(pid)
-            if seen is None or (ticks and seen.start_ticks != ticks):
-                continue
+        for key, seen in self._family(processes):
             here.add(key)
             last = self._last.setdefault(key, {})
             for name, count in seen.counts.items():
@@ -216,6 +236,26 @@ class Processes:
             for name, count in self._last.pop(key).items():
                 self._gone[name] = self._gone.get(name, 0) + count
         self._show(amounts)
+
+    def _family(self, processes: Iterable[tuple[int, int]]) -> Iterator[tuple[str, Seen]]:
+        """These and their forks, each once."""
+        asked = [(pid, ticks, 0) for pid, ticks in processes]
+        known = {pid for pid, _, _ in asked} | {os.getpid()}
+        known_keys = set()
+        while asked:
+            pid, ticks, program = asked.pop()
+            seen = self._proc.see(pid)
+            if seen is None or (ticks and seen.start_ticks != ticks):
+                continue
+            if program and seen.program != program:
+                continue  # It has become another program.
+            forks = set(seen.children) - known if seen.program else set()
+            known |= forks
+            asked += [(child, 0, seen.program) for child in forks]
+            key = f"{pid}:{seen.start_ticks if program else ticks}"
+            if key not in known_keys:
+                known_keys.add(key)
+                yield key, seen
 
     def _show(self, amounts: dict[Instrument, int]) -> None:
         totals = dict(self._gone)
@@ -235,7 +275,12 @@ class Processes:
 
     def state(self) -> dict[str, Any]:
         """What a successor must know."""
-        return {"gone": self._gone, "last": self._last, "oldest": self._oldest}
+        return {
+            "gone": self._gone,
+            "last": self._last,
+            "ended": sorted(self._ended),
+            "oldest": self._oldest,
+        }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Takes over from a predecessor."""
@@ -244,6 +289,7 @@ class Processes:
             key: {name: int(n) for name, n in counts.items() if name in COUNTED}
             for key, counts in state["last"].items()
         }
+        self._ended = set(state.get("ended", ()))
         self._oldest = state["oldest"]
 
 

@@ -6,8 +6,8 @@ find none, as before.
 
 from __future__ import annotations
 
+import os
 import sys
-from os import getpid
 
 from monagent import guard
 from monagent.conventions import logs
@@ -35,7 +35,7 @@ def counting(original: Any) -> Any:
         try:
             # One that another process made was counted there: a listener hands it on.
             made = getattr(record, "process", None)
-            if made is None or made == getpid():
+            if made is None or made == os.getpid():
                 logs.message(record.levelno, names.get(record.levelno), record.name)
         except BaseException as error:
             guard.failed("logging", error)

@@ -16,7 +16,9 @@ A shard holds what one process has recorded.  It is a file of 8-byte aligned, na
           56     8  nonce, random: the shard's own name (u64)
           64     1  1 if the process holds a lock of flock(2) on the file while it lives, 2 if from
                     now on the lock alone says so: the interpreter ends, its process may not (u8)
-          65     …  zeros
+          72    16  CPU time in seconds that the process had used, as a user and as the system, when
+                    it last said so, at its end (2 f64)
+          88     …  zeros
 
   The fields from 24 to 47 are 0 where the system does not tell them.
 
@@ -78,6 +80,7 @@ VERSION = 2
 HEADER_SIZE = 512
 LOCKED = 64
 ENDING = 2
+USED = 72
 CHUNK_HEAD = 16
 RECORD_HEAD = 16
 RECORD_MAGIC = b"\xabREC"
@@ -88,6 +91,7 @@ DESCRIPTORS = 2
 HEADER = "=8sIIQQQQdQ"
 CHUNK = "=QQ"
 RECORD = "=4sIII"
+TIMES = "=dd"
 
 SUFFIX = ".shard"
 
@@ -125,6 +129,11 @@ def header(identity: Identity, created: float, nonce: int) -> bytes:
         created,
         nonce,
     )
+
+
+def times(user: float, system: float) -> bytes:
+    """CPU time in seconds, as it stands in a header."""
+    return struct.pack(TIMES, user, system)
 
 
 def record(payload: bytes) -> bytes:

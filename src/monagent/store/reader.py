@@ -242,6 +242,12 @@ class ShardFile:
             raise layout.Foreign(f"{self.path}: cut short or overwritten")
         return content
 
+    @property
+    def used(self) -> tuple[float, float]:
+        """CPU time in seconds, as a user and as the system, told at the process's end, or zeros."""
+        user, system = struct.unpack_from(layout.TIMES, self._buffer, layout.USED)
+        return user, system
+
     def alive(self) -> bool:
         """Whether the process that writes this shard still runs."""
         if self._buffer[layout.LOCKED] == layout.ENDING and not self._held():

@@ -278,9 +278,17 @@ class Shard:
         """Makes the file that there was no room for, or that somebody removed; see `accidents`."""
         accidents.check(self)
 
+    def used(self) -> None:
+        """The process says what CPU time it has used: nobody sees that between the last look at it
+        and its end."""
+        if self._file is not None and self.pid == os.getpid():
+            said = layout.times(*os.times()[:2])
+            self._mappings[-1][layout.USED : layout.USED + len(said)] = said
+
     def ending(self) -> None:
         """The interpreter ends.  One beside the main one must leave no descriptor in the process,
         and its shard is an ended one once its mappings are gone."""
+        self.used()
         if self._file is not None and self.pid == os.getpid():
             if self._mappings[-1][layout.LOCKED]:
                 self._mappings[-1][layout.LOCKED] = layout.ENDING

@@ -317,9 +317,31 @@ sends(PyObject *object, PyObject *args, PyObject *kwargs)
     return result;
 }
 
+/* What the server's `send` is called, which who traces middleware names its spans by. */
+static PyObject *
+senders(PyObject *object, void *name)
+{
+    PyObject *send = is_exchange(object) ? ((Exchange *)object)->send : NULL;
+    if (send == NULL) {
+        PyErr_SetString(PyExc_AttributeError, name);
+        return NULL;
+    }
+    Py_INCREF(send);
+    PyObject *found = PyObject_GetAttrString(send, name);
+    Py_DECREF(send);
+    return found;
+}
+
+static PyGetSetDef sender_getset[] = {
+    {"__name__", senders, NULL, "Of the server's `send`.", "__name__"},
+    {"__qualname__", senders, NULL, "Of the server's `send`.", "__qualname__"},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
 static PyType_Slot sender_slots[] = {
     {Py_tp_doc, "What makes a request the application's `send`."},
     {Py_tp_call, sends},
+    {Py_tp_getset, sender_getset},
     {0, NULL},
 };
 static PyType_Spec sender_spec = {

@@ -196,3 +196,40 @@ def test_no_message_reaches_the_server_where_paths_are_routes_too(numbers: Numbe
         assert request.route == "/"
 
     asyncio.run(main())
+
+
+def test_what_is_handed_on_is_called_as_the_servers_is(numbers: Numbers) -> None:
+    """Sentry names spans by it: that of one server, and of another one."""
+    seen: list[tuple[str, str]] = []
+
+    async def app(_scope: Any, receive: Any, send: Any) -> None:
+        seen.extend((one.__name__, one.__qualname__) for one in (receive, send))
+        await send(START)
+        await send(END)
+
+    class Cycle:
+        """Of a server."""
+
+        async def receive(self) -> Any:
+            """Nothing is asked."""
+
+        async def send(self, message: Any) -> None:
+            """What a server is given."""
+
+    class Other(Cycle):
+        """With names of its own."""
+
+        async def hear(self) -> Any:
+            """Nothing is asked."""
+
+        async def say(self, message: Any) -> None:
+            """What a server is given."""
+
+    one, other = Cycle(), Other()
+    for receive, send in ((one.receive, one.send), (other.hear, other.say)):
+        application: Any = measured(app)
+        asyncio.run(application({**SCOPE}, receive, send))
+        bare: list[tuple[str, str]] = [(one.__name__, one.__qualname__) for one in (receive, send)]
+        assert seen == bare
+        seen.clear()
+    assert numbers.counts() == {"GET unmatched 200": 2}

@@ -18,7 +18,15 @@ from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions._plain import Sender, arrived_asgi, left, served, served_by, served_with
 from monagent.instrument.identity import giving_coroutines, step_aside
 from monagent.integrations import _asgi_within, _mount, _websocket
-from monagent.integrations._asgi_request import FRESH, Request, gone, has_left, marked, paths_of
+from monagent.integrations._asgi_request import (
+    FRESH,
+    Request,
+    called,
+    gone,
+    has_left,
+    marked,
+    paths_of,
+)
 from monagent.integrations._handed_on import held_by, is_a_servers
 from monagent.integrations._stand_in import standing_in
 
@@ -225,6 +233,7 @@ def goes_on(scope: Scope, receive: Receive, send: Send) -> bool:
         if exchange is None:
             is_a_servers(send)
             is_a_servers(receive)
+            called(receive, send)
             if served_with is not None:
                 served_with(type(getattr(receive, "__self__", receive)))
             return False

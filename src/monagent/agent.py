@@ -157,10 +157,10 @@ def _watch(found: Settings, shard: Shard, environ: MutableMapping[str, str]) -> 
         _adopted.begin(found.adopt, _is_ours)
 
 
-def _is_ours(name: str, kind: str, unit: str) -> bool:
+def _is_ours(name: str, kind: str, unit: str, scope: str) -> bool:
     from monagent import catalogue  # 7 ms, when the application makes its first metric.
 
-    return catalogue.holds(name, kind, unit)
+    return catalogue.holds(name, kind, unit, scope)
 
 
 def _record(found: Settings, shard: Shard) -> None:

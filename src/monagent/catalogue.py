@@ -51,11 +51,11 @@ def families() -> list[str]:
     return [file[:-3] for file in files if file.endswith(".py") and not file.startswith("_")]
 
 
-def holds(name: str, kind: str, unit: str) -> bool:
+def holds(name: str, kind: str, unit: str, scope: str = "") -> bool:
     """Whether a metric that a program makes itself would meet one of monagent's on the endpoint."""
     if not _taken:
         _taken.append(frozenset(_ours()))
-    return not _taken[0].isdisjoint(_samples(name, kind, unit))
+    return not _taken[0].isdisjoint(_samples(name, kind, unit, scope))
 
 
 def _ours() -> Iterator[str]:
@@ -67,9 +67,9 @@ def _ours() -> Iterator[str]:
         yield from _samples(one.name, one.kind, one.unit)
 
 
-def _samples(name: str, kind: str, unit: str) -> list[str]:
+def _samples(name: str, kind: str, unit: str, scope: str = "") -> list[str]:
     """The names of the samples that the endpoint shows of a metric."""
-    family = naming.family(name, kind, naming.unit(unit))
+    family = naming.family(name, kind, naming.unit(unit), scope)
     return [family + suffix for suffix in SUFFIXES.get(kind, ("",))]
 
 

@@ -102,6 +102,27 @@ def test_attributes_that_become_one_label_set_are_added_up() -> None:
     assert found == {'http_requests_total{a_b="x"}': 3.0, 'depth{a_b="x"}': 3.0}
 
 
+def test_names_and_labels_of_prometheus_own_stay_as_they_are() -> None:
+    """What differs in underscores alone is not the same; others have one at a time."""
+    own = "prometheus_client"
+
+    found, exposition = shown(
+        (counter("app__jobs", scope=own), {"a_b": "x"}, [1.0]),
+        (counter("app__jobs", scope=own), {"a__b": "x"}, [2.0]),
+        (counter("app_jobs", scope=own), {"_a_": "x"}, [4.0]),
+        (counter("app_jobs", scope="other"), {"_a__": "x"}, [8.0]),
+        (counter("sum_total", scope=own), {"a.-b": "x"}, [16.0]),
+    )
+
+    assert found == {
+        'app__jobs_total{a_b="x"}': 1.0,
+        'app__jobs_total{a__b="x"}': 2.0,
+        'app_jobs_total{_a_="x"}': 12.0,
+        'sum_total_total{a__b="x"}': 16.0,
+    }
+    assert not exposition.families.conflicts
+
+
 def test_a_gauge_and_an_up_down_counter_of_one_name_are_shown_together() -> None:
     """Both are gauges for Prometheus; two programs, or two versions of a library, may disagree."""
     gauge = Instrument("pool", "gauge", "", "", (), "max")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from opentelemetry.exporter.prometheus._mapping import (
@@ -9,6 +10,7 @@ from opentelemetry.exporter.prometheus._mapping import (
     sanitize_attribute,
     sanitize_full_name,
 )
+from prometheus_client.openmetrics import exposition
 
 from monagent.exporter import naming
 
@@ -25,6 +27,16 @@ def test_any_text_is_mapped_as_the_package_maps_it(text: str, unit: str) -> None
     assert naming.metric(text) == sanitize_full_name(text)
     assert naming.label(text) == sanitize_attribute(text)
     assert naming.unit(unit) == map_unit(unit)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=st.one_of(st.characters(), st.sampled_from("aZ0_:.")), max_size=12))
+def test_names_that_are_prometheus_own_are_as_its_library_escapes_them(text: str) -> None:
+    """Which leaves valid ones alone."""
+    if not hasattr(exposition, "escape_metric_name"):
+        pytest.skip("this release takes no others")
+    assert naming.metric(text, naming.PROMETHEUS) == exposition.escape_metric_name(text)
+    assert naming.label(text, naming.PROMETHEUS) == exposition.escape_label_name(text)
 
 
 def test_labels_are_sorted_escaped_and_never_empty() -> None:

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["GONE", "Series", "Step", "is_ours", "ours", "series"]
 
-ours: list[Callable[[str, str, str], bool]] = []
-"""Says of a metric's name, kind and unit whether the endpoint has one of monagent's in its place;
+ours: list[Callable[[str, str, str, str], bool]] = []
+"""Says of a metric's name, kind, unit and scope whether the endpoint has one of ours in its place;
 the agent puts it here."""
 
 _families: dict[object, Family] = cache()
-_asked: dict[tuple[str, str, str], bool] = {}
+_asked: dict[tuple[str, str, str, str], bool] = {}
 
 
 class Series:
@@ -45,13 +45,13 @@ class Series:
         self.kept = kept
 
 
-def is_ours(name: str, kind: str, unit: str = "") -> bool:
+def is_ours(name: str, kind: str, unit: str = "", scope: str = "") -> bool:
     """Whether this name is one of monagent's own metrics, which count each call once; that such a
     metric is left out is told once."""
-    asked = (name, kind, unit)
+    asked = (name, kind, unit, scope)
     found = _asked.get(asked)
     if found is None:
-        found = _asked[asked] = any(one(name, kind, unit) for one in ours)
+        found = _asked[asked] = any(one(*asked) for one in ours)
         if found:
             guard.say(f"{name}: not adopted, since monagent has a metric of this name", "info")
     return found
@@ -69,7 +69,7 @@ def series(
     """The series with these labels of the metric that the application made with `library` (its
     name and version); one that is ours records nothing."""
     current = recording()
-    if is_ours(name, kind):
+    if is_ours(name, kind, scope=library[0]):
         return left_out()
     described = (library, kind, name, help, bounds, merge)
     family = _families.get(described)

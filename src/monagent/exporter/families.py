@@ -47,7 +47,7 @@ class Family:
         """Gives the target a line, or its part in one."""
         bounds = target.instrument.bounds
         reserved = "le" if self.kind == "histogram" else ""
-        labels = naming.labels(target.attributes, reserved)
+        labels = naming.labels(target.attributes, reserved, target.instrument.scope[0])
         line = self.lines.get(labels)
         if line is None:
             line = self.lines[labels] = Line(self._template(labels, bounds))
@@ -171,7 +171,7 @@ class Families:
     def _family(self, instrument: Instrument) -> Family | None:
         kind = _TYPES.get(instrument.kind, "gauge")
         unit = naming.unit(instrument.unit)
-        name = naming.family(instrument.name, kind, unit)
+        name = naming.family(instrument.name, kind, unit, instrument.scope[0])
         family = self.by_name.get(name)
         if family is None:
             names = [name + suffix for suffix in SUFFIXES[kind]]

@@ -3,6 +3,9 @@
 The rules are those of its `_mapping.py` (0.66b1, Apache-2.0), which follows
 https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics; a differential
 test holds every name against that package.
+
+What was counted by prometheus_client has a name and labels that are Prometheus' already, and keeps
+them: of any other character each becomes an underscore, as in the library's own text.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from typing import Any
 
 _NOT_NAME = re.compile(r"[^a-zA-Z0-9:]+")
 _NOT_LABEL = re.compile(r"[^a-zA-Z0-9]+")
+_NOT_NAME_THERE = re.compile(r"[^a-zA-Z0-9_:]")
+_NOT_LABEL_THERE = re.compile(r"[^a-zA-Z0-9_]")
 _ANNOTATION = re.compile(r"{.*}")
 
 _UNITS = {
@@ -53,15 +58,18 @@ _PER = {
     "y": "year",
 }
 
+PROMETHEUS = "prometheus_client"
+"""The scope of what has names of Prometheus' own; `scope` is the name of a metric's."""
 
-def metric(name: str) -> str:
+
+def metric(name: str, scope: str = "") -> str:
     """A metric's name without unit and suffix."""
-    return _NOT_NAME.sub("_", _led(name))
+    return (_NOT_NAME_THERE if scope == PROMETHEUS else _NOT_NAME).sub("_", _led(name))
 
 
-def label(key: str) -> str:
+def label(key: str, scope: str = "") -> str:
     """A label's name; empty when nothing is left of it."""
-    return _NOT_LABEL.sub("_", _led(key))
+    return (_NOT_LABEL_THERE if scope == PROMETHEUS else _NOT_LABEL).sub("_", _led(key))
 
 
 def _led(name: str) -> str:
@@ -83,10 +91,10 @@ def unit(text: str) -> str:
     return _NOT_NAME.sub("_", text).strip("_")
 
 
-def family(name: str, kind: str, unit_name: str) -> str:
+def family(name: str, kind: str, unit_name: str, scope: str = "") -> str:
     """The name of the metric family; of a counter without `_total`, as OpenMetrics has it."""
-    name = metric(name)
-    if kind == "counter":
+    name = metric(name, scope)
+    if kind == "counter" and scope != PROMETHEUS:  # That library took it off.
         name = name.removesuffix("_total")
     if unit_name and not name.endswith("_" + unit_name):
         name += "_" + unit_name
@@ -103,12 +111,12 @@ def escaped(text: str) -> str:
     return text.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def labels(attributes: dict[str, Any], reserved: str = "") -> str:
+def labels(attributes: dict[str, Any], reserved: str = "", scope: str = "") -> str:
     """All labels as text, sorted, without empty ones and without the `reserved` one.
 
     Where two keys become one label the later one wins, as in the package above.
     """
-    named = {label(key): value(attribute) for key, attribute in attributes.items()}
+    named = {label(key, scope): value(attribute) for key, attribute in attributes.items()}
     return ",".join(
         f'{key}="{escaped(text)}"'
         for key, text in sorted(named.items())

@@ -40,7 +40,7 @@ LIBRARIES = {
 """By the setting's word, what of it is covered."""
 
 
-def begin(words: Iterable[str], ours: Callable[[str, str, str], bool]) -> None:
+def begin(words: Iterable[str], ours: Callable[[str, str, str, str], bool]) -> None:
     """Adopt from here on; `ours` tells which metrics monagent has itself."""
     recorded.ours[:] = [ours]
     wanted = {name: word for word in words for name in ADOPTED[word]}

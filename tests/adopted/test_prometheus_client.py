@@ -195,43 +195,6 @@ def test_info_and_enum_are_gauges_as_the_library_shows_them(
     }
 
 
-def test_gauges_that_are_removed_are_gone_and_totals_stay(
-    numbers: Numbers, registry: CollectorRegistry
-) -> None:
-    """One by one, by some of their labels, or all; they begin at zero again."""
-    busy = Gauge("busy", "Busy.", ["at", "floor"], registry=registry)
-    moods = Enum("mood", "Mood.", ["of"], states=["good", "bad"], registry=registry)
-    counter = Counter("orders", "Orders.", ["at"], registry=registry)
-    for at in "abc":
-        busy.labels(at, 1).set(3)
-        moods.labels(at).state("bad")
-        counter.labels(at).inc()
-    with pytest.raises(ValueError, match="label count"):
-        busy.remove("a")
-    with pytest.raises(ValueError, match="label names"):
-        Gauge("bare", "Bare.", registry=registry).remove("a")
-
-    busy.remove("a", 1)
-    if hasattr(busy, "remove_by_labels"):
-        busy.remove_by_labels({"at": "b"})
-    else:
-        busy.remove("b", "1")
-    busy.labels("b", 1).inc(2)
-    moods.remove("a")
-    counter.remove("a")
-    if hasattr(moods, "clear"):
-        moods.clear()
-        counter.clear()
-    else:
-        moods.remove("b")
-        moods.remove("c")
-
-    shown = {a["at"]: cells[0] for a, cells in numbers.series("busy") if cells[1]}
-    assert shown == {"b": 2.0, "c": 3.0}
-    assert [cells for _, cells in numbers.series("mood")] == [[0.0, 0.0]] * 6
-    assert numbers.total("orders") == 3.0
-
-
 def test_what_the_library_refuses_is_not_counted(
     numbers: Numbers, registry: CollectorRegistry
 ) -> None:

@@ -16,7 +16,8 @@ HERE = Path(__file__).parent
 def test_the_oldest_prometheus_client_is_adopted_alike(tmp_path: Path) -> None:
     """In an environment of its own, made for the test."""
     python = made(tmp_path, "pytest", "prometheus_client==0.8.0")
-    passes(python, "-W", "default", str(HERE / "test_prometheus_client.py"))
+    files = [str(HERE / "test_prometheus_client.py"), str(HERE / "test_removed.py")]
+    passes(python, "-W", "default", *files)
 
 
 @pytest.mark.slow

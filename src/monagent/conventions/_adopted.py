@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monagent.metrics.recorders import Recorder
     from monagent.store.asleep import View
 
-__all__ = ["GONE", "Series", "Step", "is_ours", "ours", "series"]
+__all__ = ["GONE", "Series", "Step", "is_ours", "leave_out", "ours", "series"]
 
 ours: list[Callable[[str, str, str, str], bool]] = []
 """Says of a metric's name, kind, unit and scope whether the endpoint has one of ours in its place;
@@ -85,12 +85,12 @@ def series(
 
 def left_out() -> Series:
     """A series of which nothing is recorded."""
-    return Series(recording(), _leave_out, True)
+    return Series(recording(), leave_out, True)
 
 
 def _changer(mem: list[View], index: int, _attributes: Mapping[str, object]) -> Recorder:
     return changer(mem, index)
 
 
-def _leave_out(value: float) -> None:
+def leave_out(value: float) -> None:
     """Records nothing."""

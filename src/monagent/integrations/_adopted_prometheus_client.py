@@ -153,6 +153,8 @@ def informed(original: Any) -> Any:
     def info(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
+            if withdrawn(self):
+                return result
             before = vars(self).pop("_monagent", None)
             if before is not None:
                 before.record(GONE)
@@ -172,6 +174,8 @@ def entered(original: Any) -> Any:
     def state(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
+            if withdrawn(self):
+                return result
             now = args[0] if args else kwargs["state"]
             for one in self._states:
                 series(self, "", {self._name: one}).record(float(one == now))
@@ -224,14 +228,24 @@ def cleared(original: Any) -> Any:
 
 
 def withdraw(child: Any) -> None:
-    """A child is gone; what counts goes on, for a total must not fall."""
+    """A child is gone, also for whoever holds it still; what counts goes on, for a total must not
+    fall."""
+    if child._type not in ("gauge", "info", "stateset"):
+        return
     if child._type == "stateset":
         for one in child._states:
             series(child, "", {child._name: one}).record(GONE)
-    elif child._type in ("gauge", "info"):
+    else:
         kept = vars(child).get("_monagent")
         if kept is not None:
             kept.record(GONE)
+    child._monagent = recorded.left_out()
+
+
+def withdrawn(child: Any) -> bool:
+    """Whether what this child is told means nothing."""
+    kept = vars(child).get("_monagent")
+    return kept is not None and kept.record is recorded.leave_out
 
 
 def of(child: Any) -> Series:

@@ -195,6 +195,23 @@ def test_info_and_enum_are_gauges_as_the_library_shows_them(
     }
 
 
+def test_an_enum_is_in_its_first_state_until_it_is_told(
+    numbers: Numbers, registry: CollectorRegistry
+) -> None:
+    """As the library has it, also of a child that was only asked for."""
+    states = ["starting", "running"]
+    Enum("service", "Service.", states=states, registry=registry)
+    links = Enum("link", "Links.", ["peer"], states=["down", "up"], registry=registry)
+    links.labels("db")
+    links.labels("queue").state("up")
+
+    assert [(a["service"], cells[0]) for a, cells in numbers.series("service") if cells[1]] == [
+        ("starting", 1.0),
+        ("running", 0.0),
+    ]
+    assert numbers.values("link", "peer", "link") == {("db", "down"): 1.0, ("queue", "up"): 1.0}
+
+
 def test_what_the_library_refuses_is_not_counted(
     numbers: Numbers, registry: CollectorRegistry
 ) -> None:
@@ -211,7 +228,7 @@ def test_what_the_library_refuses_is_not_counted(
         counter.labels("x").inc("one")  # type: ignore[arg-type]  # the mistake
 
     assert numbers.total("refused") == 0.0
-    assert numbers.series("mood") == []
+    assert numbers.values("mood", "mood") == {("good",): 1.0}
 
 
 def test_amounts_that_are_no_numbers_stay_out_of_totals(

@@ -66,6 +66,22 @@ def at_zero(original: Any) -> Any:
     return _metric_init
 
 
+@target(NAME, MODULE, "Enum.__init__")
+def in_first_state(original: Any) -> Any:
+    """An enum is in its first state until it is told another; in `_metric_init` it knows none."""
+
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            if self._is_observable():
+                tell_states(self, self._states[0])
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return __init__
+
+
 @target(NAME, MODULE, "Gauge.set_function")
 def asked(original: Any) -> Any:
     """From then on a gauge is asked, and what it is told means nothing."""
@@ -174,16 +190,19 @@ def entered(original: Any) -> Any:
     def state(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
-            if withdrawn(self):
-                return result
-            now = args[0] if args else kwargs["state"]
-            for one in self._states:
-                series(self, "", {self._name: one}).record(float(one == now))
+            if not withdrawn(self):
+                tell_states(self, args[0] if args else kwargs["state"])
         except BaseException as error:
             failed(NAME, error)
         return result
 
     return state
+
+
+def tell_states(enum: Any, now: str) -> None:
+    """Each state is a series, 1 where it is the one."""
+    for one in enum._states:
+        series(enum, "", {enum._name: one}).record(float(one == now))
 
 
 @target(NAME, MODULE, "MetricWrapperBase.remove")

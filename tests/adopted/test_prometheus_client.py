@@ -146,6 +146,23 @@ def test_a_gauge_is_zero_until_it_is_told(numbers: Numbers, registry: CollectorR
     assert registry.get_sample_value("level", {"at": "north"}) == 3.0
 
 
+def test_a_name_that_the_library_refuses_leaves_the_gauge_as_it_is(
+    numbers: Numbers, registry: CollectorRegistry
+) -> None:
+    """A module that is loaded twice makes its metrics twice, and often goes on with the first."""
+    gauge = Gauge("level", "Level.", registry=registry)
+    state = Enum("mood", "Mood.", states=["good", "bad"], registry=registry)
+    gauge.set(5)
+    state.state("bad")
+    with pytest.raises(ValueError, match="Duplicated"):
+        Gauge("level", "Level.", registry=registry)
+    with pytest.raises(ValueError, match="Duplicated"):
+        Enum("mood", "Mood.", states=["good", "bad"], registry=registry)
+
+    assert numbers.total("level") == 5.0
+    assert numbers.values("mood", "mood") == {("bad",): 1.0}
+
+
 @pytest.mark.parametrize(
     ("mode", "merged"),
     [

@@ -50,25 +50,26 @@ def begun(original: Any) -> Any:
     return _metric_init
 
 
-@target(NAME, MODULE, "Gauge._metric_init")
+@target(NAME, MODULE, "Gauge.__init__")
 def at_zero(original: Any) -> Any:
-    """A gauge is 0 from the beginning, unless the latest of several values is what counts."""
+    """A gauge is 0 from the beginning, unless the latest of several values is what counts; one that
+    its registry refuses never begins."""
 
-    def _metric_init(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
-            if MERGES.get(self._multiprocess_mode) != "last":
+            if self._is_observable() and MERGES.get(self._multiprocess_mode) != "last":
                 of(self).record(0.0)
         except BaseException as error:
             failed(NAME, error)
         return result
 
-    return _metric_init
+    return __init__
 
 
 @target(NAME, MODULE, "Enum.__init__")
 def in_first_state(original: Any) -> Any:
-    """An enum is in its first state until it is told another; in `_metric_init` it knows none."""
+    """An enum is in its first state until it is told another."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)

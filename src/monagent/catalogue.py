@@ -8,7 +8,7 @@ import sys
 
 from monagent import conventions, metrics
 from monagent.exporter import naming
-from monagent.exporter.families import SUFFIXES
+from monagent.exporter.families import RESOURCE, SUFFIXES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,6 +61,7 @@ def holds(name: str, kind: str, unit: str, scope: str = "") -> bool:
 def _ours() -> Iterator[str]:
     from monagent.exporter import processes, selfmetrics
 
+    yield from RESOURCE
     for _, metric in declared():
         yield from _samples(metric.name, metric.kind, metric.unit)
     for one in (*processes.INSTRUMENTS, *selfmetrics.INSTRUMENTS):

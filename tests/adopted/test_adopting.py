@@ -89,5 +89,7 @@ def test_every_name_of_the_endpoint_is_known() -> None:
             assert catalogue.holds(shown, "gauge", "")
     assert catalogue.holds("monagent_scrape_duration_seconds", "histogram", "")
     assert not catalogue.holds("orders", "counter", "")
+    for name, kind in (("target_info", "gauge"), ("target.info", "gauge"), ("target", "counter")):
+        assert catalogue.holds(name, kind, "")
     assert catalogue.holds("process__cpu_time", "counter", "s")
     assert not catalogue.holds("process__cpu_time_seconds", "counter", "", "prometheus_client")

@@ -20,6 +20,8 @@ SUFFIXES = {
     "histogram": ("", "_bucket", "_count", "_sum"),
     "gauge": ("",),
 }
+RESOURCE = ("target", "target_info")
+"""Names of what is told about the service itself."""
 
 
 class Line:
@@ -150,7 +152,7 @@ class Families:
         self.conflicts: dict[Instrument, str] = {}
         self.repeated: set[Instrument] = set()
         self._of: dict[Instrument, Family | None] = {}
-        self._taken = {"target": "target", "target_info": "target"}
+        self._taken = dict.fromkeys(RESOURCE, "target")
         self._sorted: list[Family] = []
 
     def add(self, target: Target) -> None:

@@ -40,7 +40,7 @@ ADOPTED = {
         "opentelemetry.metrics._internal.instrument",
         "opentelemetry.sdk.metrics._internal.instrument",
     ),
-    "prometheus_client": ("prometheus_client.metrics",),
+    "prometheus_client": ("prometheus_client.metrics", "prometheus_client.registry"),
 }
 """By the words of MONAGENT_ADOPT, where libraries have what the application records by them."""
 

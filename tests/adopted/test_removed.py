@@ -80,3 +80,53 @@ def test_what_is_told_to_a_removed_child_is_not_shown(
     assert [cells for _, cells in numbers.series("build_info") if cells[1]] == []
     assert [cells for _, cells in numbers.series("latest") if cells[1]] == []
     assert numbers.total("orders") == 2.0
+
+
+def test_a_gauge_that_leaves_its_registry_is_gone(
+    numbers: Numbers, registry: CollectorRegistry
+) -> None:
+    """With its children, until it is in one again; infos and enums alike."""
+    level = Gauge("level", "Level.", ["at"], registry=registry)
+    moods = Enum("mood", "Mood.", states=["good", "bad"], registry=registry)
+    build = Info("build", "Build.", registry=registry)
+    orders = Counter("orders", "Orders.", registry=registry)
+    level.labels("a").set(3)
+    level.labels("b").set_function(lambda: 7)
+    moods.state("bad")
+    build.info({"version": "1"})
+    orders.inc(2)
+    metrics = (level, moods, build, orders)
+    names = ("level", "mood", "build_info")
+
+    def shown() -> list[list[float]]:
+        return [[cells[0] for _, cells in numbers.series(n) if cells[1]] for n in names]
+
+    before = shown()
+    for metric in metrics:
+        registry.unregister(metric)
+    gone = shown()
+    for metric in metrics:
+        registry.register(metric)
+
+    assert (before, gone) == ([[3.0], [0.0, 1.0], [1.0]], [[], [], []])
+    assert shown() == before
+    assert numbers.total("orders") == 2.0
+
+
+def test_a_gauge_in_two_registries_stays_while_one_has_it(
+    numbers: Numbers, registry: CollectorRegistry
+) -> None:
+    """And one that follows another of its name begins anew."""
+    other = CollectorRegistry()
+    level = Gauge("level", "Level.", registry=registry)
+    level.set(3)
+    other.register(level)
+    registry.unregister(level)
+    moved = numbers.total("level")
+    with pytest.raises(KeyError):
+        registry.unregister(level)
+    other.unregister(level)
+    gone = [cells[1] for _, cells in numbers.series("level")]
+    Gauge("level", "Level.", registry=registry).inc()
+
+    assert (moved, gone, numbers.total("level")) == (3.0, [0.0], 1.0)

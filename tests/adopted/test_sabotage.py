@@ -25,6 +25,7 @@ MODULES = (
     "monagent.integrations._adopted_meters",
     "monagent.integrations._adopted_otel",
     "monagent.integrations._adopted_prometheus_client",
+    "monagent.integrations._adopted_prometheus_series",
     "monagent.metrics.attributes",
     "monagent.metrics.declared",
     "monagent.metrics.family",
@@ -113,6 +114,8 @@ def use_prometheus_client() -> tuple[str, list[str]]:
         gone.remove("x")
         gone.labels("y").set(amount)
     gone.clear()
+    registry.unregister(state)
+    registry.register(state)
     for child, wrong in ((counter, 1), (counter.labels("new"), -1)):
         try:
             child.inc(wrong)

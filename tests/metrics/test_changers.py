@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from monagent.metrics.recorders import GONE, Step, changer
+from monagent.metrics.recorders import GONE, HIDDEN, Step, changer
 from monagent.store.shard import Shard
 
 
@@ -32,6 +32,20 @@ def test_what_is_gone_was_never_set(shard: Shard) -> None:
 
     assert (told > 0, gone) == (True, (0.0, 0.0))
     assert (shard.mem[0][at], shard.mem[0][at + 1] > 0) == (1.0, True)
+
+
+def test_what_is_hidden_was_never_set_and_has_its_value_when_it_comes_back(shard: Shard) -> None:
+    """By a step, also one of nothing."""
+    with shard.lock:
+        at = shard.series(2, lambda at: b"{}")
+    change = changer(shard.mem, at)
+    change(4.0)
+    change(HIDDEN)
+    hidden = shard.mem[0][at + 1]
+    change(Step(0))
+
+    assert hidden == 0.0
+    assert (shard.mem[0][at], shard.mem[0][at + 1] > 0) == (4.0, True)
 
 
 def test_a_forked_child_begins_at_zero(shard: Shard) -> None:

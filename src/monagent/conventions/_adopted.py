@@ -7,7 +7,7 @@ from __future__ import annotations
 from monagent import guard
 from monagent.metrics import cache, recording
 from monagent.metrics.family import Spec
-from monagent.metrics.recorders import GONE, Step, changer
+from monagent.metrics.recorders import GONE, HIDDEN, Step, changer
 from monagent.store.attributes import identity
 
 TYPE_CHECKING = False
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from monagent.metrics.recorders import Recorder
     from monagent.store.asleep import View
 
-__all__ = ["GONE", "Series", "Step", "is_ours", "leave_out", "ours", "series"]
+__all__ = ["GONE", "HIDDEN", "Series", "Step", "is_ours", "leave_out", "ours", "series"]
 
 ours: list[Callable[[str, str, str, str], bool]] = []
 """Says of a metric's name, kind, unit and scope whether the endpoint has one of ours in its place;
@@ -33,7 +33,7 @@ class Series:
     """One series, for whoever keeps it: how it is recorded, and in which recording.
 
     Attributes:
-        record: takes a value; of a gauge a `Step` and `GONE`, too.
+        record: takes a value; of a gauge a `Step`, `GONE` and `HIDDEN`, too.
         kept: whether it may be kept, for as long as `recording` is the one.
     """
 

@@ -6,31 +6,30 @@ whatever the registry, and whether or not PROMETHEUS_MULTIPROC_DIR is set.
 
 from __future__ import annotations
 
+import sys
 from math import isfinite
 
 from monagent.conventions import _adopted as recorded
-from monagent.conventions._adopted import GONE, Series, Step
+from monagent.conventions._adopted import GONE, HIDDEN, Step
 from monagent.instrument.watch import failed
-from monagent.integrations._adopted import target, version
-from monagent.metrics import recording
+from monagent.integrations._adopted import target
+from monagent.integrations._adopted_prometheus_series import (
+    MERGES,
+    NAME,
+    of,
+    series,
+    shift,
+    tell_states,
+    withdraw,
+    withdrawn,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
-NAME = "prometheus_client"
 MODULE = "prometheus_client.metrics"
-
-MERGES = {
-    "min": "min",
-    "livemin": "min",
-    "max": "max",
-    "livemax": "max",
-    "mostrecent": "last",
-    "livemostrecent": "last",
-}
-"""What several processes' values make, by a gauge's `multiprocess_mode`; all others add up."""
+REGISTRY = "prometheus_client.registry"
 
 
 @target(NAME, MODULE, "Counter._metric_init")
@@ -90,7 +89,8 @@ def asked(original: Any) -> Any:
     def set_function(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
-            of(self).record(GONE)
+            of(self)
+            shift(self, GONE)
             self._monagent = recorded.left_out()
         except BaseException as error:
             failed(NAME, error)
@@ -172,11 +172,10 @@ def informed(original: Any) -> Any:
         try:
             if withdrawn(self):
                 return result
-            before = vars(self).pop("_monagent", None)
-            if before is not None:
-                before.record(GONE)
             told = args[0] if args else kwargs["val"]
             found = series(self, "_info", {key: str(value) for key, value in told.items()})
+            if vars(self).get("_monagent", found).record is not found.record:
+                shift(self, GONE)
             found.record(1.0)
             self._monagent = found
         except BaseException as error:
@@ -198,12 +197,6 @@ def entered(original: Any) -> Any:
         return result
 
     return state
-
-
-def tell_states(enum: Any, now: str) -> None:
-    """Each state is a series, 1 where it is the one."""
-    for one in enum._states:
-        series(enum, "", {enum._name: one}).record(float(one == now))
 
 
 @target(NAME, MODULE, "MetricWrapperBase.remove")
@@ -247,67 +240,41 @@ def cleared(original: Any) -> Any:
     return clear
 
 
-def withdraw(child: Any) -> None:
-    """A child is gone, also for whoever holds it still; what counts goes on, for a total must not
-    fall."""
-    if child._type not in ("gauge", "info", "stateset"):
+@target(NAME, REGISTRY, "CollectorRegistry.register")
+def registered(original: Any) -> Any:
+    def register(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            _in_registries(args[0] if args else kwargs["collector"], 1)
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return register
+
+
+@target(NAME, REGISTRY, "CollectorRegistry.unregister")
+def unregistered(original: Any) -> Any:
+    def unregister(self: Any, *args: Any, **kwargs: Any) -> Any:
+        result = original(self, *args, **kwargs)
+        try:
+            _in_registries(args[0] if args else kwargs["collector"], -1)
+        except BaseException as error:
+            failed(NAME, error)
+        return result
+
+    return unregister
+
+
+def _in_registries(collector: Any, more: int) -> None:
+    """A gauge, an info or an enum that leaves the last registry it is in is gone; in the next it
+    has what it had.  One that never was in any is shown as the others are."""
+    metrics = sys.modules.get(MODULE)
+    if metrics is None or not isinstance(collector, metrics.MetricWrapperBase):
         return
-    if child._type == "stateset":
-        for one in child._states:
-            series(child, "", {child._name: one}).record(GONE)
-    else:
-        kept = vars(child).get("_monagent")
-        if kept is not None:
-            kept.record(GONE)
-    child._monagent = recorded.left_out()
-
-
-def withdrawn(child: Any) -> bool:
-    """Whether what this child is told means nothing."""
-    kept = vars(child).get("_monagent")
-    return kept is not None and kept.record is recorded.leave_out
-
-
-def of(child: Any) -> Series:
-    """The series of a child, which keeps it."""
-    try:
-        kept: Series = child._monagent
-        if kept.recording is recording():
-            return kept
-    except AttributeError:
-        pass
-    found = series(child)
-    if found.kept:
-        child._monagent = found
-    return found
-
-
-def series(child: Any, suffix: str = "", more: dict[str, str] = {}) -> Series:  # noqa: B006 - read
-    """A series of a child: by its labels, and by further ones where it has several."""
-    kind, bounds, merge = _SHAPES[child._type](child)
-    labels = dict(zip(child._labelnames, child._labelvalues, strict=False))
-    library = (NAME, version(NAME))
-    name = child._name + suffix
-    return recorded.series(
-        library, kind, name, child._documentation, {**labels, **more}, bounds, merge
-    )
-
-
-def _gauge(child: Any) -> tuple[str, tuple[float, ...], str]:
-    return "gauge", (), MERGES.get(child._multiprocess_mode, "sum")
-
-
-def _histogram(child: Any) -> tuple[str, tuple[float, ...], str]:
-    return "histogram", tuple(sorted({float(b) for b in child._upper_bounds if isfinite(b)})), "sum"
-
-
-_SHAPES: dict[str, Callable[[Any], tuple[str, tuple[float, ...], str]]] = {
-    "counter": lambda _: ("counter", (), "sum"),
-    "gauge": _gauge,
-    # What has no edges counts and sums up alone.
-    "summary": lambda _: ("histogram", (), "sum"),
-    "histogram": _histogram,
-    "info": lambda _: ("gauge", (), "max"),
-    "stateset": lambda _: ("gauge", (), "max"),
-}
-"""Kind, edges and merge rule by the library's type."""
+    before = vars(collector).get("_monagent_registries")
+    after = collector._monagent_registries = max((before or 0) + more, 0)
+    if after == 0 or before == 0:
+        for one in [collector, *vars(collector).get("_metrics", {}).values()]:
+            if one._is_observable():
+                shift(one, Step(0.0) if after else HIDDEN)

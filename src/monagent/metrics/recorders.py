@@ -70,9 +70,12 @@ class Step(float):
 GONE = Step("nan")
 """Takes a gauge's series back, until it is told again."""
 
+HIDDEN = Step("nan")
+"""As `GONE`; a `Step` finds the value that it had."""
+
 
 def changer(mem: list[View], index: int) -> Recorder:
-    """For gauges that change by steps as well: takes a `Step`, `GONE`, or the new value."""
+    """For gauges that change by steps too: takes the new value, a `Step`, `GONE` or `HIDDEN`."""
     changed = index + 1
 
     def change(value: float) -> None:
@@ -81,6 +84,8 @@ def changer(mem: list[View], index: int) -> Recorder:
         if value is GONE:
             now = value = 0.0
             step = False
+        elif value is HIDDEN:
+            now = value = 0.0
         view = mem[0]
         if view.__class__ is Asleep:
             view.shard.awake()

@@ -123,6 +123,20 @@ def test_names_and_labels_of_prometheus_own_stay_as_they_are() -> None:
     assert not exposition.families.conflicts
 
 
+def test_edges_of_prometheus_own_are_written_as_its_library_does() -> None:
+    """Which queries name; other scopes' are written as opentelemetry-exporter-prometheus does."""
+    bounds, cells = (0.5, 1e6), [3.0, 1.0, 2.0, 4.0]
+    said: list[Said] = [
+        (Instrument(name, "histogram", "", "", bounds, scope=(scope, "", "")), {}, cells)
+        for name, scope in (("own", "prometheus_client"), ("other", ""))
+    ]
+
+    found, _ = shown(*said)
+
+    assert found['own_bucket{le="1e+06"}'] == found['other_bucket{le="1000000.0"}'] == 3.0
+    assert len(found) == 10
+
+
 def test_a_gauge_and_an_up_down_counter_of_one_name_are_shown_together() -> None:
     """Both are gauges for Prometheus; two programs, or two versions of a library, may disagree."""
     gauge = Instrument("pool", "gauge", "", "", (), "max")

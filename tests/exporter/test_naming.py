@@ -10,6 +10,7 @@ from opentelemetry.exporter.prometheus._mapping import (
     sanitize_attribute,
     sanitize_full_name,
 )
+from prometheus_client import utils
 from prometheus_client.openmetrics import exposition
 
 from monagent.exporter import naming
@@ -37,6 +38,14 @@ def test_names_that_are_prometheus_own_are_as_its_library_escapes_them(text: str
         pytest.skip("this release takes no others")
     assert naming.metric(text, naming.PROMETHEUS) == exposition.escape_metric_name(text)
     assert naming.label(text, naming.PROMETHEUS) == exposition.escape_label_name(text)
+
+
+@given(st.one_of(st.floats(allow_nan=False), st.integers(0, 20).map(lambda power: 10.0**power)))
+def test_edges_of_prometheus_own_are_as_its_library_writes_them(bound: float) -> None:
+    """A million is 1e+06 there, and 1000000.0 elsewhere."""
+    written = utils.floatToGoString(bound)  # type: ignore[no-untyped-call]  # it has no types
+    assert naming.edge(bound, naming.PROMETHEUS) == written
+    assert naming.edge(bound) == naming.number(bound)
 
 
 def test_labels_are_sorted_escaped_and_never_empty() -> None:

@@ -47,15 +47,15 @@ class Family:
 
     def add(self, target: Target) -> None:
         """Gives the target a line, or its part in one."""
-        bounds = target.instrument.bounds
+        bounds, scope = target.instrument.bounds, target.instrument.scope[0]
         reserved = "le" if self.kind == "histogram" else ""
-        labels = naming.labels(target.attributes, reserved, target.instrument.scope[0])
+        labels = naming.labels(target.attributes, reserved, scope)
         line = self.lines.get(labels)
         if line is None:
-            line = self.lines[labels] = Line(self._template(labels, bounds))
+            line = self.lines[labels] = Line(self._template(labels, bounds, scope))
         elif self.kind == "histogram":
             shared = shared_bounds([*line.targets, target])
-            line.template = self._template(labels, shared)
+            line.template = self._template(labels, shared, scope)
         line.targets.append(target)
 
     def ordered(self) -> list[Line]:
@@ -64,7 +64,7 @@ class Family:
             self._sorted = [self.lines[key] for key in sorted(self.lines)]
         return self._sorted
 
-    def _template(self, labels: str, bounds: Sequence[float]) -> str:
+    def _template(self, labels: str, bounds: Sequence[float], scope: str) -> str:
         labels = labels.replace("%", "%%")
         around = f"{{{labels}}}" if labels else ""
         if self.kind == "counter":
@@ -72,7 +72,7 @@ class Family:
         if self.kind == "gauge":
             return f"{self.name}{around} %r\n"
         before = f'{self.name}_bucket{{{labels}{"," if labels else ""}le="'
-        edges = [*(naming.number(float(bound)) for bound in bounds), "+Inf"]
+        edges = [*(naming.edge(bound, scope) for bound in bounds), "+Inf"]
         buckets = "".join(f'{before}{edge}"}} %r\n' for edge in edges)
         if bounds and bounds[0] < 0:
             # OpenMetrics forbids sum and count where observations may be negative.

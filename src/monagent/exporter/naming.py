@@ -124,6 +124,16 @@ def labels(attributes: dict[str, Any], reserved: str = "", scope: str = "") -> s
     )
 
 
+def edge(bound: float, scope: str = "") -> str:
+    """A bucket's `le`; prometheus_client writes it as Go does, which turns to exponents sooner."""
+    text = number(float(bound))
+    dot = text.find(".")
+    if scope != PROMETHEUS or bound <= 0 or dot <= 6:
+        return text
+    mantissa = f"{text[0]}.{text[1:dot]}{text[dot + 1 :]}".rstrip("0.")
+    return f"{mantissa}e+{dot - 1:02d}"
+
+
 def number(value: float) -> str:
     """A sample's value."""
     if value != value:

@@ -221,6 +221,7 @@ def test_an_enum_is_in_its_first_state_until_it_is_told(
     links = Enum("link", "Links.", ["peer"], states=["down", "up"], registry=registry)
     links.labels("db")
     links.labels("queue").state("up")
+    Enum("mood", "Mood.", states=iter(states), registry=registry)  # type: ignore[arg-type]  # odd
 
     assert [(a["service"], cells[0]) for a, cells in numbers.series("service") if cells[1]] == [
         ("starting", 1.0),

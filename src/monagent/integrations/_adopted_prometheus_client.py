@@ -73,7 +73,8 @@ def in_first_state(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
-            if self._is_observable():
+            # States without an order are shown by the library, but none can be told.
+            if self._is_observable() and hasattr(self._states, "index"):
                 tell_states(self, self._states[0])
         except BaseException as error:
             failed(NAME, error)

@@ -53,3 +53,4 @@ def test_labels_are_sorted_escaped_and_never_empty() -> None:
     found = naming.labels({"z": 'q"\\\n', "b.c": True, "a": "", "": "x", "le": "1"}, reserved="le")
 
     assert found == 'b_c="true",z="q\\"\\\\\\n"'
+    assert naming.labels({"le": "1"}, "le", naming.PROMETHEUS) == 'exported_le="1"'

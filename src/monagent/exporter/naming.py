@@ -114,9 +114,12 @@ def escaped(text: str) -> str:
 def labels(attributes: dict[str, Any], reserved: str = "", scope: str = "") -> str:
     """All labels as text, sorted, without empty ones and without the `reserved` one.
 
-    Where two keys become one label the later one wins, as in the package above.
+    Where two keys become one label the later one wins, as in the package above.  A reserved one
+    that prometheus_client allows (of a summary) is named as Prometheus names clashing ones.
     """
     named = {label(key, scope): value(attribute) for key, attribute in attributes.items()}
+    if scope == PROMETHEUS and reserved in named:
+        named[f"exported_{reserved}"] = named.pop(reserved)
     return ",".join(
         f'{key}="{escaped(text)}"'
         for key, text in sorted(named.items())

@@ -64,7 +64,6 @@ static PyMemberDef exchange_members[] = {
     OBJECT(active),
     OBJECT(prefix),
     OBJECT(route),
-    OBJECT(script),
     OBJECT(status),
     OBJECT(receive),
     OBJECT(send),
@@ -92,7 +91,6 @@ exchange_traverse(Exchange *self, visitproc visit, void *arg)
     Py_VISIT(self->active);
     Py_VISIT(self->prefix);
     Py_VISIT(self->route);
-    Py_VISIT(self->script);
     Py_VISIT(self->status);
     Py_VISIT(self->receive);
     Py_VISIT(self->send);
@@ -110,7 +108,6 @@ exchange_clear(Exchange *self)
     Py_CLEAR(self->active);
     Py_CLEAR(self->prefix);
     Py_CLEAR(self->route);
-    Py_CLEAR(self->script);
     Py_CLEAR(self->status);
     Py_CLEAR(self->receive);
     Py_CLEAR(self->send);
@@ -157,7 +154,6 @@ arrive(PyObject *cls, PyObject *arrival)
     self->arrival = arrival;
     put(&self->prefix, no_text);
     put(&self->route, unmatched);
-    put(&self->script, Py_None);
     put(&self->status, no_status);
     self->plain = 1;
     put(&self->active, ((Arrival *)arrival)->add);

@@ -8,7 +8,7 @@
 /* What monagent.conventions._exchange.Exchange and its subclasses know of a request. */
 typedef struct {
     PyObject_HEAD
-    PyObject *arrival, *active, *prefix, *route, *script, *status;
+    PyObject *arrival, *active, *prefix, *route, *status;
     PyObject *receive, *send, *head;         /* over ASGI */
     PyObject *start_response, *write, *body; /* over WSGI */
     double start, first, end;

@@ -6,7 +6,7 @@ unmounted(Exchange *self)
 {
     PyObject *prefix = self->prefix;
 
-    return self->script == Py_None && prefix != NULL && Py_TYPE(prefix) == &PyUnicode_Type &&
+    return prefix != NULL && Py_TYPE(prefix) == &PyUnicode_Type &&
            PyUnicode_GetLength(prefix) == 0;
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import gc
 import sys
 import threading
@@ -15,9 +16,11 @@ import flask
 import pytest
 from flask.views import MethodView
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
+from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, IntegerConverter, Rule
 from werkzeug.test import Client
 
+from monagent import settings
 from monagent.integrations._werkzeug_rules import of_other_methods
 from tests.e2e.command import until
 from tests.http.conversations import Bottom
@@ -127,6 +130,75 @@ def test_applications_behind_a_dispatcher_have_their_mount_point(
         "GET unmatched 404": 1,
         "GET /admin 404": 1,
     }
+
+
+def stripping(app: Any) -> Any:
+    """The snippet that takes the prefix that a header names off the path."""
+
+    def stripped(environ: Any, start_response: Any) -> Any:
+        script, path = environ.get("HTTP_X_FORWARDED_PREFIX", ""), environ["PATH_INFO"]
+        if script and path.startswith(script):
+            environ["SCRIPT_NAME"], environ["PATH_INFO"] = script, path[len(script) :]
+        return app(environ, start_response)
+
+    return stripped
+
+
+class Tenants(dict[str, Any]):
+    """Mounts that must not be asked but by the dispatcher."""
+
+    def __contains__(self, key: object) -> bool:
+        assert sys._getframe(1).f_code.co_filename.endswith("dispatcher.py")
+        return super().__contains__(key)
+
+
+@pytest.mark.parametrize("within", [lambda app: ProxyFix(app, x_prefix=1), stripping])
+@pytest.mark.parametrize("kind", [dict, Tenants, collections.UserDict])
+def test_a_prefix_that_a_client_sends_is_no_part_of_a_route(
+    numbers: Numbers, tmp_path: Path, within: Any, kind: Any
+) -> None:
+    """Also where it is put there or taken off behind the dispatcher; of mounts that are no
+    dictionary nobody knows what asking them does, so that they are no part either."""
+    inner, outer = application(tmp_path), application(tmp_path)
+    for app in (inner, outer):
+        app.wsgi_app = within(app.wsgi_app)  # type: ignore[method-assign]
+    client = Client(measured(DispatcherMiddleware(outer, kind({"/a": outer, "/a/b": inner}))))
+    answers = [
+        client.get("/a/b/slash/", headers={"X-Forwarded-Prefix": prefix})
+        for prefix in ("/x", "/y", "/slash", "/a", "/a/b")
+    ]
+    answers += [
+        client.get(path, headers={"X-Forwarded-Prefix": path.rstrip("/")})
+        for path in ("/slash/", "/a/slash/", "/a/none", "/none")
+    ]
+    for answer in answers:
+        answer.get_data()
+
+    found = {key.split()[1] for key in numbers.counts()}
+    mounts = ("",) if kind is collections.UserDict else ("", "/a", "/a/b")
+    assert found <= {mount + rule for mount in mounts for rule in ("/slash/", "")} | {"unmatched"}
+    assert mounts[-1] + "/slash/" in found
+
+
+@pytest.mark.parametrize("normalised", [False, True])
+def test_an_application_without_a_router_counts_by_its_mount(
+    numbers: Numbers, normalised: bool
+) -> None:
+    """As one mounted in Starlette does, unless paths are routes."""
+    if normalised:
+        settings.use(settings.load({"MONAGENT_HTTP_PATHS": "normalise"}))
+
+    def bare(environ: Any, start_response: Any) -> list[bytes]:
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [environ["SCRIPT_NAME"].encode()]
+
+    inner = DispatcherMiddleware(bare, {"/b": bare})
+    client = Client(measured(DispatcherMiddleware(bare, {"/a": inner})))
+    texts = [client.get(path).get_data(as_text=True) for path in ("/a/b/7", "/a/7", "/7")]
+
+    assert texts == ["/a/b", "/a", ""]
+    routes = ("/a/b/{id}", "/a/{id}", "/{id}") if normalised else ("/a/b", "/a", "unmatched")
+    assert numbers.counts() == {f"GET {route} 200": 1 for route in routes}
 
 
 def measured(app: Any) -> Any:

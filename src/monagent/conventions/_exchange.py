@@ -64,7 +64,6 @@ class Exchange(_plain.Fields):
         gone: the client left before the end.
         stream: the response is a stream of events, no answer.
         error: its `error.type`.
-        script: SCRIPT_NAME in front of a WSGI dispatcher, until a route is found.
     """
 
     __slots__ = ("__dict__",)
@@ -77,7 +76,6 @@ class Exchange(_plain.Fields):
     received: int
     recorded: bool
     route: str
-    script: str | None
     sent: int
     start: float
     status: int
@@ -100,7 +98,6 @@ class Exchange(_plain.Fields):
         self.prefix = ""
         self.route = UNMATCHED
         self.active = None
-        self.script = None
         self.plain = True
         self.recorded = False
         self.start = self.first = self.end = 0.0

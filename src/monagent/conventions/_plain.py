@@ -19,8 +19,8 @@ class _Fields:
 
     __slots__ = (
         "active", "arrival", "body", "end", "first", "head", "plain", "prefix", "receive",
-        "received", "recorded", "route", "script", "send", "sent", "stage", "start",
-        "start_response", "status", "write",
+        "received", "recorded", "route", "send", "sent", "stage", "start", "start_response",
+        "status", "write",
     )  # fmt: skip
 
 

@@ -6,7 +6,6 @@ from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.conventions.http import error_type
 from monagent.instrument import Library, replace
-from monagent.integrations._mounts import dispatched
 from monagent.integrations._wsgi import measured_method
 
 TYPE_CHECKING = False
@@ -42,8 +41,6 @@ def match(original: Any) -> Any:
             raise
         try:
             exchange = environ[KEY]
-            if exchange.script is not None:
-                dispatched(exchange, environ)
             taken(exchange, found[0])
         except (KeyError, AttributeError):
             pass  # Nobody measures, or the target is no route of an application.

@@ -11,7 +11,7 @@ from monagent.conventions._exchange import KEY
 from monagent.conventions._plain import routed
 from monagent.conventions.http import error_type
 from monagent.instrument import Library, replace
-from monagent.integrations import _asgi, _django, _mounts, _wsgi
+from monagent.integrations import _asgi, _django, _wsgi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,8 +91,6 @@ def taken(request: Any, match: Any) -> None:
     """A pattern has taken the request."""
     facts = request.__dict__
     exchange = facts["environ" if "environ" in facts else "scope"][KEY]
-    if exchange.script is not None:
-        _mounts.dispatched(exchange, facts["environ"])
     exchange.route = exchange.prefix + _django.templates[match.route]
 
 

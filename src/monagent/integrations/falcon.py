@@ -10,7 +10,6 @@ from monagent.conventions._exchange import KEY
 from monagent.conventions.http import error_type
 from monagent.instrument import Library, replace
 from monagent.integrations._asgi import framework
-from monagent.integrations._mounts import dispatched
 from monagent.integrations._wsgi import measured_method
 
 TYPE_CHECKING = False
@@ -44,10 +43,7 @@ def route(original: Any) -> Any:
     def _get_responder(self: Any, req: Any) -> Any:
         found = original(self, req)
         try:
-            carrier = req.scope if self._ASGI else req.env
-            exchange = carrier[KEY]
-            if exchange.script is not None:
-                dispatched(exchange, carrier)
+            exchange = (req.scope if self._ASGI else req.env)[KEY]
             template = found[3]
             if template is None:
                 template = prefix_of(self, req.path, found[0])

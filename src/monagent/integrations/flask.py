@@ -7,7 +7,6 @@ from monagent.conventions._exchange import KEY
 from monagent.conventions._plain import taken
 from monagent.conventions.http import error_type
 from monagent.instrument import Library, replace
-from monagent.integrations._mounts import dispatched
 from monagent.integrations._werkzeug_rules import of_other_methods
 from monagent.integrations._wsgi import measured_method
 
@@ -50,8 +49,6 @@ def match(original: Any) -> Any:
 def routed(context: Any, request: Any, rule: Any) -> None:
     """A rule has taken the request, behind mounts perhaps, or none has."""
     exchange = request.environ[KEY]
-    if exchange.script is not None:
-        dispatched(exchange, request.environ)
     if rule is None:
         of_other_methods(exchange, context, request)
     else:

@@ -10,7 +10,6 @@ from monagent.conventions import http
 from monagent.conventions._exchange import KEY
 from monagent.conventions.http import error_type
 from monagent.instrument import Library, replace
-from monagent.integrations._mounts import dispatched
 from monagent.integrations._wsgi import measured_method
 
 TYPE_CHECKING = False
@@ -35,10 +34,7 @@ def match(original: Any) -> Any:
     def __call__(self: Any, request: Any) -> Any:
         info = original(self, request)
         try:
-            environ = request.environ
-            exchange = environ[KEY]
-            if exchange.script is not None:
-                dispatched(exchange, environ)
+            exchange = request.environ[KEY]
             found = info["route"]
             if found is not None:
                 exchange.route = exchange.prefix + slashed(found.pattern)

@@ -11,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from monagent.conventions._exchange import Exchange
+
 LIBRARY = Library(
     "werkzeug",
     versions=">=2.2",
@@ -35,7 +37,9 @@ def serve(original: Any) -> Any:
 def dispatch(original: Any) -> Any:
     def __call__(self: Any, environ: Any, start_response: Any) -> Any:
         try:
-            dispatched(environ)
+            exchange = environ.get(KEY)
+            if exchange is not None:
+                dispatched(exchange, self.mounts, environ.get("PATH_INFO", ""))
         except BaseException as error:
             http.failed(error)
         return original(self, environ, start_response)
@@ -43,8 +47,20 @@ def dispatch(original: Any) -> Any:
     return __call__
 
 
-def dispatched(environ: dict[str, Any]) -> None:
-    """The dispatcher will add its mount point to SCRIPT_NAME: remember where it begins."""
-    exchange = environ.get(KEY)
-    if exchange is not None and exchange.script is None:
-        exchange.script = environ.get("SCRIPT_NAME", "")
+def dispatched(exchange: Exchange, mounts: Any, path: str) -> None:
+    """The longest mount takes the request that its path begins with.
+
+    Not read off SCRIPT_NAME and PATH_INFO, which middleware behind the dispatcher may set to what
+    headers of the request say.
+    """
+    if not isinstance(mounts, dict):
+        return
+    has: Any = dict.__contains__  # One of the application's own may do anything when it is asked.
+    while "/" in path and not has(mounts, path):
+        path = path.rpartition("/")[0]
+    if path and has(mounts, path):
+        # What is the path's own (`_by_path`) or of somebody in front stays, if nobody says more.
+        if exchange.route in (http.UNMATCHED, exchange.prefix):
+            exchange.mounted(path)
+        else:
+            exchange.prefix += path

@@ -38,6 +38,7 @@ REQUESTS = [
     ("/fails/denied", "GET /fails/<kind> 403"),
     ("/fails/suspicious", "GET /fails/<kind> 400"),
     ("/fails/value?middleware=answers", "GET /fails/<kind> 503 503"),
+    ("/fails/value?middleware=rescues", "GET /fails/<kind> 200"),
     ("/?middleware=raises", "GET unmatched 500 LookupError"),
     ("/unavailable", "GET /unavailable 503 503"),
     ("/file", "GET /file 200"),

@@ -158,6 +158,18 @@ def test_an_exception_has_its_status_and_its_type(numbers: Numbers) -> None:
     assert numbers.total("http.server.active_requests") == 0
 
 
+def test_an_exception_is_an_error_only_where_its_answer_is(numbers: Numbers) -> None:
+    """Middleware may make another one of Sanic's."""
+    from sanic.response import redirect
+
+    app = application(boom=raising(KeyError("a")))
+    app.error_handler.add(KeyError, None)
+    app.on_response(lambda _request, _response: redirect("/sorry"))
+    serve(app, get("/boom"))
+
+    assert numbers.counts() == {"GET /boom 302": 1}
+
+
 def test_bodies_are_counted_as_they_pass(numbers: Numbers) -> None:
     """In chunks, streamed to the handler, not read at all; HEAD has none."""
     from sanic.response import text

@@ -97,6 +97,24 @@ def test_an_exception_has_its_status_and_counts_once(
     assert numbers.total("http.server.active_requests") == 0
 
 
+def test_an_exception_is_an_error_only_where_its_answer_is(numbers: Numbers) -> None:
+    """`write_error` may send another one; behind the headers nobody can."""
+    from tornado import web
+
+    class Fails(web.RequestHandler):
+        async def get(self) -> None:
+            if self.get_argument("late", ""):
+                await self.flush()
+            raise KeyError
+
+        def write_error(self, *_: Any, **__: Any) -> None:
+            self.redirect("/sorry")
+
+    serve(web.Application([("/x", Fails)]), get("/x"), get("/x?late=1"))
+
+    assert numbers.counts() == {"GET /x 302": 1, "GET /x 200 KeyError": 1}
+
+
 def test_bodies_are_counted_as_received(numbers: Numbers) -> None:
     """Of a declared length, in chunks, streamed to the handler, packed, and by a function."""
     from tornado.web import Application, RequestHandler, stream_request_body

@@ -63,7 +63,9 @@ class Exchange(_plain.Fields):
         plain: as far as is known there is no more to say of it than its numbers.
         gone: the client left before the end.
         stream: the response is a stream of events, no answer.
-        error: its `error.type`.
+        error: its `error.type`, if its answer does not come or breaks.
+        caught: that of an exception that somebody makes an answer of, which is an error if it is a
+            server's: others may yet make another of it.
     """
 
     __slots__ = ("__dict__",)
@@ -82,6 +84,7 @@ class Exchange(_plain.Fields):
     gone: bool = Rare(False)  # type: ignore[assignment]  # what it holds
     stream: EventStream | None = Rare(None)  # type: ignore[assignment]
     error: str | None = Rare(None)  # type: ignore[assignment]
+    caught: str | None = Rare(None)  # type: ignore[assignment]
 
     # Applications copy the scope or the environ that it lies in (hypercorn's ProxyFixMiddleware
     # does so deeply) and pickle them: a copy is of the same request, a pickle knows nothing of it.
@@ -175,10 +178,14 @@ class Exchange(_plain.Fields):
         self.inactive()
         self.recorded = True
 
+    def failure(self) -> str | None:
+        """What has made it fail, as far as its answer says that it has."""
+        return self.error if 0 < self.status < 500 else self.caught or self.error
+
     def record(self) -> None:
         """Add it to the numbers."""
         self.recorded = True
-        status, error = self.status, self.error
+        status, error = self.status, self.failure()
         if self.gone:
             status, error = status or CLIENT_CLOSED, CLIENT_DISCONNECTED
         elif status >= 500 or not status:

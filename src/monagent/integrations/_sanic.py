@@ -223,7 +223,10 @@ def raised(request: Any, error: BaseException, handler: Any) -> None:
     exchange = exchange_of(request)
     own = sys.modules["sanic.exceptions"].SanicException
     if exchange is not None and handler is None and not isinstance(error, own):
-        exchange.error = error_type(error)
+        if exchange.status:
+            exchange.error = error_type(error)
+        else:
+            exchange.caught = error_type(error)
     if exchange is not None and request.route is None and hasattr(error, "allowed_methods"):
         of_other_methods(exchange, request, error.allowed_methods)
 

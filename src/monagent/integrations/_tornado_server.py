@@ -103,7 +103,7 @@ def finishing(original: Any) -> Any:
                 else:
                     stream = self.stream
                     if stream is not None and stream.closed() and cut_short(self, future):
-                        exchange.gone = exchange.error is None
+                        exchange.gone = exchange.failure() is None
                     exchange.sent_all()
                     if not exchange.recorded:
                         exchange.over(None)
@@ -154,7 +154,7 @@ def closed(original: Any) -> Any:
         try:
             exchange = getattr(server_conn.stream, OWN, None)
             if exchange is not None and not exchange.recorded:
-                exchange.gone = exchange.error is None
+                exchange.gone = exchange.failure() is None
                 exchange.over(None)
         except BaseException as error:
             http.failed(error)
@@ -180,8 +180,10 @@ def broke(exchange: Exchange, error: BaseException, connection: Any) -> None:
     closed = sys.modules["tornado.iostream"].StreamClosedError
     if isinstance(error, closed) and connection.stream.closed():
         exchange.gone = True
-    else:
+    elif exchange.status:
         exchange.error = error_type(error)
+    else:
+        exchange.caught = error_type(error)
 
 
 def refused(exchange: Exchange, error: BaseException | None) -> None:

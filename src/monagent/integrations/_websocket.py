@@ -72,7 +72,7 @@ class Socket:
                 exchange.sent_all()
             elif connection.open:
                 connection.code = message.get("code") or 1000
-                connection.ended(exchange.error)  # What the framework has made this close of.
+                connection.ended(exchange.failure())  # What the framework has made this close of.
         elif kind == "websocket.http.response.start":
             exchange.status = message["status"]
         elif kind == "websocket.http.response.body":

@@ -41,7 +41,7 @@ class Request(Exchange, Starter):  # type: ignore[misc]  # that is in C, or noth
         """The application's `start_response`."""
         before: tuple[int, str | None] | None = None
         try:
-            before = self.status, self.error
+            before = self.status, self.caught
             self.starting(status, headers, exc_info)
         except BaseException as error:
             try:
@@ -58,7 +58,7 @@ class Request(Exchange, Starter):  # type: ignore[misc]  # that is in C, or noth
         except BaseException:
             try:
                 if before is not None:
-                    self.status, self.error = before  # The server has refused it.
+                    self.status, self.caught = before  # The server has refused it.
             except BaseException as ours:
                 http.failed(ours)
             raise
@@ -171,7 +171,9 @@ def ended(request: Request, whole: bool) -> None:
     """The server is through with the body; not `whole`: it stopped, since the client was gone."""
     if request.end:
         return
-    if not whole and request.error is None and request.status:  # Else the server has refused it.
+    if (
+        not whole and request.failure() is None and request.status
+    ):  # Else the server has refused it.
         request.gone = True
     request.sent_all()
     if not request.recorded:
@@ -197,7 +199,7 @@ def broken_by(request: Request, exc_info: Any) -> None:
     """The answer is about this exception, which the application has caught."""
     for error in exc_info[1:2] if exc_info else ():
         if isinstance(error, BaseException):
-            request.error = error_type(error)
+            request.caught = error_type(error)
 
 
 def streams(request: Request, headers: Any) -> None:

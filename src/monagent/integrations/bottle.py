@@ -105,4 +105,4 @@ def raised(exception: BaseException) -> None:
         return  # Made where no request is: in a thread of the application's own.
     exchange = environ.get(KEY) if environ else None
     if exchange is not None:
-        exchange.error = error_type(exception)
+        exchange.caught = error_type(exception)

@@ -96,7 +96,7 @@ def exception(original: Any) -> Any:
         try:
             exchange = _request.scope.get(KEY)
             if exchange is not None:
-                exchange.error = error_type(exc)
+                exchange.caught = error_type(exc)
         except BaseException as error:
             http.failed(error)
         return original(_request, exc)

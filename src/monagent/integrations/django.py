@@ -65,7 +65,7 @@ def exception(original: Any) -> Any:
         try:
             exchange = _django.exchange_of(request)
             if exchange is not None:
-                exchange.error = error_type(exc_info[1])
+                exchange.caught = error_type(exc_info[1])
         except BaseException as error:
             http.failed(error)
         return original(request, resolver, exc_info)

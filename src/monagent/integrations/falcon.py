@@ -97,4 +97,4 @@ def raised(carrier: Any, error: BaseException) -> None:
     """A responder has raised what no handler of the application takes; Falcon makes a 500 of it."""
     exchange = carrier.get(KEY)
     if exchange is not None:
-        exchange.error = error_type(error)
+        exchange.caught = error_type(error)

@@ -75,4 +75,4 @@ def raised(arguments: tuple[Any, ...]) -> None:
     exchange = flask.request.environ.get(KEY)
     for argument in arguments:
         if exchange is not None and isinstance(argument, BaseException):
-            exchange.error = error_type(argument)
+            exchange.caught = error_type(argument)

@@ -156,7 +156,7 @@ def telling(exchange: Exchange, raised: Exception, send: Send) -> Send:
     async def told(message: Message) -> None:
         try:
             if message["type"] == "http.response.start" and message["status"] >= 500:
-                exchange.error = error_type(raised)
+                exchange.caught = error_type(raised)
         except BaseException as error:
             http.failed(error)
         await send(message)

@@ -103,7 +103,7 @@ def error(original: Any) -> Any:
             exchange = request.environ.get(KEY)
             status = getattr(response, "status_int", 0)  # Any WSGI application may be a response.
             if exchange is not None and status >= 500 and not hasattr(exc, "code"):
-                exchange.error = error_type(exc)
+                exchange.caught = error_type(exc)
         except BaseException as ours:
             http.failed(ours)
         return response

@@ -81,4 +81,4 @@ def raised(arguments: tuple[Any, ...], during: str = "request") -> None:
     exchange: Any = getattr(quart, during).scope.get(KEY)
     for argument in arguments:  # Since 0.23 the context comes first.
         if exchange is not None and isinstance(argument, BaseException):
-            exchange.error = error_type(argument)
+            exchange.caught = error_type(argument)

@@ -32,7 +32,7 @@ def exception(original: Any) -> Any:
         try:
             exchange = exchange_of(django_request(self.request))
             if exchange is not None and response.status_code >= 500:
-                exchange.error = error_type(exc)
+                exchange.caught = error_type(exc)
         except BaseException as error:
             http.failed(error)
         return response

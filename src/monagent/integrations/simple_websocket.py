@@ -108,7 +108,8 @@ def ended(socket: Any) -> None:
             # Else 1005 may stand there since nothing was heard at all.
             if not connection.code and socket.ws.state.name == "CLOSED":
                 connection.code = int(socket.close_reason)
-            error = socket.__dict__[ASKED].error  # That of a view, if one has raised.
+            asked = socket.__dict__[ASKED]
+            error = asked.error or asked.caught  # That of a view, if one has raised.
             if error is not None and not connection.code:
                 connection.code = LOST  # Nobody closes it then.
             connection.ended(error)

@@ -9,7 +9,7 @@ from django.utils.decorators import sync_and_async_middleware
 
 
 class Sometimes:
-    """Raises, or answers in place of the view, when the request asks for it."""
+    """Raises, or answers in place of the view or of Django, when the request asks for it."""
 
     def __init__(self, get_response: Any) -> None:
         self.get_response = get_response
@@ -17,7 +17,12 @@ class Sometimes:
     def __call__(self, request: Any) -> Any:
         if request.GET.get("middleware") == "raises":
             raise LookupError
-        return self.get_response(request)
+        response = self.get_response(request)
+        if request.GET.get("middleware") == "rescues" and response.status_code == 500:
+            from django.http import HttpResponse
+
+            return HttpResponse("sorry")
+        return response
 
     def process_exception(self, request: Any, exception: Exception) -> Any:
         """Answers for the view's exception."""

@@ -15,6 +15,7 @@ from tests.http.numbers import Numbers
 
 SERVERS = frozenset(("fastapi", "flask", "granian", "gunicorn", "hypercorn", "starlette"))
 SERVERS |= {"a2wsgi", "asgiref", "litestar", "quart", "tornado", "uvicorn", "werkzeug", "wsgiref"}
+SERVERS |= {"flask_restful", "flask_restx"}
 SERVERS |= {"bottle", "connexion", "falcon", "pyramid", "sanic", "waitress"}
 """What these tests are about; nothing else is hooked."""
 

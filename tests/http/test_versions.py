@@ -32,6 +32,7 @@ OVER_WSGI = [
     "starlette<0.38",
     "waitress==1.4.0",
 ]
+ON_FLASK = ["flask==2.2.0", "werkzeug==2.2.0", "flask-restx==1.0.1", "flask-restful==0.3.9"]
 OVER_ASGI = [
     "litestar==2.9.0",
     "sniffio",
@@ -63,6 +64,7 @@ SETS = {
         ["falcon", "bottle", "pyramid", "connexion", "waitress"],
         "not handled",
     ),
+    "on-flask": (ON_FLASK, ["flask_apis"], ""),
     "over-asgi": (OVER_ASGI, ["litestar", "quart"], ""),
     "bridges": (BRIDGES, ["bridges", "loops", "coverage"], ""),
 }

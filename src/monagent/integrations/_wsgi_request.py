@@ -171,10 +171,8 @@ def ended(request: Request, whole: bool) -> None:
     """The server is through with the body; not `whole`: it stopped, since the client was gone."""
     if request.end:
         return
-    if (
-        not whole and request.failure() is None and request.status
-    ):  # Else the server has refused it.
-        request.gone = True
+    if not whole and request.status and request.failure() is None:
+        request.gone = True  # Else the server has refused it.
     request.sent_all()
     if not request.recorded:
         request.over(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,45 @@ def test_running_tasks_are_told_and_forgotten_with_their_loop(loops: str, tmp_pa
 
     assert running.counted.total("asyncio.tasks") == 8
     assert stopped.counted.total("asyncio.tasks") == 0
+
+
+FORKED = """
+    import asyncio, os
+    async def main():
+        tasks = [asyncio.ensure_future(asyncio.sleep(60)) for _ in range(7)]
+        await asyncio.sleep(0.6)
+        loop = asyncio.get_running_loop()
+        pid = os.fork()
+        if pid == 0:
+            try: {child}
+            finally: os._exit(0)
+        os.waitpid(pid, 0)
+        os._exit(0)
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize(
+    ("child", "tasks"),
+    [
+        ("asyncio.run(asyncio.sleep(0))", 8),
+        pytest.param(
+            "future = loop.create_future(); loop.call_later(1.5, future.cancel); await future",
+            16,
+            marks=pytest.mark.skipif(
+                sys.version_info >= (3, 12), reason="a child's loop does not run on since 3.12"
+            ),
+        ),
+    ],
+)
+def test_a_child_that_a_running_loop_forks_tells_its_own_tasks(
+    child: str, tasks: int, tmp_path: Path
+) -> None:
+    """As ProcessPoolExecutor does: the parent's eight tasks are not the child's to take back, and
+    are told once more where it goes on with them."""
+    counted = program(FORKED.format(child=child), tmp_path).counted
+
+    assert counted.total("asyncio.tasks") == tasks
 
 
 def test_a_loop_class_of_the_program_is_not_asked_for_our_timer(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from monagent import guard
 from monagent.clock import perf_counter
 from monagent.conventions import runtime
 from monagent.metrics.pulse import look
+from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,19 +26,22 @@ SHARE = 1_000
 class Watch:
     """The watch of one loop, while it runs."""
 
-    __slots__ = ("_context", "_counted", "_due", "_handle", "_next_count", "loop")
+    __slots__ = ("_context", "_counted", "_due", "_handle", "_next_count", "_pid", "loop")
 
     def __init__(self, loop: Any) -> None:
         self.loop = loop
         self._context = Context()  # An empty one is made faster than the caller's is copied.
         self._counted = 0
+        self._pid = os.getpid()
         self._next_count = 0.0
         self._again()
 
     def stop(self) -> None:
-        """The loop stops; it may run again."""
+        """The loop stops; it may run again. A child that a running loop forks stops it too (by a
+        hook of asyncio's since 3.12, else with a loop of its own), and has told no tasks of it."""
         self._handle.cancel()
-        runtime.tasks(-self._counted)
+        if self._pid == os.getpid():
+            runtime.tasks(-self._counted)
 
     def _again(self) -> None:
         self._due = perf_counter() + EVERY
@@ -59,6 +63,8 @@ class Watch:
             found = len(sys.modules["asyncio"].all_tasks(self.loop))
         except RuntimeError:  # Granian has a task of no loop with `--task-impl rust`.
             found = 0
+        if self._pid != os.getpid():  # A forked child goes on with the loop.
+            self._pid, self._counted = os.getpid(), 0
         runtime.tasks(found - self._counted)
         self._counted = found
         took = perf_counter() - now

@@ -216,8 +216,7 @@ def _start_exporter(plan: Plan, directory: str) -> None:
     from monagent import listening, spawn
 
     found = plan.settings
-    # The variables that are OpenTelemetry's stay as they are for the command.
-    environ = {**plan.environ, **settings.absolute(found, "OTEL_")}
+    environ = exporter_environ(plan)
     sock, told = _listen(found, directory)
     if sock is None:
         spawn.early(directory, environ, told=told)
@@ -228,6 +227,12 @@ def _start_exporter(plan: Plan, directory: str) -> None:
         tree.announce_endpoint(directory, url)
     spawn.early(directory, environ, sock.fileno())
     sock.close()
+
+
+def exporter_environ(plan: Plan) -> dict[str, str]:
+    """The environment in which an exporter does as the plan says."""
+    # The variables that are OpenTelemetry's stay as they are for the command.
+    return {**plan.environ, **settings.absolute(plan.settings, "OTEL_")}
 
 
 def _listen(found: Settings, directory: str) -> tuple[socket | None, bool]:

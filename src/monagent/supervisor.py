@@ -18,6 +18,8 @@ from monagent.store.descriptors import above_stdio
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from monagent.launcher import Plan
 
 LINGER = 2.0
@@ -79,7 +81,7 @@ def run(plan: Plan) -> int:
     job = Job(child, terminal, foreground)
     code = job.wait(forwarded)
     if plan.directory is not None and plan.settings.exporter == "process":
-        job.await_delivery(plan.directory)
+        job.await_delivery(plan.directory, lambda: _deliver(plan))
     job.take_terminal()
     return code
 
@@ -103,22 +105,29 @@ class Job:
             if info.si_signo != signal.SIGCHLD:
                 self._forward(info.si_signo)
 
-    def await_delivery(self, directory: str) -> None:
-        """Wait until the exporter has ended by itself, or told to, but not for ever."""
+    def await_delivery(self, directory: str, deliver: Callable[[], bool]) -> None:
+        """Wait until the exporter has ended by itself, or told to, but not for ever. In the place
+        of one that was killed, `deliver` begins another one, unless nobody is to get numbers."""
         ended = time.monotonic()
-        told = met = False
-        while tree.exporter_runs(directory):
+        told = met = begun = False
+        while True:
             there = tree.exporter_pid(directory) > 0
-            if met and not there:
-                return
+            if not there and (met or not tree.exporter_runs(directory)):
+                if told or not tree.unfinished(directory):
+                    return
+                if begun:
+                    guard.say("the exporter ended too early; last numbers may be missing")
+                    return
+                if not deliver():
+                    return
+                begun, met, ended = True, False, time.monotonic()
             met = met or there
             waited = time.monotonic() - ended
             if waited > PATIENCE:
                 guard.say("the exporter did not end in time; last numbers may be missing")
                 return
             if waited > LINGER and not told:
-                told = True
-                self._end_exporter(directory)
+                told = self._end_exporter(directory)
             # Its end is a SIGCHLD, since orphans are ours; the timeout is for other systems.
             signal.sigtimedwait({signal.SIGCHLD}, 0.1)
             self._reap()
@@ -169,13 +178,25 @@ class Job:
             self.given = True
         os.killpg(self.child, signal.SIGCONT)
 
-    def _end_exporter(self, directory: str) -> None:
+    def _end_exporter(self, directory: str) -> bool:
         pid = tree.exporter_pid(directory)
         if pid:
             try:
                 os.kill(pid, signal.SIGTERM)
             except ProcessLookupError:
                 pass
+        return pid > 0
+
+
+def _deliver(plan: Plan) -> bool:
+    """Begin an exporter for the last delivery alone; False when there is none to be made."""
+    if plan.directory is None or not plan.settings.delivers_at_the_end:
+        return False
+    from monagent import spawn
+
+    launcher.adopt(plan.environ)
+    spawn.early(plan.directory, launcher.exporter_environ(plan))
+    return True
 
 
 def _begin(

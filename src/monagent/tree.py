@@ -113,6 +113,12 @@ def exporter_pid(path: str) -> int:
         os.close(fd)
 
 
+def unfinished(path: str) -> bool:
+    """Whether an exporter that was announced here has left things as they are: at its end it takes
+    the lock's file away."""
+    return os.path.exists(f"{path}/{directory.LOCK}")
+
+
 def announce_exporter(path: str) -> None:
     """Tell the other processes that an exporter is about to take the lock."""
     lock = f"{path}/{directory.LOCK}"

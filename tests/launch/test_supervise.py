@@ -282,6 +282,46 @@ def test_a_last_delivery_that_fails_is_told(tmp_path: Path) -> None:
     assert os.listdir(state) == []
 
 
+KILLER = """
+import os, signal, time
+from monagent import tree
+state = os.environ["MONAGENT_DIR"]
+while not (pid := tree.exporter_pid(state)): time.sleep(0.01)
+os.kill(pid, signal.SIGKILL)
+while tree.exporter_pid(state): time.sleep(0.01)
+os.utime(f"{state}/exporter.lock", (0, 0))  # As if it had been begun a while ago.
+"""
+
+
+def test_an_exporter_that_was_killed_is_begun_anew_for_the_last_numbers(tmp_path: Path) -> None:
+    """By the supervisor, where the program has not done so."""
+    state, file = tmp_path / "state", tmp_path / "last.prom"
+    found = run(
+        RUN,
+        [sys.executable, "-c", KILLER],
+        environ={"MONAGENT_DIR": str(state), "MONAGENT_LOG_LEVEL": "warning"},
+        options=[*SUPERVISED, "--textfile", str(file)],
+    )
+
+    assert (found.code, found.stdout, found.stderr) == (0, b"", b"")
+    assert "monagent_build_info" in file.read_text()
+    assert os.listdir(state) == []
+
+
+def test_that_there_is_no_exporter_for_the_last_numbers_is_told(tmp_path: Path) -> None:
+    """The one that is begun anew refuses a directory that others can write to."""
+    state, file = tmp_path / "state", tmp_path / "last.prom"
+    found = run(
+        RUN,
+        [sys.executable, "-c", KILLER + "os.chmod(state, 0o777)"],
+        environ={"MONAGENT_DIR": str(state)},
+        options=[*SUPERVISED, "--textfile", str(file)],
+    )
+
+    assert (found.code, found.stdout, file.exists()) == (0, b"", False)
+    assert found.stderr == b"monagent: the exporter ended too early; last numbers may be missing\n"
+
+
 def test_processes_that_outlive_the_command_do_not_hold_it_for_ever(tmp_path: Path) -> None:
     """A daemon left behind is no reason to wait; what is known by then is delivered."""
     file = tmp_path / "last.prom"

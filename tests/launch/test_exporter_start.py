@@ -43,6 +43,25 @@ IDLE = {
     ),
 }
 
+QUIET = {
+    "log records": "import logging; record = logging.getLogger().warning, 'on'",
+    "prometheus_client": (
+        "from prometheus_client import Counter; record = Counter('orders', 'Orders.').inc, 1"
+    ),
+    "OpenTelemetry": (
+        "from opentelemetry import metrics\n"
+        "record = metrics.get_meter('shop').create_counter('orders').add, 1"
+    ),
+}
+AGAIN = """
+import logging, time
+logging.lastResort = None
+while True: record[0](record[1]); time.sleep(0.05)
+"""
+ADOPT = {"MONAGENT_ADOPT": "otel,prometheus_client"}
+
+quiet = pytest.mark.parametrize("code", [f"{one}\n{AGAIN}" for one in QUIET.values()], ids=QUIET)
+
 
 def until(happened: Callable[[], object], what: str) -> None:
     """Wait for an event."""
@@ -134,13 +153,27 @@ def test_an_exporter_that_was_killed_is_replaced_while_nothing_is_recorded(
     """Where something comes round by itself: without requests there would be no endpoint."""
     state = tmp_path / "state"
     with running(RUN, state, code):
-        until(lambda: scrape(state).get("monagent_processes"), "the program")
-        first = tree.exporter_pid(str(state))
-        os.kill(first, signal.SIGKILL)
-        until(lambda: not tree.exporter_pid(str(state)), "its end")
-        # As if it had been begun a while ago.
-        os.utime(state / "exporter.lock", (0, 0))
-        until(lambda: tree.exporter_pid(str(state)) not in (0, first), "another exporter")
+        _replaced(state)
+
+
+@quiet
+def test_an_exporter_that_was_killed_is_replaced_by_what_logs_or_is_adopted(
+    code: str, tmp_path: Path
+) -> None:
+    """Without requests, calls or statements."""
+    state = tmp_path / "state"
+    with running(RUN, state, code, **ADOPT):
+        _replaced(state)
+
+
+def _replaced(state: Path) -> None:
+    until(lambda: scrape(state).get("monagent_processes"), "the program")
+    first = tree.exporter_pid(str(state))
+    os.kill(first, signal.SIGKILL)
+    until(lambda: not tree.exporter_pid(str(state)), "its end")
+    # As if it had been begun a while ago.
+    os.utime(state / "exporter.lock", (0, 0))
+    until(lambda: tree.exporter_pid(str(state)) not in (0, first), "another exporter")
 
 
 @pytest.mark.parametrize("mode", ADOPTED)
@@ -258,6 +291,30 @@ def test_the_exporter_may_live_inside(tmp_path: Path) -> None:
         holder = tree.exporter_pid(str(state))
 
     assert holder == program.pid
+
+
+@quiet
+def test_what_logs_or_is_adopted_is_served_from_inside(code: str, tmp_path: Path) -> None:
+    """Without requests, calls or statements."""
+    state = tmp_path / "state"
+    with running(ENV, state, code, MONAGENT_EXPORTER="thread", **ADOPT):
+        until(lambda: scrape(state).get("monagent_processes"), "the endpoint")
+
+
+def test_log_records_of_a_program_that_begins_start_no_thread(tmp_path: Path) -> None:
+    """It may be about to fork, or to patch itself."""
+    code = (
+        "import logging, os\n"
+        "logging.warning('begins'); logging.warning('is configured')\n"
+        "print(len(os.listdir('/proc/self/task')))\n"
+    )
+    environ = {"MONAGENT_EXPORTER": "thread", "MONAGENT_DIR": str(tmp_path / "state")}
+    command = words(ENV, [sys.executable, "-c", code])
+    done = subprocess.run(
+        command, env=environment(ENV, environ), capture_output=True, check=True, timeout=DEADLINE
+    )
+
+    assert done.stdout == b"1\n"
 
 
 def test_without_an_exporter_nothing_is_started(tmp_path: Path) -> None:

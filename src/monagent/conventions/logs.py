@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from monagent.clock import perf_counter
 from monagent.metrics import Counter, cache
+from monagent.metrics.pulse import due, later
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,3 +36,6 @@ def message(number: int, level: str | None, logger: str) -> None:
         if len(_recorders) < _MOST:
             _recorders[number, logger] = made
         made(1)
+    now = perf_counter()
+    if now > due[0]:
+        later(now)  # Programs log first of all.

@@ -22,6 +22,7 @@ from monagent.integrations._adopted_meters import (
     recorded_alone,
 )
 from monagent.metrics import recording
+from monagent.metrics.pulse import beat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,6 +127,7 @@ def called(original: Any) -> Any:
             tell = (_kept(self) or _keep(self, observing(self), True)).tell
             if tell is not None:
                 tell(told)
+                beat()
         except BaseException as error:
             failed(NAME, error)
 

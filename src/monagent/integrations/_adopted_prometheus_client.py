@@ -23,6 +23,7 @@ from monagent.integrations._adopted_prometheus_series import (
     withdraw,
     withdrawn,
 )
+from monagent.metrics.pulse import beat
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ def counted(original: Any) -> Any:
             amount = float(args[0] if args else kwargs.get("amount", 1.0))
             if isfinite(amount):  # One that is not would stay in the total for good.
                 of(self).record(amount)
+            beat()
         except BaseException as error:
             failed(NAME, error)
         return result
@@ -124,6 +126,7 @@ def observed(original: Any) -> Any:
             amount = float(args[0] if args else kwargs["amount"])
             if isfinite(amount):
                 of(self).record(amount)
+            beat()
         except BaseException as error:
             failed(NAME, error)
         return result
@@ -146,6 +149,7 @@ def _stepping(original: Any, sign: float) -> Any:
         result = original(self, *args, **kwargs)
         try:
             of(self).record(Step(sign * (args[0] if args else kwargs.get("amount", 1.0))))
+            beat()
         except BaseException as error:
             failed(NAME, error)
         return result
@@ -159,6 +163,7 @@ def placed(original: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
             of(self).record(float(args[0] if args else kwargs["value"]))
+            beat()
         except BaseException as error:
             failed(NAME, error)
         return result
@@ -179,6 +184,7 @@ def informed(original: Any) -> Any:
                 shift(self, GONE)
             found.record(1.0)
             self._monagent = found
+            beat()
         except BaseException as error:
             failed(NAME, error)
         return result
@@ -193,6 +199,7 @@ def entered(original: Any) -> Any:
         try:
             if not withdrawn(self):
                 tell_states(self, args[0] if args else kwargs["state"])
+            beat()
         except BaseException as error:
             failed(NAME, error)
         return result

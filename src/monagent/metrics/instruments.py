@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, SupportsFloat
 from opentelemetry import metrics as api
 
 from monagent import guard
+from monagent.clock import perf_counter
 from monagent.metrics.attributes import clean_mapping, lookup, plain
+from monagent.metrics.pulse import due, pulse
 from monagent.metrics.streams import Described, Stream
 
 if TYPE_CHECKING:
@@ -41,6 +43,9 @@ class Synchronous:
         self._bare: Recorder | None = None
 
     def _recorder(self, attributes: Mapping[str, Any] | None) -> Recorder:
+        now = perf_counter()
+        if now > due[0]:
+            pulse(now)
         if not attributes:
             return self._bare or self._find({})
         try:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -141,6 +143,24 @@ def test_children_of_the_program_keep_neither_its_lock_nor_its_port(tmp_path: Pa
         program.communicate()
 
     assert refused
+
+
+@pythons
+def test_connections_that_are_open_when_the_program_ends_say_nothing(
+    tmp_path: Path, python: Path
+) -> None:
+    """A scraper's that is kept alive, and one that has asked for nothing yet."""
+    program = start(tmp_path, python=python)
+    port = port_of(tmp_path)
+    scraper = http.client.HTTPConnection("127.0.0.1", port)
+    scraper.request("GET", "/metrics")
+    scraper.getresponse().read()
+    with socket.create_connection(("127.0.0.1", port)):
+        fetch(port, "/healthz")  # By now the exporter has taken the one before.
+        _, errors = program.communicate("exit\n", timeout=DEADLINE)
+    scraper.close()
+
+    assert (program.returncode, errors) == (0, "")
 
 
 @pythons

@@ -110,8 +110,11 @@ class Server:
                 self._open[task] = time.monotonic()
                 task.add_done_callback(self._forget)
         finally:
-            for task in list(self._open):
+            tasks = list(self._open)
+            for task in tasks:
                 task.cancel()
+            # What they close is closed by the loop, which may be closed itself a moment later.
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _make_room(self) -> bool:
         """Cuts off whoever has been waiting for longest; False if all are being served."""

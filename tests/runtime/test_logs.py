@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from pathlib import Path
 
+from monagent.integrations import logging as integration
 from tests.runtime.programs import program
 
 
@@ -129,8 +132,89 @@ def test_handlers_find_the_line_that_has_logged(tmp_path: Path) -> None:
     assert watched.counted.total("log.messages") == 1
 
 
+def test_handlers_and_filters_are_as_deep_in_the_stack_as_without_us(tmp_path: Path) -> None:
+    """Some look for who has logged at a fixed depth, as in the recipe that loguru once had; and a
+    traceback through one that raises shows the lines of Python's alone."""
+    text = """
+        import inspect, logging, sys, traceback
+        logger = logging.getLogger("shop")
+        class Depth(logging.Handler):
+            def emit(self, record):
+                print(sys._getframe(6).f_code.co_name, [one.function for one in inspect.stack()])
+        class Looking(logging.Filter):
+            def filter(self, record):
+                print(sys._getframe(3).f_code.co_name, [one.function for one in inspect.stack()])
+                return True
+        class Raising(logging.Handler):
+            def emit(self, record): raise KeyError("handler")
+        class Refusing(logging.Filter):
+            def filter(self, record): raise KeyError("filter")
+        def refusing(record): raise KeyError("function")
+        def buy(): logger.error("bought")
+        def tried():
+            try: buy()
+            except KeyError: traceback.print_exc(file=sys.stdout)
+        logger.addHandler(Depth())
+        logger.addFilter(Looking())
+        buy()
+        logger.handlers[:] = [Raising()]
+        tried()
+        for one in (Refusing(), refusing):
+            logger.filters[:] = [one]
+            tried()
+    """
+    plain = program(text, tmp_path, adopted=False)
+    watched = program(text, tmp_path)
+
+    assert b"buy ['emit', 'handle', 'callHandlers'" in plain.output
+    assert plain.output.count(b"Traceback") == 3
+    assert (watched.output, watched.errors) == (plain.output, plain.errors)
+    assert watched.counted.total("log.messages") == 2
+
+
+def test_loggers_that_handle_or_filter_by_themselves_count(tmp_path: Path) -> None:
+    """absl's handles without asking Logger to; a filter may give another record since 3.12."""
+    text = """
+        import logging, sys
+        logging.getLogger().addHandler(logging.NullHandler())
+        class Handles(logging.Logger):
+            def handle(self, record):
+                if self.filter(record): self.callHandlers(record)
+        class Filters(logging.Logger):
+            def filter(self, record):
+                return record.msg != "not this" and super().filter(record)
+        for kind in (Handles, Filters):
+            logging.setLoggerClass(kind)
+            logging.getLogger(kind.__name__).error("this")
+            logging.getLogger(kind.__name__).error("not this")
+        logging.setLoggerClass(logging.Logger)
+        other = logging.makeLogRecord({"levelno": 20, "name": "other"})
+        logging.getLogger("one").addFilter(lambda record: other)
+        logging.getLogger("one").error("another")
+    """
+    counted = program(text, tmp_path).counted
+    last = {"other": 1} if sys.version_info >= (3, 12) else {"one": 1}
+
+    assert counted.by("log.messages", "logger") == {"Handles": 2, "Filters": 1, **last}
+
+
+def test_filtering_that_is_not_pythons_own_is_asked() -> None:
+    """Of what others have put there we do not know what it does."""
+
+    def theirs(self: object, record: logging.LogRecord) -> bool:
+        return "secret" not in str(record.msg)
+
+    counting = integration.counting(theirs)
+    logger = logging.getLogger("asked")
+
+    assert [counting(logger, logging.makeLogRecord({"msg": text})) for text in ("a", "secret")] == [
+        True,
+        False,
+    ]
+
+
 def test_it_can_be_switched_off(tmp_path: Path) -> None:
     """MONAGENT_LOGGING=off leaves the method alone."""
-    text = "import logging\nprint(hasattr(logging.Logger.callHandlers, '__wrapped__'))"
+    text = "import logging\nprint(hasattr(logging.Logger.filter, '__wrapped__'))"
 
     assert program(text, tmp_path, environ={"MONAGENT_LOGGING": "off"}).output == b"False\n"

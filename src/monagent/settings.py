@@ -9,7 +9,17 @@ from __future__ import annotations
 import os
 
 from monagent import settings_file, where
-from monagent.settings_kinds import EDGES, FILE, MODE, PATH, SWITCH, Kind, expected, library_name
+from monagent.settings_kinds import (
+    EDGES,
+    FILE,
+    MODE,
+    PATH,
+    SWITCH,
+    Kind,
+    expected,
+    library_name,
+    metric_name,
+)
 from monagent.settings_table import BUCKETS, PREFIX, TABLE, Setting
 
 TYPE_CHECKING = False
@@ -103,7 +113,7 @@ class Settings:
 
     def buckets(self, metric: str) -> tuple[float, ...] | None:
         """Edges set for a histogram (`http.server.request.duration`), or None."""
-        return self.edges.get(metric.replace(".", "_").upper()) if self.edges else None
+        return self.edges.get(metric_name(metric)) if self.edges else None
 
     @property
     def kept(self) -> bool:
@@ -229,11 +239,11 @@ def _set_free(settings: Settings, name: str, text: str) -> None:
     """MONAGENT_BUCKETS_<METRIC>, MONAGENT_<LIBRARY>, or a name that nobody knows."""
     if _made_by_kubernetes(name, text):
         return
-    metric = name[len(BUCKETS) :]
+    metric = metric_name(name[len(BUCKETS) :])
     if name.startswith(BUCKETS) and metric:
         edges = _parsed(settings, name, EDGES, text, "the metric's own")
         if isinstance(edges, tuple):
-            settings.edges[metric.upper()] = edges
+            settings.edges[metric] = edges
             settings.origins["buckets." + metric.lower()] = name
         return
     library = library_name(name[len(PREFIX) :])

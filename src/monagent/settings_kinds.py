@@ -75,6 +75,11 @@ def library_name(text: str) -> str:
     return text.strip().lower().replace("-", "_").replace(".", "_")
 
 
+def metric_name(text: str) -> str:
+    """A metric's name as the name of a variable can have it: `shop.lead-time` is SHOP_LEAD_TIME."""
+    return "".join(letter if letter.isalnum() else "_" for letter in text).upper()
+
+
 def parse_pairs(text: str) -> tuple[tuple[str, str], ...]:
     """`a=1,b=2`, in the order written."""
     pairs = []

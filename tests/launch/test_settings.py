@@ -244,10 +244,17 @@ def test_a_list_names_libraries_that_exist() -> None:
 
 
 def test_buckets_are_found_by_the_metrics_name() -> None:
-    """Dots and underscores are one."""
-    found = load({"MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION": "0.1, 1,2.5"})
+    """What a variable's name cannot have is an underscore there: OpenTelemetry takes `.`, `-` and
+    `/`, prometheus_client `:`."""
+    found = load(
+        {
+            "MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION": "0.1, 1,2.5",
+            "MONAGENT_BUCKETS_SHOP_LEAD_TIME_A_B_C": "1",
+        }
+    )
 
     assert found.buckets("http.server.request.duration") == (0.1, 1.0, 2.5)
+    assert found.buckets("shop.lead-time/a_b:c") == (1.0,)
     assert found.buckets("db.client.operation.duration") is None
 
 

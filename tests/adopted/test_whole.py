@@ -51,6 +51,32 @@ def test_the_programs_own_metrics_are_served_too(tmp_path: Path) -> None:
     assert ours == {key: value for key, value in theirs.items() if key not in living}
 
 
+@pytest.mark.parametrize("exporter", ["process", "thread"])
+def test_a_gauge_is_delivered_at_the_end_where_its_process_still_lives(
+    exporter: str, tmp_path: Path
+) -> None:
+    """With the exporter inside; one of its own delivers when the program has ended."""
+    served = tmp_path / "served.prom"
+    program = (
+        "from prometheus_client import Counter, Gauge\n"
+        "Counter('order_rows', 'Rows.').inc(5)\n"
+        "Gauge('order_last_success_unixtime', 'When it ran.').set(7)\n"
+    )
+    options = ["--adopt", "prometheus_client", "--supervise", "--textfile", str(served)]
+    done = oracle.run(
+        oracle.RUN,
+        [sys.executable, "-c", program],
+        options=options,
+        environ={"MONAGENT_EXPORTER": exporter, "MONAGENT_LOG_LEVEL": "warning"},
+    )
+    found = samples(served.read_text(), "order")
+
+    assert (done.code, done.stderr) == (0, b"")
+    assert found.pop(("order_rows_total", frozenset())) == 5.0
+    gauge = {("order_last_success_unixtime", frozenset[tuple[str, str]]()): 7.0}
+    assert found == (gauge if exporter == "thread" else {})
+
+
 def test_a_program_that_has_neither_library_pays_nothing() -> None:
     """What records is not even loaded."""
     program = "import sys; print(sorted(n for n in sys.modules if n.startswith('monagent.')))"

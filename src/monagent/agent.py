@@ -39,7 +39,7 @@ def start(environ: MutableMapping[str, str]) -> None:
     if role == process_role.HELPER:
         return
     if role == process_role.FORKSERVER:
-        # It runs nothing of the application; what it forks does, and never passes a bootstrap.
+        # It preloads nothing of the application; what it forks never passes a bootstrap.
         os.register_at_fork(after_in_child=lambda: _start_guarded(environ))
         return
     _start(environ)

@@ -1,6 +1,7 @@
 """What a Python process is there for, told from its command line.
 
 Multiprocessing's helpers run nothing of the application, and the launcher is not the application.
+A forkserver that preloads modules is like any server that forks its workers.
 """
 
 from __future__ import annotations
@@ -44,5 +45,13 @@ def _of_code(code: str) -> str:
         return PROGRAM
     module = code[len(_MULTIPROCESSING) :].partition(" ")[0]
     if module == "forkserver":
-        return FORKSERVER
+        return PROGRAM if _preloads(code) else FORKSERVER
     return HELPER if module in ("resource_tracker", "semaphore_tracker") else PROGRAM
+
+
+def _preloads(code: str) -> bool:
+    """Whether a forkserver imports modules of the application before it forks: of
+    `main(3, 4, ["tasks", "__main__"], **{"main_path": …})` the main module only where that is told,
+    which Pythons before 3.12.9 and 3.13.2 leave out (python/cpython#126631)."""
+    modules, _, keywords = code.partition("; main(")[2].partition("**")
+    return "'" in modules.replace("'__main__'", "") or "'main_" in keywords

@@ -69,6 +69,41 @@ def test_multiprocessing_works_and_its_workers_are_adopted(method: str, tmp_path
         assert found.stdout == b"[True, True, True, True]\n"
 
 
+@pytest.mark.parametrize("loads", ["tasks", "__main__"])
+def test_what_a_forkserver_preloads_is_recorded(loads: str, tmp_path: Path) -> None:
+    """Its children find names that are bound already; what it does itself counts once."""
+    (tmp_path / "tasks.py").write_text(
+        "import os\nfrom sqlite3 import connect\n"
+        "ran_in = os.getpid()\n"
+        "connect(':memory:').execute('create table t (x)')\n"
+        "def work(n):\n"
+        "    base = connect(':memory:')\n"
+        "    for _ in range(n): base.execute('select 1')\n"
+        "    return ran_in == os.getppid()\n"
+    )
+    (tmp_path / "main.py").write_text(
+        "import multiprocessing\n"
+        "if __name__ == '__main__':\n"
+        "    import tasks\n"
+        "    context = multiprocessing.get_context('forkserver')\n"
+        f"    context.set_forkserver_preload([{loads!r}])\n"
+        "    with context.Pool(2) as pool:\n"
+        "        print(pool.map(tasks.work, [5] * 4))\n"
+        "        pool.close()\n"
+        "        pool.join()\n"
+    )
+    state = {"MONAGENT_EXPORTER": "off", "MONAGENT_DIR": str(tmp_path / "state")}
+
+    found = run(ENV, [sys.executable, "main.py"], environ=state, cwd=tmp_path)
+
+    preloaded = loads == "tasks"
+    by = counted(tmp_path / "state").by("db.client.operation.duration", "db.operation.name")
+    assert found.stdout == f"{[preloaded] * 4}\n".encode()
+    assert by.pop("SELECT") == 20
+    # Once in the program, and once in the forkserver or in each of up to two that import it anew.
+    assert by == {"CREATE": 2} if preloaded else by["CREATE"] in (2, 3)
+
+
 def test_helpers_of_multiprocessing_are_left_alone(tmp_path: Path) -> None:
     """The resource tracker has no state file; only programs have."""
     code = (

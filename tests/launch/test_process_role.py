@@ -6,6 +6,8 @@ import pytest
 
 from monagent.process_role import FORKSERVER, HELPER, PROGRAM, of
 
+FORKS = "from multiprocessing.forkserver import main; "
+
 LINES = {
     "python": PROGRAM,
     "python app.py --x": PROGRAM,
@@ -18,7 +20,11 @@ LINES = {
     "python -c|import monagent": PROGRAM,
     "python -B -c|from multiprocessing.resource_tracker import main;main(5)": HELPER,
     "python -c|from multiprocessing.semaphore_tracker import main;main(5)": HELPER,
-    "python -c|from multiprocessing.forkserver import main; main(3, 4, [], **{})": FORKSERVER,
+    f"python -c|{FORKS}main(3, 4, [], **{{}})": FORKSERVER,
+    f"python -c|{FORKS}main(3, 4, ['__main__'], **{{'sys_path': ['/a']}})": FORKSERVER,
+    f"python -c|{FORKS}main(3, 4, ['__main__'], **{{'main_path': '/a.py'}})": PROGRAM,
+    f"python -c|{FORKS}main(3, 4, ['tasks'], **{{'sys_path': ['/a']}})": PROGRAM,
+    f"python -c|{FORKS}main(3, 4, ('__main__', 'tasks'), **{{}})": PROGRAM,
     "python -c|from multiprocessing.spawn import spawn_main; spawn_main(pipe_handle=7)": PROGRAM,
     "python - monagent": PROGRAM,
 }

@@ -32,6 +32,12 @@ class Proc:
         )
         (place / "stat").write_text(f"{pid} (a) S (b)) {' '.join(fields)}\n")
 
+    def clock(self, pid: int | str, namespace: int) -> None:
+        """The process lives in this time namespace: a file for each stands in for the kernel's."""
+        (self.path / str(pid) / "ns").mkdir()
+        (self.path / f"clock-{namespace}").touch()
+        os.link(self.path / f"clock-{namespace}", self.path / str(pid) / "ns" / "time")
+
     def __str__(self) -> str:
         return str(self.path)
 
@@ -107,6 +113,24 @@ def test_a_process_of_another_namespace_counts_as_alive() -> None:
 
     assert process.alive(stranger)
     assert not process.alive(twin)
+
+
+def test_a_process_of_another_time_namespace_lives_while_it_holds_its_lock(tmp_path: Path) -> None:
+    """There its start is another number of ticks after boot than here."""
+    proc = Proc(tmp_path)
+    proc.clock("self", 1)
+    for pid, namespace in ((7, 1), (8, 2)):
+        proc.put(pid, 100)
+        proc.clock(pid, namespace)
+    here = [
+        process.alive(Identity(pid, 400, 0, 0), str(proc), no_signal, held)
+        for pid in (7, 8)
+        for held in (lambda: True, lambda: False)
+    ]
+
+    assert here == [False, False, True, False]
+    assert process.runs(8, 400, str(proc))
+    assert not process.runs(7, 400, str(proc))
 
 
 def test_one_knows_oneself_and_ones_parent() -> None:

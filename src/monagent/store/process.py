@@ -43,9 +43,9 @@ def _stat(pid: int | str, proc: str) -> list[bytes] | None:
     return text[text.rfind(b")") + 2 :].split()
 
 
-def _namespace(pid: int | str, proc: str) -> int:
+def _namespace(pid: int | str, proc: str, kind: str = "pid") -> int:
     try:
-        return os.stat(f"{proc}/{pid}/ns/pid").st_ino
+        return os.stat(f"{proc}/{pid}/ns/{kind}").st_ino
     except OSError:
         return 0
 
@@ -109,8 +109,8 @@ def alive(
 ) -> bool:
     """Whether the program that `identity` names still runs.
 
-    A process of another pid namespace cannot be looked up from here: it lives if its lock is
-    `held`.
+    A process of another pid namespace cannot be looked up from here, and one of another time
+    namespace knows another start of itself than we see: it lives if its lock is `held`.
     """
     fields = _stat(identity.pid, proc)
     if identity.namespace:
@@ -129,6 +129,7 @@ def alive(
     if fields[0] in (b"Z", b"X", b"x"):
         return False
     if identity.start_ticks and int(fields[19]) != identity.start_ticks:
-        return False
+        there = _namespace(identity.pid, proc, "time")
+        return there not in (0, _namespace("self", proc, "time")) and held()
     arguments_at = int(fields[45]) if len(fields) > 45 else 0
     return not (identity.arguments_at and arguments_at and arguments_at != identity.arguments_at)

@@ -5,6 +5,7 @@ It also holds nothing of the program: no terminal, no pipe, no listening socket.
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found] # typeshed lacks it; `signal` makes enums for 3 ms
 import sys
 
 from monagent import guard, tree, where
@@ -42,6 +43,7 @@ def early(
     is none. Where no process can be made, the program's own look for an exporter comes later.
     """
     tree.announce_exporter(directory)
+    waiting = _signal.SIGCHLD in _signal.sigpending()
     try:
         child = os.fork()
     except OSError as error:
@@ -57,7 +59,23 @@ def early(
     try:
         os.waitpid(child, 0)
     except ChildProcessError:  # It was begun with SIGCHLD ignored, and has ended by now.
-        pass
+        return
+    if not waiting:
+        _forget_child()
+
+
+def _forget_child() -> None:
+    """Take back the signal that ours has ended, which else waits for a program that was begun with
+    SIGCHLD blocked; one of the program's own, of before an exec, may have ended as well."""
+    if _signal.sigtimedwait({_signal.SIGCHLD}, 0) is None:
+        return
+    changed = os.WEXITED | os.WSTOPPED | os.WCONTINUED
+    try:
+        if os.waitid(os.P_ALL, 0, changed | os.WNOHANG | os.WNOWAIT) is None:
+            return
+    except ChildProcessError:
+        return
+    os.kill(os.getpid(), _signal.SIGCHLD)
 
 
 def late(

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from monagent import cli_scrape, tree
-from tests.launch.oracle import ADOPTED, DEADLINE, ENV, RUN, environment, words
+from tests.launch.oracle import ADOPTED, DEADLINE, ENV, RUN, environment, run, words
 from tests.ports import free_port
 
 LOOP = (
@@ -123,6 +123,41 @@ def test_a_parent_that_ignores_its_children_changes_nothing(mode: str, tmp_path:
 
     assert b"nothing is recorded" not in said
     assert b"could not start" not in said
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_parent_that_blocks_the_signal_of_children_leaves_none_of_ours(ended: bool) -> None:
+    """What started the exporter has ended, of which the program hears nothing; but it does hear of
+    a child of its own, from before an exec."""
+
+    def begun() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+        if ended and os.fork() == 0:
+            os._exit(0)
+        if ended:
+            os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+
+    show = "import signal; print(signal.SIGCHLD in signal.sigpending())"
+    for mode in ADOPTED:
+        found = run(mode, [sys.executable, "-c", show], preexec=begun)
+        assert (mode, found.stdout) == (mode, f"{ended}\n".encode())
+
+
+def test_a_child_that_ends_beside_ours_is_heard_of() -> None:
+    """Two of them are one signal."""
+    code = (
+        "import os, signal\n"
+        "from monagent import spawn\n"
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])\n"
+        "def end():\n"
+        "    if os.fork() == 0: os._exit(0)\n"
+        "    os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)\n"
+        "    spawn._forget_child()\n"
+        "    return signal.SIGCHLD in signal.sigpending()\n"
+        "print(end(), os.wait()[1], spawn._forget_child(), signal.sigpending())\n"
+    )
+
+    assert run(RUN, [sys.executable, "-c", code]).stdout == b"True 0 None set()\n"
 
 
 @pytest.mark.parametrize("mode", ADOPTED)

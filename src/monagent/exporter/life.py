@@ -15,7 +15,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from monagent import where
-from monagent.exporter import clearing, selfmetrics
+from monagent.exporter import clearing, heir, selfmetrics
 from monagent.exporter.awaited import Awaited
 from monagent.exporter.engine import Engine
 from monagent.exporter.exposition import OPENMETRICS
@@ -75,6 +75,7 @@ class Life:
         self._begun = time.monotonic()
         self._somebody = False
         self._root = directory.read_root(path)
+        self._heir: tuple[int, int] | None = None
         self._stop = asyncio.Event()
         self._wake = asyncio.Event()
         self._sock: socket.socket | None = None
@@ -208,14 +209,31 @@ class Life:
         self.engine.keep()
         self._root = directory.read_root(self.path) or self._root
         root, ticks = self._root or (0, 0)
-        if root and process.runs(root, ticks):
-            living = True
         if self.guest:
             return True
+        if root and not living:
+            living = self._first_runs(root, ticks)
         self._somebody = self._somebody or living
         if self._root is not None:  # Known and ended: a program of a moment.
             return living
         return living or (not self._somebody and time.monotonic() - self._begun < NOBODY)
+
+    def _first_runs(self, root: int, ticks: int) -> bool:
+        """Whether the tree's first process runs, or one that takes its place."""
+        if self._root == self._heir and heir.wanted(self.path):
+            return False
+        if process.runs(root, ticks):
+            return True
+        found = None if self._stop.is_set() else heir.find(self.path)
+        if found is None:
+            return False
+        try:
+            heir.succeed(self.path, found)
+        except OSError:  # As at the next look.
+            return True
+        self._root = self._heir = found
+        self.voice.log(f"the tree's first process has ended; going on with process {found[0]}")
+        return True
 
     def _in_the_way(self) -> bool:
         """Whether the program cannot go on before we end; it starts another exporter if it does."""

@@ -1,0 +1,169 @@
+"""A tree goes on when its first process has ended: with what that has left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from monagent import tree, where
+from monagent.exporter import heir
+from monagent.store import directory, process
+from tests.exporter.running import DEADLINE, fetch, text_samples, until
+from tests.launch.oracle import RUN, environment
+from tests.ports import free_port
+
+PATH = "/dev/shm/monagent-7/50-500"
+
+LEFT = """\
+(
+    echo "${MONAGENT_DIR:-$PYTHONPATH}" > named
+    "$0" -c "$1"
+    while [ ! -e again ]; do sleep 0.05; done
+    "$0" -c "$1"
+    while [ ! -e end ]; do sleep 0.05; done
+) > /dev/null 2>&1 &
+while [ ! -s named ]; do sleep 0.05; done
+"""
+RECORD = "import sqlite3; sqlite3.connect(':memory:').execute('select 1')"
+COUNT = "db_client_operation_duration_seconds_count"
+
+
+@contextmanager
+def left(folder: Path, port: int, **environ: str) -> Iterator[str]:
+    """What runs on when its root has ended; the tree's state directory."""
+    words = [sys.executable, "-I", "-m", "monagent", "run", "--port", str(port), "--", "sh", "-c"]
+    subprocess.run(
+        [*words, LEFT, sys.executable, RECORD],
+        env=environment(RUN, environ),
+        cwd=folder,
+        timeout=DEADLINE,
+        check=True,
+    )
+    named = (folder / "named").read_text().strip()
+    state = where.told({"PYTHONPATH": named}) or named
+    try:
+        yield state
+    finally:
+        (folder / "again").touch()
+        (folder / "end").touch()
+        until(lambda: not tree.exporter_runs(state), "the exporter's end")
+
+
+def goes_on(state: str) -> bool:
+    """Whether what was left is the tree's first process now."""
+    root = directory.read_root(state)
+    return root is not None and process.runs(*root)
+
+
+def count(port: int) -> float:
+    """The statements that are served."""
+    samples = text_samples(fetch(port, "/metrics").text)
+    return sum(value for name, value in samples.items() if name.startswith(COUNT))
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+def test_what_a_shell_in_the_background_starts_adds_to_what_was_there(
+    chosen: bool, tmp_path: Path
+) -> None:
+    """Between its Pythons nobody records, and the endpoint stays; with it all ends."""
+    port = free_port()
+    environ = {"MONAGENT_DIR": str(tmp_path / "state")} if chosen else {}
+    with left(tmp_path, port, **environ) as state:
+        until(lambda: goes_on(state), "the heir")
+        exporter = tree.exporter_pid(state)
+        before = count(port)
+        (tmp_path / "again").touch()
+        until(lambda: count(port) > before, "the second Python")
+        after = count(port), tree.exporter_pid(state)
+
+    assert (before, after) == (1, (2, exporter))
+    until(lambda: not Path(state, directory.ROOT).exists(), "the directory's end")
+
+
+def test_the_next_tree_gets_the_port_of_one_in_which_nobody_records(tmp_path: Path) -> None:
+    """A browser or an agent that a program has left behind may run for days."""
+    port = free_port()
+    words = [sys.executable, "-I", "-m", "monagent", "run", "--port", str(port), "--"]
+    with left(tmp_path, port) as state:
+        until(lambda: goes_on(state), "the heir")
+        program = [sys.executable, "-c", f"{RECORD}; input()"]
+        with subprocess.Popen(
+            [*words, *program], env=environment(RUN), stdin=subprocess.PIPE
+        ) as second:
+            until(lambda: not tree.exporter_pid(state), "the first exporter's end")
+            until(lambda: served(port), "the second one's endpoint")
+            second.communicate(b"\n", timeout=DEADLINE)
+
+
+def served(port: int) -> bool:
+    """Whether somebody listens there."""
+    try:
+        return bool(count(port))
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def put(tmp_path: Path) -> Callable[..., None]:
+    """Makes a process in a /proc of our own making."""
+
+    def make(pid: int, environ: dict[str, str], *, argv: str = "sh", parent: int = 1) -> None:
+        place = tmp_path / str(pid)
+        place.mkdir()
+        fields = ["S", str(parent), *["0"] * 17, str(pid * 10)]
+        (place / "stat").write_text(f"{pid} (sh) {' '.join(fields)} 0\n")
+        (place / "cmdline").write_text(argv.replace(" ", "\0") + "\0")
+        entries = [f"{name}={value}\0" for name, value in environ.items()]
+        (place / "environ").write_text("".join(entries))
+
+    return make
+
+
+def test_it_is_the_uppermost_of_those_that_record_there(
+    put: Callable[..., None], tmp_path: Path
+) -> None:
+    """As that of a tree is whenever it begins: a shell, say, and not the command that it runs."""
+    ours = {"PYTHONPATH": os.pathsep.join((where.bootstrap(), PATH, "/app"))}
+    put(1, {})
+    put(70, {})
+    put(60, ours, parent=61)
+    put(61, ours, parent=70)
+
+    assert heir.find(PATH, str(tmp_path)) == (61, 610)
+
+
+def test_nobody_else_keeps_a_tree_alive(put: Callable[..., None], tmp_path: Path) -> None:
+    """Other trees, exporters, who has switched monagent off or chosen another directory, and the
+    kernel's."""
+    ours = {"PYTHONPATH": os.pathsep.join((where.bootstrap(), PATH))}
+    put(1, {})
+    put(2, {}, argv="")
+    put(60, {"PYTHONPATH": f"{where.bootstrap()}{os.pathsep}{PATH}0"})
+    put(61, ours, argv=f"python -I {where.EXPORTER} --dir {PATH}")
+    put(62, {**ours, "MONAGENT_ENABLED": "off"})
+    put(63, {**ours, "MONAGENT_DIR": "/state"})
+    put(64, {"PYTHONPATH": PATH})
+    put(65, {"MONAGENT_DIR": PATH})
+
+    assert heir.find(PATH, str(tmp_path)) is None
+
+
+def test_a_supervisor_ends_the_exporter_as_soon_as_before(
+    put: Callable[..., None], tmp_path: Path
+) -> None:
+    """It gives what outlives the command two seconds, and waits for no heir."""
+    state = tmp_path / "monagent-7" / "50-500"
+    state.mkdir(parents=True)
+    put(1, {})
+    put(60, {"PYTHONPATH": os.pathsep.join((where.bootstrap(), str(state)))})
+    put(61, {})
+
+    assert heir.find(str(state), str(tmp_path)) == (60, 600)
+    directory.write_root(str(state), (61, 610), directory.SUPERVISOR)
+    assert heir.find(str(state), str(tmp_path)) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from monagent.exporter.users import Users
 from monagent.store import directory, process, visitors
 from monagent.store.reader import scan
 from monagent.store.shard import Shard
+from tests.exporter.running import exporter, until
 from tests.launch.oracle import ADOPTED, DEADLINE, ENV, RUN, START_LINE, environment
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
@@ -241,6 +243,74 @@ def test_only_files_of_the_tree_s_users_count(open_to_all: Path) -> None:
     assert users.welcome(left)  # One that is known may have ended.
     assert not Users(state).welcome(left)
     assert Users(state).welcome(f"{state}/{stranger}-1.shard")
+
+
+@pytest.fixture
+def expecting() -> Iterator[Callable[[str], Users]]:
+    """Makes who expects visitors at a state directory."""
+    before = signal.getsignal(signal.SIGIO)
+
+    def make(state: str) -> Users:
+        users = Users(state)
+        users.expect()
+        return users
+
+    yield make
+    signal.signal(signal.SIGIO, before)
+
+
+def test_who_leaves_a_file_is_met_at_that_moment(
+    expecting: Callable[[str], Users], open_to_all: Path
+) -> None:
+    """A program of a moment has ended before anybody looks around; so in a place made anew."""
+    state = str(open_to_all / "state")
+    root = os.getpid(), process.start_ticks(os.getpid()) or 0
+    directory.prepare(state)
+    directory.write_root(state, root)
+    visitors.receive(state, root)
+    users = expecting(state)
+    place = state + where.VISITORS
+
+    def leave(user: int) -> str:
+        """The file of a process of this user, which has ended."""
+
+        def visit() -> None:
+            become(user)
+            Path(place, f"{os.getpid()}-1.shard").touch()
+
+        child = in_child(visit)
+        until(lambda: user in users.state(), "the visitor")
+        end(child)
+        return f"{place}/{child}-1.shard"
+
+    first = users.welcome(leave(USER))
+    shutil.rmtree(place)
+    visitors.receive(state, root)
+    users.watch()
+
+    assert (first, users.welcome(leave(USER + 1))) == (True, True)
+    assert not users.strangers
+
+
+def test_the_file_of_a_stranger_counts_as_passed_over_and_its_user_is_told(
+    open_to_all: Path,
+) -> None:
+    """Of a process that has ended before it was seen nobody knows where it belonged."""
+    state = open_to_all / "state"
+    root = os.getpid(), process.start_ticks(os.getpid()) or 0
+    directory.prepare(str(state))
+    directory.write_root(str(state), root)
+    visitors.receive(str(state), root)
+    for name in (f"{2**22 + 1}-1.shard", "²-1.shard"):
+        left = Path(f"{state}{where.VISITORS}", name)
+        left.touch()
+        os.chown(left, USER, USER)
+
+    with exporter(state) as running:
+        until(lambda: running.samples()["monagent_shards_unreadable_total"] == 2, "the count")
+        told = until((state / directory.LOG).read_text, "the log")
+
+    assert told.count(f"a file of uid {USER} is not read") == 1
 
 
 def test_a_place_that_was_wiped_is_made_again(open_to_all: Path) -> None:

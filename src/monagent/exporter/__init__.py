@@ -13,11 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from monagent.exporter.lock import Lock
+    from monagent.exporter.users import Users
     from monagent.settings import Settings
 
 
 def run(
-    path: str, settings: Settings, lock: Lock, fd: int | None = None, told: bool = False
+    path: str,
+    settings: Settings,
+    lock: Lock,
+    users: Users,
+    fd: int | None = None,
+    told: bool = False,
 ) -> int:
     """Runs the exporter of directory `path` in this process until the tree has ended."""
     _offer_dependencies(settings)
@@ -28,7 +34,7 @@ def run(
     async def live() -> None:
         from monagent.exporter.life import Life
 
-        await Life(path, settings, lock, fd, told).run()
+        await Life(path, settings, lock, fd, told, users=users).run()
 
     asyncio.run(live())
     return 0

@@ -29,6 +29,7 @@ def main(arguments: list[str]) -> int:
     _find_monagent()
     from monagent.exporter import detach
     from monagent.exporter.lock import Lock
+    from monagent.exporter.users import Users
     from monagent.store import directory
 
     path = os.path.abspath(options["dir"])
@@ -43,11 +44,13 @@ def main(arguments: list[str]) -> int:
     except (OSError, directory.Refused) as error:
         print(f"monagent: {error}", file=sys.stderr)
         return 1
+    users = Users(path)
+    users.expect()  # A short program may be there before what follows is loaded.
     # Only now what takes long to import: a loser must cost nothing.
     try:
         from monagent.exporter import run
 
-        return run(path, _settings(options), lock, fd, "told" in options)
+        return run(path, _settings(options), lock, users, fd, "told" in options)
     except Exception as error:
         _died(path, error)
         raise

@@ -24,6 +24,7 @@ from monagent.exporter.resource import python_labels, resource_of
 from monagent.exporter.retained import Archive, Torn
 from monagent.exporter.roster import Member, Roster
 from monagent.exporter.table import Table
+from monagent.exporter.users import Users
 from monagent.settings import Settings
 from monagent.store.reader import ShardFile
 
@@ -54,6 +55,7 @@ class Engine:
         path: the state directory.
         log: takes lines for the operator.
         descriptors: how many shards may be kept open.
+        users: who was met already.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Engine:
         proc: Proc | None = None,
         alive: Callable[[ShardFile], bool] = ShardFile.alive,
         clock: Callable[[], float] = time.monotonic,
+        users: Users | None = None,
     ) -> None:
         self.path = path
         self._settings = settings
@@ -81,7 +84,9 @@ class Engine:
             self._disk,
             descriptors=descriptors,
             alive=alive,
+            users=users,
         )
+        self.users = self._roster.users
         self.own = Own(self._table, settings.labels)
         proc = proc or Proc()
         self._processes = Processes(self.own, proc)
@@ -105,7 +110,7 @@ class Engine:
                 state = json.loads(file.read())
             self.own.restore(state["own"], _OWN)
             self._processes.restore(state["processes"])
-            self._roster.users.restore(state.get("users", ()))
+            self.users.restore(state.get("users", ()))
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -117,6 +122,11 @@ class Engine:
     def look(self) -> bool:
         """One round of finding, burying and folding; True while a recording process lives."""
         self._find()
+        for user in self.users.strangers:
+            self._tell(
+                f"a file of uid {user} is not read: no process of the tree has been seen to run as"
+                " that user"
+            )
         now = self._clock()
         dead = len(self._roster.dead())
         if dead and (now >= self._next_fold or dead >= BATCH):
@@ -248,7 +258,7 @@ class Engine:
         state = {
             "own": self.own.state(),
             "processes": self._processes.state(),
-            "users": self._roster.users.state(),
+            "users": self.users.state(),
         }
         try:
             self._restore_directory()

@@ -24,6 +24,7 @@ from monagent.exporter.limits import budget
 from monagent.exporter.listener import Listener
 from monagent.exporter.lock import Lock
 from monagent.exporter.outbox import Outbox
+from monagent.exporter.users import Users
 from monagent.exporter.voice import Voice
 from monagent.exporter.worker import Worker
 from monagent.settings import Settings
@@ -50,6 +51,7 @@ class Life:
         fd: a listening socket to take over.
         told: whether somebody has said already that the port is taken.
         guest: whether it lives in a program's own process and ends with that.
+        users: who was met already.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class Life:
         fd: int | None = None,
         told: bool = False,
         guest: bool = False,
+        users: Users | None = None,
     ) -> None:
         self.path = path
         self.settings = settings
@@ -68,7 +71,7 @@ class Life:
         self.voice = Voice(path, settings.log_level)
         self.listener = Listener(path, settings, self.voice, fd, told)
         self._connections, shards = budget()
-        self.engine = Engine(path, settings, self.voice.log, shards)
+        self.engine = Engine(path, settings, self.voice.log, shards, users=users)
         self._worker = Worker()
         self.outbox = Outbox(settings, self.engine, self._worker, self.voice)
         self._awaited = Awaited()
@@ -259,6 +262,7 @@ class Life:
                     self.voice.note()
                     if not os.geteuid() and not self.guest:
                         visitors.receive(self.path, self._root)
+                        self.engine.users.watch()
                 if self._sock is not None:
                     self.listener.announce(self._sock)
         except OSError:

@@ -68,6 +68,7 @@ class Roster:
         wall: Callable[[], float] = time.time,
         descriptors: int = 512,
         alive: Callable[[ShardFile], bool] = ShardFile.alive,
+        users: Users | None = None,
     ) -> None:
         self.path = path
         self.members: dict[str, Member] = {}
@@ -79,7 +80,7 @@ class Roster:
         self._wall = wall
         self._descriptors = descriptors
         self._alive = alive
-        self.users = Users(path)
+        self.users = users or Users(path)
 
     def living(self) -> list[Member]:
         """Members whose process runs."""
@@ -110,7 +111,7 @@ class Roster:
 
     def _enter(self, path: str) -> None:
         if not self.users.welcome(path):
-            self._unreadable(path, f"{path}: found a user as whom nobody of the tree runs", False)
+            self._unreadable(path, f"{path}: found a user as whom nobody of the tree runs", True)
             return
         try:
             file = ShardFile.open(path, keep=len(self.members) < self._descriptors)
@@ -232,7 +233,7 @@ def somebody_records(directory: str) -> bool:
 
 def _pid_of(path: str) -> int:
     number = os.path.basename(path).partition("-")[0]
-    return int(number) if number.isdigit() else 0
+    return int(number) if number.isdecimal() else 0
 
 
 def _runs(pid: int) -> bool:

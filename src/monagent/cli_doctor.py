@@ -6,6 +6,7 @@ and reads everything from the endpoint, as Prometheus would.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ from monagent.store import reader
 from monagent.store.directory import KEPT
 
 SECONDS = 10.0
+LINGER = 5.0
 GRACE = 10.0
 USAGE = """\
 usage: monagent doctor [--json] [--expect LIBRARY,…] [--seconds N] [--] COMMAND …
@@ -238,9 +240,14 @@ def _read_last(last: str, state: str, seen: Seen) -> None:
 
 
 def _await_exporter(state: str) -> None:
-    ends = time.monotonic() + GRACE
-    while tree.exporter_runs(state) and time.monotonic() < ends:
-        time.sleep(0.02)
+    """It ends with the command, and is told to where that has left somebody in the background."""
+    for grace in (LINGER, GRACE):
+        ends = time.monotonic() + grace
+        while tree.exporter_runs(state) and time.monotonic() < ends:
+            time.sleep(0.02)
+        if grace == LINGER and (exporter := tree.exporter_pid(state)):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(exporter, signal.SIGTERM)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

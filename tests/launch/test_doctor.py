@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 import threading
@@ -14,6 +16,7 @@ import pytest
 
 from monagent import cli_doctor, cli_scrape
 from monagent.cli_verdict import UNTOUCHED
+from monagent.store import process
 from tests.launch.oracle import BARE, DEADLINE, RUN, Outcome, environment, run
 
 SQLITE = "import sqlite3; sqlite3.connect(':memory:').execute('select 1')"
@@ -46,6 +49,21 @@ def test_doctor_runs_a_command_and_says_what_it_recorded() -> None:
 
     assert (found.code, report["exit_code"], report["problems"]) == (0, 0, [])
     assert rows == {"sqlite3": ("active", 1)}
+
+
+def test_doctor_waits_for_nobody_whom_the_command_leaves_in_the_background() -> None:
+    """An exporter that goes on for those is ended; what it had counts."""
+    left = f'{sys.executable} -c "{SQLITE}"; sleep 1000 > /dev/null 2>&1 & echo $!'
+    found = command("doctor", "--json", "--expect", "sqlite3", "--", "sh", "-c", left)
+    child = int(found.stderr.split()[-1])
+    try:
+        environ = process.environ(child)
+        report = json.loads(found.stdout)
+    finally:
+        os.kill(child, signal.SIGKILL)
+
+    assert (found.code, report["exit_code"], report["problems"]) == (0, 0, [])
+    assert not os.path.exists(environ["MONAGENT_DIR"])
 
 
 def test_doctor_counts_operations_and_names_who_shares_them() -> None:

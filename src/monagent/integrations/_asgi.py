@@ -21,13 +21,12 @@ from monagent.integrations import _asgi_within, _mount, _websocket
 from monagent.integrations._asgi_request import (
     FRESH,
     Request,
-    called,
     gone,
     has_left,
     marked,
     paths_of,
 )
-from monagent.integrations._handed_on import held_by, is_a_servers
+from monagent.integrations._handed_on import held_by, is_a_servers, named_as
 from monagent.integrations._stand_in import standing_in
 
 TYPE_CHECKING = False
@@ -233,7 +232,8 @@ def goes_on(scope: Scope, receive: Receive, send: Send) -> bool:
         if exchange is None:
             is_a_servers(send)
             is_a_servers(receive)
-            called(receive, send)
+            named_as(receive, Request.receiving)
+            named_as(send, Request.sending)
             if served_with is not None:
                 served_with(type(getattr(receive, "__self__", receive)))
             return False

@@ -214,16 +214,6 @@ class Request(Exchange, Sender):  # type: ignore[misc]  # that is in C, or nothi
             self.sent_all()
 
 
-def called(receive: Receive, send: Send) -> None:
-    """Have our functions be called what those are that they stand for: Sentry names its spans of
-    middleware so."""
-    for ours, theirs in ((Request.receiving, receive), (Request.sending, send)):
-        for name in ("__name__", "__qualname__"):
-            said = getattr(theirs, name, None)
-            if type(said) is str:
-                setattr(ours, name, said)
-
-
 def marked() -> None:
     """Has those who ask whether the application's `send` is a coroutine function hear that it is.
 

@@ -46,6 +46,15 @@ def is_a_servers(handed_on: Any) -> None:
         _servers.add(type(handed_on.__self__))
 
 
+def named_as(handed_on: Any, ours: Any) -> None:
+    """Have the function `ours`, which takes its place, be called what it is: Sentry names its spans
+    of middleware so."""
+    for name in ("__name__", "__qualname__"):
+        said = getattr(handed_on, name, None)
+        if type(said) is str:
+            setattr(ours, name, said)
+
+
 def _of(one: Any) -> list[Any]:
     if type(one) is FunctionType:
         return _contents(one)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import binascii
 import contextlib
 import os
+import struct
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
+from tests.http_client.server import Request, head, path
 from tests.ports import free_port, listening
 from tests.services._started import stop, until
 
@@ -86,3 +89,64 @@ def by_aiobotocore(service: str, operation: str, url: str, tries: int = 1, **giv
 
 
 CLIENTS: dict[str, Call] = {"botocore": by_botocore, "aiobotocore": by_aiobotocore}
+
+
+@contextlib.asynccontextmanager
+async def s3_client(library: str, url: str) -> AsyncIterator[Any]:
+    """A client of either library, to be called in an event loop."""
+    import aiobotocore.session
+    import botocore.session
+    from aiobotocore.config import AioConfig
+    from botocore.config import Config
+
+    given: dict[str, Any] = {"endpoint_url": url, **ACCOUNT}
+    if library == "botocore":
+        client = botocore.session.get_session().create_client(
+            "s3", config=Config(**config(1)), **given
+        )
+        yield client
+        client.close()
+    else:
+        session = aiobotocore.session.get_session()
+        async with session.create_client("s3", config=AioConfig(**config(1)), **given) as client:
+            yield client
+
+
+def message(headers: dict[str, str], payload: bytes) -> bytes:
+    """One message of an event stream, as AWS's services send it."""
+    lines = b"".join(
+        struct.pack(">B", len(name)) + name.encode() + struct.pack(">BH", 7, len(value))
+        + value.encode() for name, value in headers.items()
+    )  # fmt: skip
+    first = struct.pack(">II", 16 + len(lines) + len(payload), len(lines))
+    whole = first + struct.pack(">I", binascii.crc32(first)) + lines + payload
+    return whole + struct.pack(">I", binascii.crc32(whole))
+
+
+def event(number: int) -> bytes:
+    """One event of what S3 selects."""
+    return message({":message-type": "event", ":event-type": "Records"}, b"%d" % number)
+
+
+@path("events")
+async def events(writer: asyncio.StreamWriter, request: Request, rest: str) -> bool:
+    """Three events, and then what the key says: their end, an error, or nothing more."""
+    writer.write(head(200, "Transfer-Encoding: chunked", length=None))
+    parts = [event(number) for number in range(3)]
+    if rest == "error":
+        headers = {":message-type": "error", ":error-code": "Busy", ":error-message": "later"}
+        parts.append(message(headers, b""))
+    for part in parts:
+        writer.write(b"%x\r\n%s\r\n" % (len(part), part))
+    if rest != "cut":
+        writer.write(b"0\r\n\r\n")
+    await writer.drain()
+    return rest == "cut"
+
+
+@path("lines")
+async def lines(writer: asyncio.StreamWriter, request: Request, rest: str) -> None:
+    """An object of three lines, with a wrong checksum for who asks for one."""
+    body = b"one\ntwo\nthree\n"
+    checksum = ["x-amz-checksum-crc32: AAAAAA=="] if rest == "wrong" else []
+    writer.write(head(200, *checksum, length=len(body)) + body)

@@ -21,5 +21,5 @@ def test_the_oldest_clients_of_aws_are_recorded_alike(tmp_path: Path) -> None:
     python = made(tmp_path, "pytest", "trustme", "wrapt", *OLDEST)
     with aws_server() as url:
         # Old releases warn of old interpreters' ways.
-        tests = ("-W", "default", str(HERE / "test_aws.py"))
+        tests = ("-W", "default", str(HERE / "test_aws.py"), str(HERE / "test_aws_streams.py"))
         passes(python, *tests, environ={**os.environ, URL: url})

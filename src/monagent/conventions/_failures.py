@@ -48,6 +48,7 @@ connect_timeout aiohttp.ConnectionTimeoutError
 read_timeout aiohttp.ServerTimeoutError
 write_timeout httpx.WriteTimeout
 response_ended http.RemoteDisconnected http.IncompleteRead urllib3.IncompleteRead
+response_ended botocore.IncompleteReadError
 connection_reset builtins.ConnectionResetError builtins.ConnectionAbortedError
 connection_reset builtins.BrokenPipeError
 response_ended aiohttp.ServerDisconnectedError

@@ -5,6 +5,9 @@ The calls count in `rpc`, once each; what carries them, HTTP, counts every try f
 
 from __future__ import annotations
 
+import os
+
+from monagent import guard
 from monagent.clock import perf_counter
 from monagent.conventions import rpc
 from monagent.conventions._failures import failure
@@ -13,6 +16,8 @@ from monagent.metrics import Counter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from monagent.conventions._peers import Peer
 
 RETRIES = Counter(
@@ -28,13 +33,20 @@ _MOST_WORDS = 300
 _LONGEST = 80
 _words: set[str] = set()
 
+_forks = [0]
+os.register_at_fork(after_in_child=lambda: _forks.__setitem__(0, _forks[0] + 1))
+
 
 class Operation:
-    """One operation of a service at one peer: `begun = begin()`, then `ended` or `failed`."""
+    """One operation of a service at one peer: `begun = begin()`, then `ended` or `failed`.
 
-    __slots__ = ("_active", "_done", "_labels")
+    `stream` is what its answers call the part that is read at leisure, None where they have none.
+    """
 
-    def __init__(self, system: str, method: str, peer: Peer) -> None:
+    __slots__ = ("_active", "_done", "_labels", "stream")
+
+    def __init__(self, system: str, method: str, peer: Peer, stream: str | None = None) -> None:
+        self.stream = stream
         self._labels = (system, rpc.known(method), *peer.labels)
         self._active = rpc.CLIENT_ACTIVE.bind(*self._labels)
         self._done = rpc.CLIENT_DURATION.bind(*self._labels, rpc.OK, None)
@@ -50,12 +62,61 @@ class Operation:
         self._active(-1.0)
         self._done(seconds)
 
+    def dropped(self, begun: float, last: float) -> None:
+        """The application has let go of an answer of which it has last read at this time."""
+        self._active(-1.0)
+        self._done(last - begun)
+
     def failed(self, begun: float, error: BaseException, code: str | None) -> None:
         """The call has raised: with what the service has answered, None for other errors."""
         seconds = perf_counter() - begun
         self._active(-1.0)
         status = None if code is None else bounded(code)
         rpc.CLIENT_DURATION.bind(*self._labels, status, status or failure(error))(seconds)
+
+
+class Streamed:
+    """A call whose answer the application reads at its leisure; `end` counts it, once.
+
+    It ends with its last reference at the latest, but not in a forked child, where the parent's
+    calls are nobody's; it has lasted then until somebody read of it, `last`. `left` is how many
+    bytes of a body are to come, None where nobody can tell.
+    """
+
+    __slots__ = ("_begun", "_forks", "_operation", "last", "left")
+
+    def __init__(self, operation: Operation, begun: float, left: int | None) -> None:
+        self._operation: Operation | None = operation
+        self._begun = begun
+        self._forks = _forks[0]
+        self.last = perf_counter()
+        self.left = left
+
+    def end(self, error: BaseException | None = None, code: str | None = None) -> None:
+        """The answer was read to its end, closed, or broken by `error`."""
+        operation = self._taken()
+        if operation is None:
+            return
+        if error is None or isinstance(error, GeneratorExit):  # closed early, by choice
+            operation.ended(self._begun)
+        else:
+            operation.failed(self._begun, error, code)
+
+    def _taken(self) -> Operation | None:
+        operation = getattr(self, "_operation", None)  # not there if its making has failed
+        self._operation = None
+        return operation if operation is None or self._forks == _forks[0] else None
+
+    def __reduce__(self) -> Any:
+        return type(None), ()  # A copy of an answer elsewhere is no call.
+
+    def __del__(self) -> None:
+        try:
+            operation = self._taken()
+            if operation is not None:
+                operation.dropped(self._begun, self.last)
+        except BaseException as error:
+            guard.failed("cloud", error)
 
 
 def retried(system: str, method: str, peer: Peer, reason: str) -> None:

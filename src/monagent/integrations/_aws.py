@@ -44,8 +44,18 @@ def operation(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Operation | None
     if len(_operations) >= _MOST_OPERATIONS:
         _operations.clear()
     method = f"{service.service_id}/{name}"
-    made = _operations[key] = Operation(SYSTEM, method, of_url(meta.endpoint_url))
+    stream = streamed(service.operation_model(name))
+    made = _operations[key] = Operation(SYSTEM, method, of_url(meta.endpoint_url), stream)
     return made
+
+
+def streamed(model: Any) -> str | None:
+    """What the answers of an operation call their stream, of bytes or of events, if any."""
+    if not model.has_streaming_output and not model.has_event_stream_output:
+        return None
+    shape = model.output_shape
+    name: str | None = shape.event_stream_name or shape.serialization.get("payload")
+    return name
 
 
 def tried(endpoint: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

@@ -90,6 +90,7 @@ following_finalize(PyObject *object)
     PyErr_Fetch(&type, &error, &traceback);
     Py_XDECREF(PyObject_CallMethodObjArgs(object, name_dropped, NULL));
     leave();
+    following_clear(self); /* The end of the program asks for this before the last reference goes. */
     PyErr_Restore(type, error, traceback);
 }
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.http_client.numbers import ACTIVE, Numbers
 from tests.http_client.server import Server
-from tests.recorded import counted
+from tests.recorded import Counted, counted
 
 
 class Buffered(http.client.HTTPConnection):
@@ -131,27 +131,88 @@ second = urllib3.PoolManager().request("GET", sys.argv[1], preload_content=False
 """
 
 
+READING = """
+import asyncio, http.client, sys, threading
+from urllib.parse import urlsplit
+import aiohttp, botocore.session, httpx, requests, urllib3
+
+def by_requests(url, then):
+    for part in requests.get(url, stream=True).iter_content(1): then()
+
+def by_urllib3(url, then):
+    for part in urllib3.PoolManager().request("GET", url, preload_content=False).stream(1): then()
+
+def by_http(url, then):
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    connection.request("GET", urlsplit(url).path)
+    answer = connection.getresponse()
+    while answer.read(1): then()
+
+def by_httpx(url, then):
+    with httpx.stream("GET", url) as answer:
+        for part in answer.iter_raw(1): then()
+
+def by_aiohttp(url, then):
+    async def read():
+        async with aiohttp.ClientSession() as session:
+            for _ in range(2):  # A server's first call is not plain.
+                answer = await session.get(url)
+                await answer.content.read(1)
+            then()
+            await answer.content.read()
+    asyncio.run(read())
+
+def by_botocore(url, then):
+    client = botocore.session.get_session().create_client(
+        "s3", "eu-west-1", endpoint_url=url, aws_access_key_id="a", aws_secret_access_key="b"
+    )
+    body = client.get_object(Bucket="b", Key="k")["Body"]
+    while body.read(1): then()
+
+for reader in (by_requests, by_urllib3, by_http, by_httpx, by_aiohttp, by_botocore):
+    begun = threading.Event()
+    threading.Thread(target=reader, args=(sys.argv[1], begun.set), daemon=True).start()
+    assert begun.wait(30), reader
+"""
+
+
+def ended(program: str, url: str, folder: Path) -> Counted:
+    """What a program has counted that ends by itself, and says nothing."""
+    folder.chmod(0o700)
+    environ = {
+        **os.environ,
+        "PYTHONPATH": str(Path(__file__).parents[2] / "bootstrap"),
+        "MONAGENT_DIR": str(folder),
+        "MONAGENT_EXPORTER": "off",
+    }
+    command = [sys.executable, "-c", program, url]
+    done = subprocess.run(
+        command, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    return counted(folder)
+
+
 def test_an_answer_that_goes_with_the_interpreter_is_counted(
     server: Server, tmp_path: Path
 ) -> None:
     """Nobody has read it, and nobody runs any more when it goes."""
-    tmp_path.chmod(0o700)
-    environ = {
-        **os.environ,
-        "PYTHONPATH": str(Path(__file__).parents[2] / "bootstrap"),
-        "MONAGENT_DIR": str(tmp_path),
-        "MONAGENT_EXPORTER": "off",
-    }
-    command = [sys.executable, "-c", ENDING, server.url("/ok")]
-    done = subprocess.run(
-        command, env=environ, capture_output=True, text=True, timeout=60, check=False
-    )
+    found = ended(ENDING, server.url("/ok"), tmp_path)
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert counted(tmp_path).by("http.client.request.duration", "http.response.status_code") == {
-        "200": 2.0
-    }
-    assert counted(tmp_path).total(ACTIVE) == 0
+    assert found.by("http.client.request.duration", "http.response.status_code") == {"200": 2.0}
+    assert found.total(ACTIVE) == 0
+
+
+def test_an_answer_that_a_daemon_thread_still_reads_at_the_end_is_counted(
+    server: Server, tmp_path: Path
+) -> None:
+    """The thread is stopped where it is, and what it holds never goes."""
+    found = ended(READING, server.url("/stall"), tmp_path)
+
+    assert found.by("http.client.request.duration", "http.response.status_code") == {"200": 7.0}
+    assert found.by("rpc.client.call.duration", "rpc.response.status_code") == {"OK": 1.0}
+    assert found.total(ACTIVE) == 0
+    assert found.total("rpc.client.active_calls") == 0
 
 
 @pytest.mark.parametrize("path", ["/limited", "/away/limited"])

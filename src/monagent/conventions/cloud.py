@@ -9,7 +9,7 @@ import os
 
 from monagent import guard
 from monagent.clock import perf_counter
-from monagent.conventions import rpc
+from monagent.conventions import _open, rpc
 from monagent.conventions._failures import failure
 from monagent.conventions.http import OTHER
 from monagent.metrics import Counter
@@ -78,9 +78,9 @@ class Operation:
 class Streamed:
     """A call whose answer the application reads at its leisure; `end` counts it, once.
 
-    It ends with its last reference at the latest, but not in a forked child, where the parent's
-    calls are nobody's; it has lasted then until somebody read of it, `last`. `left` is how many
-    bytes of a body are to come, None where nobody can tell.
+    It ends with its last reference or with the program at the latest, but not in a forked child,
+    where the parent's calls are nobody's; it has lasted then until somebody read of it, `last`.
+    `left` is how many bytes of a body are to come, None where nobody can tell.
     """
 
     __slots__ = ("_begun", "_forks", "_operation", "last", "left")
@@ -117,6 +117,9 @@ class Streamed:
                 operation.dropped(self._begun, self.last)
         except BaseException as error:
             guard.failed("cloud", error)
+
+
+_open.watch(Streamed, rpc.CLIENT_ACTIVE)
 
 
 def retried(system: str, method: str, peer: Peer, reason: str) -> None:

@@ -13,7 +13,7 @@ import os
 
 from monagent import guard
 from monagent.clock import time
-from monagent.conventions import _calls, _http_pools  # noqa: F401 - its metrics belong to the family
+from monagent.conventions import _calls, _http_pools, _open  # noqa: F401 - its metrics belong to the family
 from monagent.conventions._failures import failure
 from monagent.conventions._peers import Peer, of_url
 from monagent.conventions.http import EDGES, METHODS, OTHER, SIZES
@@ -170,8 +170,8 @@ class Calls(_calls.Fields):
 class Streamed:
     """An answer whose body the application reads at its leisure; `end` counts the call, once.
 
-    It ends with its last reference at the latest, but not in a forked child, where the parent's
-    calls are nobody's.
+    It ends with its last reference or with the program at the latest, but not in a forked child,
+    where the parent's calls are nobody's.
     """
 
     __slots__ = ("_calls", "_forks", "_seconds", "_sent", "_status")
@@ -199,6 +199,9 @@ class Streamed:
             self.end(-1)
         except BaseException as error:
             guard.failed("http_client", error)
+
+
+_open.watch(Streamed, ACTIVE)
 
 
 class Upload:

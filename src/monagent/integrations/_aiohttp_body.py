@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 
+from monagent.conventions import _open
 from monagent.conventions._calls import Following
-from monagent.conventions.http_client import Streamed
+from monagent.conventions.http_client import ACTIVE, Streamed
 from monagent.integrations import _http_client
 from monagent.integrations._http_client import declared, failed
 
@@ -77,6 +78,9 @@ class Awaited(Following):
     def streamed(self) -> Streamed:
         """What counts the call, at the latest when it is let go of."""
         return Streamed(self.calls, self.seconds, self.status, 0)
+
+
+_open.watch(Awaited, ACTIVE)
 
 
 def received(content: Any, headers: Any) -> int:

@@ -69,6 +69,10 @@ class Metric:
         except KeyError:
             return self._bind(values)
 
+    def bound(self) -> list[Recorder]:
+        """The recorders of all series so far."""
+        return list(self._bound.values())
+
     def record(self, value: float, *labels: Label) -> None:
         """Adds, sets or observes `value` in the series with these label values."""
         self.bind(*labels)(value)

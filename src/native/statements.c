@@ -1,9 +1,9 @@
 /* Statements of a library that stands on others: while one goes on, those below record nothing.
 
-   They find it by the context, or, in a task of asyncio, by the task.  A task's timers keep a copy of
-   its context each, also those that are cancelled, until their time has come: a context that changes
-   with each statement keeps what was in it alive as long, and has garbage collected three times as
-   often. */
+   They find it by the context, or, in a task of asyncio, by the task, since tasks may share a
+   context.  A task's timers keep a copy of its context each, also those that are cancelled, until
+   their time has come: a context that changes with each statement keeps what was in it alive as
+   long, and has garbage collected three times as often. */
 
 #include "native.h"
 
@@ -183,6 +183,20 @@ static PyType_Spec statement_spec = {
     "monagent._native.Statement", sizeof(Statement), 0, Py_TPFLAGS_DEFAULT, statement_slots,
 };
 
+static Statement *
+new_statement(PyObject *labels)
+{
+    Statement *self = PyObject_New(Statement, Statement_Type);
+    if (self == NULL)
+        return NULL;
+    Py_XINCREF(labels);
+    self->labels = labels;
+    self->start = 0.0;
+    self->on = 1;
+    self->task = NULL;
+    return self;
+}
+
 PyDoc_STRVAR(begun_doc,
     "begun(labels): a statement that begins now; None where a library above records it.");
 
@@ -199,14 +213,9 @@ begun(PyObject *module, PyObject *labels)
     void *task = above ? NULL : current_task();
     if (above || (task != NULL && within_task(task)))
         Py_RETURN_NONE;
-    Statement *self = PyObject_New(Statement, Statement_Type);
+    Statement *self = new_statement(labels);
     if (self == NULL)
         return NULL;
-    Py_INCREF(labels);
-    self->labels = labels;
-    self->start = 0.0;
-    self->on = 1;
-    self->task = NULL;
     if (task != NULL)
         found_by(self, task);
     else {
@@ -219,6 +228,21 @@ begun(PyObject *module, PyObject *labels)
         Py_DECREF(token);
     }
     self->start = now();
+    return (PyObject *)self;
+}
+
+PyDoc_STRVAR(noted_doc,
+    "noted(): a mark that is found by the task that runs: see monagent.conventions._covers.Cover.");
+
+static PyObject *
+noted(PyObject *module, PyObject *ignored)
+{
+    void *task = current_task();
+    Statement *self = new_statement(NULL);
+    if (self == NULL)
+        return NULL;
+    if (task != NULL)
+        found_by(self, task);
     return (PyObject *)self;
 }
 
@@ -282,6 +306,7 @@ forget_tasks(PyObject *module, PyObject *ignored)
 
 static PyMethodDef functions[] = {
     {"begun", begun, METH_O, begun_doc},
+    {"noted", noted, METH_NOARGS, noted_doc},
     {"covered", covered, METH_NOARGS, covered_doc},
     {"use_covers", use_covers, METH_VARARGS, use_covers_doc},
     {"use_tasks", use_tasks, METH_VARARGS, use_tasks_doc},

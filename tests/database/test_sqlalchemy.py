@@ -237,7 +237,7 @@ def test_a_task_started_meanwhile_is_not_silenced(numbers: Numbers, sqlite: Any)
         cover = database.Cover()
         assert database.covered()
         tasks.append(asyncio.ensure_future(later()))
-        cover.mark.clear()
+        cover.clear()
         assert not database.covered()
         await tasks[0]
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import sys
+from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from typing import Any
 
+import psycopg_pool
+import pytest
 import sqlalchemy
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -20,9 +24,19 @@ from tests.services.postgres import Server
 LABELS = ("postgresql", "shop", "SELECT", None)
 
 
-def asynchronous(server: Server) -> AsyncEngine:
+sharing = pytest.mark.skipif(sys.version_info < (3, 11), reason="create_task has no context")
+
+
+def asynchronous(server: Server, **options: Any) -> AsyncEngine:
     """An engine, with a connection for each of ten tasks."""
-    return create_async_engine(server.url("psycopg_async"), pool_size=10)
+    return create_async_engine(server.url("psycopg_async"), pool_size=10, **options)
+
+
+async def in_one_context(use: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    """Ten tasks that do the same."""
+    context: Any = {"context": copy_context()}
+    loop = asyncio.get_running_loop()
+    await asyncio.gather(*(loop.create_task(use(), **context) for _ in range(10)))
 
 
 def test_each_statement_of_many_tasks_counts_once(numbers: Numbers, postgres: Server) -> None:
@@ -46,6 +60,77 @@ def test_each_statement_of_many_tasks_counts_once(numbers: Numbers, postgres: Se
 
     operations = numbers.operations()
     assert (operations["SELECT"], operations["SHOW"]) == (100, 50)
+
+
+@sharing
+def test_tasks_that_share_a_context_count_each_statement_and_no_ping(
+    numbers: Numbers, postgres: Server
+) -> None:
+    """While one of them opens or looks at its connection, the others are heard."""
+
+    async def main() -> None:
+        engine = asynchronous(postgres, pool_pre_ping=True)
+
+        async def use() -> None:
+            for _ in range(5):
+                async with engine.connect() as connection:
+                    await connection.execute(sqlalchemy.text("SELECT 1"))
+
+        await in_one_context(use)
+        await engine.dispose()
+
+    asyncio.run(main())
+
+    assert numbers.operations() == {"SELECT": 50}
+
+
+@sharing
+@pytest.mark.skipif(
+    not hasattr(psycopg_pool.ConnectionPool, "check_connection"), reason="checks came with 3.2"
+)
+def test_tasks_that_share_a_context_count_no_check_of_a_pool(
+    numbers: Numbers, postgres: Server
+) -> None:
+    """As above, where nothing but the pool is on top of the driver."""
+
+    async def main() -> None:
+        check = psycopg_pool.AsyncConnectionPool.check_connection
+        async with psycopg_pool.AsyncConnectionPool(
+            postgres.dsn, min_size=10, open=False, check=check
+        ) as pool:
+            await pool.wait()
+
+            async def use() -> None:
+                for _ in range(5):
+                    async with pool.connection() as connection:
+                        await connection.execute("SELECT 1")
+
+            await in_one_context(use)
+
+    asyncio.run(main())
+
+    assert numbers.operations() == {"SELECT": 50}
+
+
+def test_a_cover_of_a_task_covers_what_it_starts(numbers: Numbers) -> None:
+    """Threads and tasks that are handed a copy of its context, as `wait_for` does until 3.11."""
+
+    async def covered() -> bool:
+        return bool(database.covered())
+
+    async def what_it_starts() -> list[bool]:
+        thread = await asyncio.to_thread(lambda: bool(database.covered()))
+        return [thread, await asyncio.create_task(covered())]
+
+    async def main() -> list[list[bool]]:
+        cover = database.Cover()
+        said = [await what_it_starts()]
+        cover.clear()
+        return [*said, await what_it_starts()]
+
+    database.in_tasks()
+
+    assert asyncio.run(main()) == [[True, True], [False, False]]
 
 
 def test_cancelled_statements_cover_no_longer(numbers: Numbers, postgres: Server) -> None:

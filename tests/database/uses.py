@@ -240,6 +240,12 @@ def statements_of_tasks(chance: random.Random) -> list[str]:
 
     async def task(name: str) -> None:
         for _ in range(chance.choice((1, 2, 3))):
+            if chance.random() < 0.5:
+                cover = database.Cover()
+                await asyncio.sleep(0)
+                assert database.covered(), name
+                assert database.begun(("postgresql", "x", "SELECT", "inner")) is None, name
+                cover.clear()
             above = bool(database.covered())
             mark = database.begun(("postgresql", "x", "SELECT", name))
             assert mark is not None, (above, name)
@@ -254,7 +260,11 @@ def statements_of_tasks(chance: random.Random) -> list[str]:
             await asyncio.sleep(0)
 
     async def all_of_them() -> None:
-        await asyncio.gather(*map(task, "abcd"))
+        context: Any = {}
+        if chance.random() < 0.5 and sys.version_info >= (3, 11):
+            context["context"] = contextvars.copy_context()
+        loop = asyncio.get_running_loop()
+        await asyncio.gather(*(loop.create_task(task(name), **context) for name in "abcd"))
 
     asyncio.run(all_of_them())
     return said

@@ -8,11 +8,9 @@ https://opentelemetry.io/docs/specs/semconv/db/database-metrics/
 from __future__ import annotations
 
 import os
-import sys
-from contextvars import ContextVar
 
-from monagent import guard
 from monagent.clock import perf_counter
+from monagent.conventions._covers import Cover, Mark, covered, covering, covers, in_tasks
 from monagent.conventions._sql import OTHER, USUAL, verb
 from monagent.metrics import Counter, Histogram, UpDownCounter, cache
 from monagent.metrics.fused import timer
@@ -22,7 +20,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any
 
     Labels = tuple[str, str | None, str | None, str | None]
     """System, namespace, operation, collection."""
@@ -118,12 +115,6 @@ ERRORS = Counter(
     labels=("db.system.name", "error.type"),
 )
 
-_covers: ContextVar[Any] = ContextVar("monagent_database", default=[])  # noqa: B039
-"""True, as a list that is not empty, while an operation goes on that is recorded above.
-
-Objects, not flags: a task or callback that is started meanwhile inherits the context for good, and
-must not stay silent for good."""
-
 TIMERS: dict[Labels, Callable[[float], None]] = cache()
 """What ends an operation that began at this time, and well; `timer_of` makes a new one."""
 
@@ -132,42 +123,8 @@ _namespaces: set[str] = set()
 _MOST_NAMESPACES = 100
 
 
-covered: Callable[[], object] = getattr(part, "covered", _covers.get)
-"""Whether (true or false) a library above records what is going on."""
-
-
-def covering(function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` as covered, wherever it will run: for what hands work to another thread."""
-
-    def run(*args: Any, **kwargs: Any) -> Any:
-        cover = None
-        try:
-            cover = Cover()
-        except BaseException as error:
-            guard.failed("database", error)
-        try:
-            return function(*args, **kwargs)
-        finally:
-            if cover is not None:
-                cover.mark.clear()
-
-    return run
-
-
-class Cover:
-    """Until its `mark` is cleared, libraries below record nothing."""
-
-    __slots__ = ("mark",)
-
-    def __init__(self) -> None:
-        self.mark: list[bool] = []
-        if not covered():
-            self.mark.append(True)
-            _covers.set(self.mark)
-
-
-class _Statement(list[bool]):
-    """A statement of a library that stands on others; true until its end, which covers those."""
+class _Statement(Mark):
+    """A statement of a library that stands on others, and covers those until its end."""
 
     __slots__ = ("labels", "start")
     labels: Labels
@@ -183,9 +140,9 @@ def _begun(labels: Labels) -> _Statement | None:
     """A statement that begins now; None where a library above records it."""
     if covered():
         return None
-    made = _Statement((True,))
+    made = _Statement()
     made.labels = labels
-    _covers.set(made)
+    made.put_on()
     made.start = perf_counter()
     return made
 
@@ -243,22 +200,8 @@ def timer_of(labels: Labels) -> Callable[[float], None]:
 
 begun: Callable[[Labels], _Statement | None] = getattr(part, "begun", _begun)
 if begun is not _begun:
-    part.use_covers(_covers.get, _covers.set, TIMERS, timer_of)
+    part.use_covers(covers.get, covers.set, TIMERS, timer_of)
     os.register_at_fork(after_in_child=part.forget_tasks)
-
-
-def in_tasks() -> None:
-    """From here on statements may be sent by tasks of asyncio, and then cover what their task does.
-
-    Where there is no part in C, the context says it, as it does outside of tasks.
-    """
-    tasks = sys.modules.get("asyncio.tasks")
-    events = sys.modules.get("asyncio.events")
-    if begun is _begun or tasks is None or events is None:
-        return
-    # A function of Python's until 3.11.
-    task_of = tasks.current_task if sys.version_info >= (3, 12) else vars(tasks)["_current_tasks"]
-    part.use_tasks(events._get_running_loop, task_of)
 
 
 def broke(labels: Labels, begun: float, error: BaseException) -> None:

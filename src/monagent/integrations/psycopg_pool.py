@@ -31,6 +31,8 @@ def made(call: Call) -> Observed:
     pool = call.instance
     if _pools.of(pool) is None:  # Null pools call their base's.
         _pools.watched(pool, SYSTEM, _pools.take_name(name_of(pool)), read, limits)
+    if hasattr(pool, "__aenter__"):
+        database.in_tasks()
 
 
 @watch("psycopg_pool.pool", "ConnectionPool.getconn")
@@ -98,7 +100,7 @@ def checked(call: Call) -> Observed:
     try:
         yield
     finally:
-        cover.mark.clear()
+        cover.clear()
         pool = _pools.of(call.instance)
         if pool is not None:
             pool.changed()

@@ -146,7 +146,7 @@ def checkout(original: Any) -> Any:
         except BaseException as error:
             try:
                 if cover is not None:
-                    cover.mark.clear()
+                    cover.clear()
                 if facts.is_timeout(error):
                     watched.timed_out()
                 else:
@@ -156,7 +156,7 @@ def checkout(original: Any) -> Any:
             raise
         try:
             if cover is not None:
-                cover.mark.clear()
+                cover.clear()
             watched.given(asked, id(fairy._connection_record))
         except BaseException as error:
             failed(NAME, error)

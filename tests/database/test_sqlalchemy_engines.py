@@ -78,6 +78,32 @@ def test_a_comment_that_a_listener_adds_hides_no_table(
     assert numbers.operations() == {"CREATE noted": 1, "INSERT noted": 3, "SELECT noted": 2}
 
 
+def test_a_statement_that_a_listener_rewrites_at_times_is_known_by_what_is_sent(
+    make: Make, numbers: Numbers
+) -> None:
+    """Each execution by its own text, whichever was first."""
+    plans = sqlalchemy.Table(
+        "plans",
+        sqlalchemy.MetaData(),
+        sqlalchemy.Column("id", sqlalchemy.Integer, primary_key=True),
+    )
+    engine = make()
+    sent: list[str] = []
+
+    @sqlalchemy.event.listens_for(engine, "before_cursor_execute", retval=True)
+    def explain(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> tuple[str, Any]:
+        sent.append(statement)
+        explained = len(sent) % 3 == 2 and statement.startswith("SELECT")
+        return f"EXPLAIN {statement}" if explained else statement, parameters
+
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.schema.CreateTable(plans))
+        for _ in range(9):
+            connection.execute(sqlalchemy.select(plans)).close()
+
+    assert numbers.operations() == {"CREATE plans": 1, "EXPLAIN plans": 3, "SELECT plans": 6}
+
+
 def test_a_driver_may_be_a_double(numbers: Numbers) -> None:
     """`module` takes any object that has what is used of a driver."""
     engine = sqlalchemy.create_engine("mysql+pymysql://", module=mock.MagicMock())

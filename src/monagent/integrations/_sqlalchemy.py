@@ -47,10 +47,12 @@ def labels(dialect: Any, statement: Any, context: Any) -> database.Labels:
     try:
         found: database.Labels = compiled._monagent_labels
     except AttributeError:  # sent for the first time
-        operation = database.verb(statement)
-        found = (*_database(dialect), operation, _table(compiled))
+        found = (*_database(dialect), database.verb(known), _table(compiled))
         compiled._monagent_labels = found
-    return found
+    if statement is known or statement.startswith(known):
+        return found
+    operation = database.verb(statement)  # A listener may put another before it, once or always.
+    return found if operation == found[2] else (*found[:2], operation, found[3])
 
 
 def _belongs(statement: Any, known: Any, context: Any) -> bool:

@@ -129,12 +129,12 @@ class Watcher:
             return wrapper
 
         def asking_wrapper(*args: Any, **kwargs: Any) -> Any:
-            declined: object = True
+            wanted = False
             try:
-                declined = unless()
+                wanted = not unless()  # Its truth may be told by code of ours, too.
             except BaseException as error:
                 failed(library, error)
-            return original(*args, **kwargs) if declined else call(original, args, kwargs)
+            return call(original, args, kwargs) if wanted else original(*args, **kwargs)
 
         return asking_wrapper
 

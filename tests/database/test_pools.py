@@ -181,6 +181,31 @@ def test_pools_without_a_queue_are_counted_by_their_connections(
     assert ("max" in seen) == ("max" in when_back)
 
 
+def test_a_static_pool_is_in_use_until_the_last_gives_its_connection_back(
+    make: Make, numbers: Numbers
+) -> None:
+    """In whatever order and way; each has had it for a time."""
+    engine = make(poolclass=pool.StaticPool)
+    held: list[Any] = [engine.raw_connection() for _ in range(4)]
+    detached = held[-1]
+    seen = []
+    for part_with in (
+        lambda: held.pop(0).close(),
+        lambda: held.pop(0),
+        lambda: held.pop(0).close(),
+        lambda: engine.connect().close(),
+        lambda: held.pop().detach(),
+        detached.close,
+    ):
+        part_with()
+        gc.collect()
+        figures = numbers.pool()
+        seen.append((figures["used"], figures["idle"], figures["use_time"]))
+
+    assert seen == [(1, 0, 1), (1, 0, 2), (1, 0, 3), (1, 0, 4), (0, 0, 5), (0, 0, 5)]
+    assert numbers.pool()["wait_time"] == 5
+
+
 @pytest.mark.parametrize("kind", ["NullPool", "StaticPool", "SingletonThreadPool"])
 def test_an_engine_that_is_disposed_of_has_no_connections(
     kind: str, make: Make, numbers: Numbers

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
+from monagent import guard
 from monagent.conventions import _pools, database
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db", "db2": "ibm.d
 _urls: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()  # of engines, by dialect
 _names: WeakKeyDictionary[Any, _pools.Name] = WeakKeyDictionary()  # of pools, by dialect
 _keepless: dict[str, _pools.Name] = {}  # of pools that keep no connections
+_holders: dict[int, tuple[ref[Any], _pools.Pool]] = {}  # of static pools' connections, by id
 
 
 def met(dialect: Any, url: Any) -> None:
@@ -135,6 +137,31 @@ def _take_name(pool: Any, text: str) -> _pools.Name:
     return name
 
 
+def lent(watched: _pools.Pool, asked: float, fairy: Any) -> None:
+    """A static pool has given its one connection to one more.
+
+    Of those who have it SQLAlchemy knows the last: it tells of no other that comes back.
+    """
+    holder = id(fairy)
+    watched.given(asked, holder)
+
+    def collected(_: object) -> None:
+        try:
+            given_back(holder)
+        except BaseException as error:
+            guard.failed("sqlalchemy", error)
+
+    _holders[holder] = ref(fairy, collected), watched
+
+
+def given_back(holder: int) -> None:
+    """Who had the connection of a static pool, if it is one of those, has it no more."""
+    found = _holders.pop(holder, None)
+    if found is not None:
+        watched = found[1]
+        watched.returned(watched.given_at.pop(holder, None))
+
+
 def is_timeout(error: BaseException) -> bool:
     """Whether it says that the pool had no connection to give in time."""
     exceptions = sys.modules.get("sqlalchemy.exc")
@@ -158,7 +185,7 @@ def _reader(pool: Any) -> tuple[_pools.Read, _pools.Limits]:
     for kind, read, limits in (
         ("QueuePool", _queue_pool, _queue_limits),
         ("SingletonThreadPool", _singleton_thread_pool, lambda pool: (0, pool.size)),
-        ("StaticPool", _static_pool, lambda _: (0, 1)),
+        ("StaticPool", static_pool, lambda _: (0, 1)),
         ("AssertionPool", _assertion_pool, lambda _: (0, 1)),
     ):
         if isinstance(pool, getattr(impl, kind)):
@@ -200,7 +227,8 @@ def _singleton_thread_pool(pool: Any, out: int) -> tuple[int, int]:
     return opened, max(0, opened - out)
 
 
-def _static_pool(pool: Any, out: int) -> tuple[int, int]:
+def static_pool(pool: Any, out: int) -> tuple[int, int]:
+    """Open and idle connections of one."""
     record = vars(pool).get("connection")
     if record is None:
         return 0, 0

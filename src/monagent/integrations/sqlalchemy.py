@@ -7,6 +7,8 @@ connection is part of getting one, no operation.
 
 from __future__ import annotations
 
+import sys
+
 from monagent.conventions import _pools, database
 from monagent.conventions.database import covered
 from monagent.instrument import Library, adopt, replace, replace_override
@@ -91,7 +93,7 @@ def engine(original: Any) -> Any:
         original(self, pool, dialect, url, *args, **kwargs)
         try:
             facts.met(dialect, url)
-            facts.watched(pool)
+            noticed(pool)
             for cls in facts.overriding(dialect):
                 replace_override(cls, "do_execute", with_parameters)
                 replace_override(cls, "do_executemany", with_parameters)
@@ -110,7 +112,7 @@ def dispose(original: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
             if self.pool is not before:
-                facts.watched(self.pool)
+                noticed(self.pool)
                 old = _pools.of(before)
                 if old is not None:
                     old.left()
@@ -121,9 +123,31 @@ def dispose(original: Any) -> Any:
     return dispose
 
 
+def noticed(pool: Any) -> _pools.Pool:
+    """What is recorded of a pool."""
+    made = facts.watched(pool)
+    if made.read is facts.static_pool:  # The others need not pay for it.
+        base: Any = sys.modules["sqlalchemy.pool.base"]
+        replace_override(base._ConnectionFairy, "_checkin", giving_back)
+    return made
+
+
+def giving_back(original: Any) -> Any:
+    def _checkin(self: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return original(self, *args, **kwargs)
+        finally:
+            try:
+                facts.given_back(id(self))
+            except BaseException as error:
+                failed(NAME, error)
+
+    return _checkin
+
+
 @replace("sqlalchemy.pool.base", "_ConnectionFairy._checkout")
 def checkout(original: Any) -> Any:
-    pools = _pools.POOLS
+    pools, static = _pools.POOLS, facts.static_pool
     # Their truth value costs two calls.
     attributes: Any = __import__("sqlalchemy.event.attr", fromlist=("attr",))
     nobody = getattr(attributes, "_EmptyListener", None)
@@ -133,7 +157,7 @@ def checkout(original: Any) -> Any:
             return original(cls, pool, threadconns, fairy)
         cover = None
         try:
-            watched = pools.get(id(pool)) or facts.watched(pool)
+            watched = pools.get(id(pool)) or noticed(pool)
             asked = watched.asked()
             listeners = pool.dispatch.checkout
             if pool._pre_ping or type(listeners) is not nobody or listeners.parent_listeners:
@@ -157,7 +181,10 @@ def checkout(original: Any) -> Any:
         try:
             if cover is not None:
                 cover.clear()
-            watched.given(asked, id(fairy._connection_record))
+            if watched.read is static:
+                facts.lent(watched, asked, fairy)
+            else:
+                watched.given(asked, id(fairy._connection_record))
         except BaseException as error:
             failed(NAME, error)
         return fairy
@@ -207,6 +234,7 @@ def detach(original: Any) -> Any:
                 watched = _pools.of(self._pool)
                 if watched is not None and record is not None:
                     watched.returned(watched.given_at.pop(id(record), None))
+                    facts.given_back(id(self))
             except BaseException as error:
                 failed(NAME, error)
 

@@ -313,3 +313,25 @@ def test_a_forked_child_begins_at_zero_and_writes_its_own(make: Make, numbers: N
     assert os.waitpid(child, 0)[1] == 0
 
     assert recorded(numbers) == reported(engine) == {"used": 0, "idle": 1, "overflow": 0}
+
+
+@pytest.mark.parametrize("kind", ["QueuePool", "NullPool", "StaticPool"])
+def test_a_connection_that_is_out_at_a_fork_has_one_use_time(
+    kind: str, make: Make, numbers: Numbers
+) -> None:
+    """The parent's, though the child leaves the block too; what it asks for then has its own."""
+    engine = make(poolclass=getattr(pool, kind))
+    connection = engine.connect()
+    child = os.fork()
+    if not child:
+        try:
+            connection.close()
+            first = numbers.pool()["use_time"]
+            engine.connect().close()
+            os._exit(0 if (first, numbers.pool()["use_time"]) == (0, 1) else 1)
+        except BaseException:
+            os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    connection.close()
+
+    assert numbers.pool()["use_time"] == 2

@@ -103,7 +103,7 @@ class Pool(PoolFields):
         self.text = name.text
         self.read = read
         self.limits = limits
-        self.given_at: dict[int, float] = {}
+        self.given_at: dict[int, float | None] = {}
         key = id(pool)
         self._of = ref(pool, lambda _: _collected(key))
         self._cells: Cells | None = None
@@ -159,7 +159,9 @@ class Pool(PoolFields):
         before others could have it."""
         cells = self._cells
         if cells is None or cells is not _cells.get(self.text) or cells.shard.pid != self._pid:
-            cells = self._now()
+            pid, cells = self._pid, self._now()
+            if pid != self._pid:  # Given before the fork: the parent has its time.
+                given = None
         if given is not None:
             seconds = perf_counter() - given
             bucket = cells.use + 1 + bisect_left(cells.use_edges, seconds)
@@ -197,11 +199,14 @@ class Pool(PoolFields):
             _names.pop(self.name.text, None)
 
     def _now(self) -> Cells:
-        """The cells. After a fork they are at 0, and so is what was written."""
+        """The cells. After a fork they are at 0, and so is what was written; what is out then is
+        out of the child's pool too, from a time that is not the child's."""
         cells = _cells.get(self.text) or Cells(self.text)
         pid = cells.shard.pid
         before, self._cells = self._cells, cells
         if before is None or before.shard is not cells.shard or pid != self._pid:
+            if pid != self._pid:
+                self.given_at.update(dict.fromkeys(self.given_at))
             self._pid = pid
             self._used = self._idle = self._overflow = self._most = 0
             pool = self._of()

@@ -8,6 +8,9 @@ static PyObject *name_url_scheme, *name_request_method, *name_length, *name_enco
 static PyObject *name_starting_response, *name_writing, *name_passed, *name_all_passed, *name_broke,
     *name_stopped, *name_close;
 
+/* Bytes that are believed where they are declared: `_wsgi_input.BELIEVED`. */
+#define BELIEVED 65536
+
 /* Bytes of a request's body; -1 where that is not sure. */
 static Py_ssize_t
 declared(PyObject *environ)
@@ -26,7 +29,7 @@ declared(PyObject *environ)
             return -1;
         value = value * 10 + (text[i] - '0');
     }
-    return value;
+    return value > BELIEVED ? -1 : value;
 }
 
 /* The class whose method, or whose instance, a server gave as `start_response`, as it did last. */

@@ -258,7 +258,8 @@ def environ_of(chance: random.Random) -> Any:
     if chance.random() < 0.7:
         environ["SERVER_SOFTWARE"] = "server/1"
     if chance.random() < 0.4:
-        environ["CONTENT_LENGTH"] = chance.choice(("5", "", "0", "-1", "x", "9" * 12, "٣", None))
+        lengths = ("5", "", "0", "-1", "x", "65536", "65537", "9" * 9, "9" * 12, "٣", None)
+        environ["CONTENT_LENGTH"] = chance.choice(lengths)
     if chance.random() < 0.1:
         environ["HTTP_TRANSFER_ENCODING"] = "chunked"
     if chance.random() < 0.1:

@@ -15,7 +15,15 @@ from starlette.responses import StreamingResponse
 from monagent import guard, metrics
 from monagent.conventions import _arrivals, _exchange, http, realtime
 from monagent.instrument import hooks
-from monagent.integrations import _asgi, _asgi_request, _websocket, _wsgi, _wsgi_body, _wsgi_request
+from monagent.integrations import (
+    _asgi,
+    _asgi_request,
+    _websocket,
+    _wsgi,
+    _wsgi_body,
+    _wsgi_input,
+    _wsgi_request,
+)
 from monagent.metrics import declared, family, recorders
 from monagent.store import shard
 from tests.http.asgi import exchange, run
@@ -25,8 +33,8 @@ pytestmark = [pytest.mark.swallows, pytest.mark.usefixtures("numbers")]
 
 # These stand in for the server's or the application's own objects, as closures do elsewhere: what
 # they call is sabotaged, they are not.
-STAND_INS = {"Counted", "CountedFile", "CountedInput", "CountedList", "CountedSized"}
-STAND_INS |= {"CountedTuple", "Dropped", "_InMemory"}
+STAND_INS = {"Counted", "CountedInput", "CountedList", "CountedSized"}
+STAND_INS |= {"CountedTuple", "Dropped", "Entered", "Open", "_InMemory"}
 CALLED_BY_OTHERS = frozenset(
     [
         "__del__",
@@ -51,6 +59,7 @@ MODULES = [
     _websocket,
     _wsgi,
     _wsgi_body,
+    _wsgi_input,
     _wsgi_request,
     declared,
     family,
@@ -157,10 +166,15 @@ def answers_of_wsgi() -> list[Any]:
             return flask.Response(iter(["data: 1\n\n"]), mimetype="text/event-stream")
         return name
 
+    @app.post("/up")
+    def up() -> str:
+        return str(len(flask.request.get_data()))
+
     got = []
     gets = [(path, "GET") for path in ("/a", "/events", "/fail")]
-    for path, method in [*gets, ("/a", "POST"), ("/b/c", "POST")]:
-        answer = app.test_client().open(path, method=method)
+    for path, method in [*gets, ("/a", "POST"), ("/b/c", "POST"), ("/up", "POST")]:
+        sent = b"x" * 70_000 if method == "POST" else b""
+        answer = app.test_client().open(path, method=method, data=sent)
         got.append((answer.status, list(answer.headers), answer.get_data()))
         answer.close()
     return got

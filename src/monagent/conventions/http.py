@@ -65,7 +65,7 @@ ACTIVE = UpDownCounter(
 REQUEST_SIZE = Histogram(
     "http.server.request.body.size",
     unit="By",
-    help="Size of request bodies as received.",
+    help="Size of request bodies as received; over WSGI, of up to 64 KiB as declared.",
     labels=_LABELS,
     buckets=SIZES,
 )

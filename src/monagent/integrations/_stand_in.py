@@ -25,14 +25,11 @@ def standing_in(app: Any, call: Callable[..., Any], **told: Any) -> Any:
     return stand_in
 
 
-class StandIn:
-    """Passes for an application in all but its call. Who copies it gets a copy of that one."""
+class Passing:
+    """Passes for something of the program's. Who copies it gets a copy of that."""
 
     __slots__ = ("_monagent_app",)
     _monagent_app: Any
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._monagent_app, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._monagent_app, name, value)
@@ -77,3 +74,12 @@ class StandIn:
 
         # Who reads it finds the application itself, and need not have us.
         return getitem, ((self._monagent_app,), 0)
+
+
+class StandIn(Passing):
+    """Passes for an application in all but its call."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._monagent_app, name)

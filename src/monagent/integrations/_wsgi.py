@@ -12,7 +12,7 @@ from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions._plain import Starter, arrived_wsgi, counted, started_with
-from monagent.integrations import _mount, _wsgi_body
+from monagent.integrations import _mount, _wsgi_body, _wsgi_input
 from monagent.integrations._handed_on import held_by, is_a_servers
 from monagent.integrations._stand_in import standing_in
 from monagent.integrations._wsgi_request import Request, broke
@@ -142,15 +142,16 @@ def queued(environ: Environ) -> None:
 
 
 def with_body(request: Request, environ: Environ) -> None:
-    """The request has a body: of a declared length, or counted as it is read."""
+    """The request has a body: of a short length that it declares, or counted as it is read."""
     length = str(environ.get("CONTENT_LENGTH") or "")  # Some callers give a number.
-    if length and len(length) < 10 and length.isdecimal():
-        request.received = int(length)
+    # A length that is incredible is no better than none.
+    most = int(length) if length.isdecimal() and len(length) < 10 else None
+    if most is not None and most <= _wsgi_input.BELIEVED:
+        request.received = most
         return
     source = environ.get("wsgi.input")
-    # A length that is incredible is no better than none.
     if source is not None and (length or environ.get("HTTP_TRANSFER_ENCODING")):
-        environ["wsgi.input"] = _wsgi_body.counted_input(source, request)
+        environ["wsgi.input"] = _wsgi_input.counted_input(source, request, most)
 
 
 def used(environ: Environ) -> bool:

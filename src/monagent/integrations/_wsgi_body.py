@@ -190,67 +190,6 @@ class CountedSized(Counted):
         return len(self._body)
 
 
-class CountedInput:
-    """A request body without a declared length, counted as it is read."""
-
-    def __init__(self, body: Any, request: Request) -> None:
-        self._body = body
-        self._request = request
-
-    def read(self, *size: Any) -> bytes:
-        """As of files."""
-        return self._got(self._body.read(*size))
-
-    def readline(self, *size: Any) -> bytes:
-        """As of files."""
-        return self._got(self._body.readline(*size))
-
-    def readlines(self, *hint: Any) -> list[bytes]:
-        """As of files."""
-        lines: list[bytes] = self._body.readlines(*hint)
-        self._got(b"".join(lines))
-        return lines
-
-    def __iter__(self) -> Iterator[bytes]:
-        return map(self._got, self._body)
-
-    def __next__(self) -> bytes:
-        return self._got(next(self._body))
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._body, name)
-        if name == "read1":
-            return lambda *size: self._got(found(*size))
-        if name == "readinto":
-            return lambda buffer: self._put(found(buffer))
-        return found
-
-    def _got(self, data: bytes) -> bytes:
-        self._request.received += len(data)
-        return data
-
-    def _put(self, size: int) -> int:
-        self._request.received += size
-        return size
-
-
-class CountedFile(CountedInput):
-    """One that `with` may close, as only some servers' can."""
-
-    def __enter__(self) -> CountedInput:
-        self._body.__enter__()
-        return self
-
-    def __exit__(self, *raised: Any) -> Any:
-        return self._body.__exit__(*raised)
-
-
-def counted_input(source: Any, request: Request) -> CountedInput:
-    """What an application reads in place of the server's stream."""
-    kind = CountedFile if hasattr(type(source), "__enter__") else CountedInput
-    return kind(source, request)
-
-
 def _file(body: Any, request: Request) -> Any:
     """The file wrapper itself; servers call its `close` at the end, so that is where we stand."""
     request.sent += _rest_of(body)

@@ -17,6 +17,9 @@ OPEN = "websocket.connections.active"
 MESSAGES = "websocket.messages"
 LIFETIME = "websocket.connection.duration"
 
+_KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+UPGRADE = (GET % (b"%s", _KEY)).replace(b"close", b"Upgrade\r\nUpgrade: websocket")
+
 
 def facts(numbers: Numbers, name: str, *labels: str) -> dict[tuple[Any, ...], float]:
     """Values (counts, for histograms) by these labels; what is zero is left out."""
@@ -136,6 +139,41 @@ def test_the_code_is_that_of_whoever_closes(numbers: Numbers) -> None:
     assert closed(numbers)[None, "4001", None] == 1
 
 
+@pytest.mark.parametrize(
+    ("frame", "code"), [(b"\xff\xff\xff\xff", 1002), (b"\x81\xfe\x13\x88" + b"\0" * 5004, 1009)]
+)
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_message_that_its_server_refuses_closes_with_the_servers_code(
+    numbers: Numbers, frame: bytes, code: int, answers: bool
+) -> None:
+    """One that breaks the protocol, one that is too long: as the close frame says."""
+
+    async def strict(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse(max_msg_size=1000, timeout=0.5)
+        await socket.prepare(request)
+        async for _ in socket:
+            pass
+        return socket
+
+    async def work() -> bytes:
+        app = web.Application()
+        app.add_routes([web.get("/strict", strict)])
+        async with serving(app) as site:
+            reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+            writer.write(UPGRADE % b"/strict")
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(frame)
+            closing = await reader.readexactly(4)
+            if answers:
+                writer.write(b"\x88\x82\0\0\0\0" + closing[2:])
+            await until(lambda: bool(closed(numbers)))
+            writer.close()
+        return closing[2:]
+
+    assert int.from_bytes(asyncio.run(work()), "big") == code
+    assert closed(numbers) == {("/strict", str(code), None): 1}
+
+
 def test_a_handler_that_fails_closes_with_its_error(numbers: Numbers) -> None:
     """The client sees no code at all."""
     talk(numbers, "fail")
@@ -152,9 +190,7 @@ def test_a_client_that_vanishes_leaves_no_code(numbers: Numbers) -> None:
         app = web.Application()
         app.add_routes([web.get("/echo/{name}", echo)])
         async with serving(app) as site:
-            key = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-            upgrade = (GET % (b"/echo/x", key)).replace(b"close", b"Upgrade\r\nUpgrade: websocket")
-            await site.leave(upgrade, b"\r\n\r\n")
+            await site.leave(UPGRADE % b"/echo/x", b"\r\n\r\n")
             await until(lambda: bool(closed(numbers)))
 
     asyncio.run(work())

@@ -72,7 +72,9 @@ def closing(original: Any) -> Any:
     async def close(self: Any, **kwargs: Any) -> Any:
         try:
             counted = getattr(self, "_monagent", None)
-            if counted.__class__ is Connection and counted.open and not self.close_code:
+            # Of a message that it refuses `receive` has noted the code before.
+            first = not self.close_code or self.close_code == kwargs.get("code")
+            if counted.__class__ is Connection and counted.open and first:
                 counted.code = int(kwargs.get("code", 1000))  # closed from this end
         except BaseException as error:
             guard.failed("aiohttp", error)

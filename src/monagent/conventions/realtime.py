@@ -143,14 +143,14 @@ class Connection:
         self._sent(1)
 
     def ended(self, error: str | None) -> None:
-        """The connection is over, with `code`; 1006 stands for none, 1011 for an exception."""
+        """The connection is over, with the `code` of its close frame, or 1006 without one."""
         if not self.open:
             return
         self.open = False
         if self._forks != _forks[0]:
             return
         WS_ACTIVE.bind(*self._where)(-1)
-        code = self.code or (1011 if error else 1006)
+        code = self.code or 1006
         WS_DURATION.bind(*self._where, str(code), error)(perf_counter() - self.start)
 
     def __del__(self) -> None:

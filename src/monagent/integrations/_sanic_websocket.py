@@ -103,8 +103,7 @@ def broke(websocket: Any, error: BaseException) -> None:
     if connection is not None and "ConnectionClosed" not in {
         kind.__name__ for kind in type(error).__mro__
     }:
-        connection.code = 1011
-        connection.ended(error_type(error))
+        websocket._monagent_error = error_type(error)  # Sanic closes it as if all were well.
 
 
 def losing(original: Any) -> Any:
@@ -116,7 +115,7 @@ def losing(original: Any) -> Any:
             connection = getattr(self.websocket, OWN, None)
             if connection is not None and connection.open:
                 connection.code = code_of(self.websocket.ws_proto)
-                connection.ended(None)
+                connection.ended(getattr(self.websocket, "_monagent_error", None))
         except BaseException as error:
             http.failed(error)
 

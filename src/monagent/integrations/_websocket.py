@@ -91,8 +91,9 @@ class Socket:
     def ended(self, send: Send, error: BaseException | None) -> None:
         """The application is through with it."""
         if self.connection is not None:
-            if unclosed and not self.connection.code:
-                self.connection.code = unclosed[0](send)
+            if not self.connection.code:
+                otherwise = LOST if error is None else BROKEN  # as daphne does
+                self.connection.code = unclosed[0](send) if unclosed else otherwise
             self.connection.ended(None if error is None else error_type(error))
         else:
             if unanswered and not self.exchange.status:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections.abc
+import contextlib
 import time
 from collections import ChainMap, UserDict
 from types import MappingProxyType
@@ -178,6 +179,63 @@ def test_a_last_part_that_the_server_refuses_is_an_error(
     asyncio.run(main())
 
     assert numbers.counts() == {"GET unmatched 200 RuntimeError": 1}
+
+
+FILE: Any = {"type": "http.response.pathsend", "path": __file__}
+SIZED: Any = {**START, "headers": [(b"content-length", b"4")]}
+EVENTS: Any = {**START, "headers": [(b"content-type", b"text/event-stream")]}
+EVENT: Any = {"type": BODY, "body": b"data: 1\n\n", "more_body": True}
+
+
+@contextlib.contextmanager
+def leaving(sent: list[Any], after: int) -> Iterator[None]:
+    """A server that tells who left, and whose client does after that many messages."""
+    before = gone[:]
+    gone[:] = [lambda _request: len(sent) >= after]
+    yield
+    gone[:] = before
+
+
+@pytest.mark.parametrize(
+    ("messages", "after", "size", "recorded"),
+    [
+        ([START, PART, PART, PART, END], 3, 4, "200 client_disconnected"),
+        ([START, PART, PART, PART, END], 5, 6, "200"),
+        ([START, PART, FILE], 2, 2, "200 client_disconnected"),
+        ([SIZED, PART, PART, END], 3, 4, "200"),
+        ([START, {"type": BODY, "body": b"whole"}], 0, 0, "499 client_disconnected"),
+        ([START, PART, END], 0, 0, "499 client_disconnected"),
+    ],
+)
+def test_what_comes_after_the_client_has_left_is_not_sent(
+    numbers: Numbers, messages: list[Any], after: int, size: int, recorded: str
+) -> None:
+    """Servers drop it without a word. Who has all that was promised may go."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with leaving(sent, after):
+        asyncio.run(sends(*messages)({**SCOPE}, None, send))
+
+    assert sent == messages
+    assert numbers.counts() == {f"GET unmatched {recorded}": 1}
+    assert numbers.sums("http.server.response.body.size") == {"unmatched": size}
+
+
+def test_events_that_come_after_the_client_has_left_are_not_handed_to_it(numbers: Numbers) -> None:
+    """They count as other bytes do."""
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    with leaving(sent, 3):
+        asyncio.run(sends(EVENTS, EVENT, EVENT, EVENT, END)({**SCOPE}, None, send))
+
+    assert numbers.total("sse.events.sent") == 2
+    assert numbers.total("sse.connections.active") == 0
 
 
 def test_no_message_reaches_the_server_where_paths_are_routes_too(numbers: Numbers) -> None:

@@ -115,7 +115,8 @@ class Request(Exchange, Sender):  # type: ignore[misc]  # that is in C, or nothi
                 and ("more_body" not in message or not message["more_body"])
                 and (self.plain or not self.trailers)
             ):
-                self.sent = len(message["body"])
+                size = len(message["body"])
+                self.sent = size if self.plain or not self.gone else 0
                 self.stage = LAST
             else:
                 self.continuing(kind, message)
@@ -134,8 +135,10 @@ class Request(Exchange, Sender):  # type: ignore[misc]  # that is in C, or nothi
 
     def continuing(self, kind: str, message: Message) -> None:
         """A part of a body in several parts, an empty one, or what an extension of ASGI sends."""
+        if self.stage == STREAMING and gone and has_left(self):
+            self.gone = True
         if kind == "http.response.body":
-            body = message.get("body", b"")
+            body = b"" if self.gone else message.get("body", b"")  # Servers drop what comes then.
             self.sent += len(body)
             if not self.plain and self.stream is not None:
                 self.stream.sent(bytes(body))
@@ -149,9 +152,7 @@ class Request(Exchange, Sender):  # type: ignore[misc]  # that is in C, or nothi
                 self.first = perf_counter()
         else:
             bytes_sent, last = extension(kind, message, self.trailers)
-            self.sent += bytes_sent
-        if last and self.stage == STREAMING and gone and has_left(self):
-            self.gone = True
+            self.sent += 0 if self.gone else bytes_sent
         if last:
             self.stage = LAST
         elif kind in BODY:

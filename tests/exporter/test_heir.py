@@ -87,7 +87,7 @@ def test_what_a_shell_in_the_background_starts_adds_to_what_was_there(
 
 
 def test_the_next_tree_gets_the_port_of_one_in_which_nobody_records(tmp_path: Path) -> None:
-    """A browser or an agent that a program has left behind may run for days."""
+    """A shell that a program has left behind may wait for days."""
     port = free_port()
     words = [sys.executable, "-I", "-m", "monagent", "run", "--port", str(port), "--"]
     with left(tmp_path, port) as state:
@@ -152,6 +152,22 @@ def test_nobody_else_keeps_a_tree_alive(put: Callable[..., None], tmp_path: Path
     put(65, {"MONAGENT_DIR": PATH})
 
     assert heir.find(PATH, str(tmp_path)) is None
+
+
+def test_what_is_no_shell_starts_nobody_who_records(
+    put: Callable[..., None], tmp_path: Path
+) -> None:
+    """Its tree has ended, and whoever watches the endpoint is to see that."""
+    ours = {"PYTHONPATH": os.pathsep.join((where.bootstrap(), PATH))}
+    put(1, {})
+    for pid, argv in enumerate(("sleep 3600", "/usr/bin/firefox", "ssh-agent", "shark"), 60):
+        put(pid, ours, argv=argv)
+    assert heir.find(PATH, str(tmp_path)) is None
+
+    for pid, argv in enumerate(("-bash", "/bin/sh ./loop.sh"), 70):
+        put(pid, ours, argv=argv)
+        assert heir.find(PATH, str(tmp_path)) == (pid, pid * 10)
+        (tmp_path / str(pid) / "cmdline").write_text("")
 
 
 def test_a_supervisor_ends_the_exporter_as_soon_as_before(

@@ -53,7 +53,8 @@ def test_doctor_runs_a_command_and_says_what_it_recorded() -> None:
 
 def test_doctor_waits_for_nobody_whom_the_command_leaves_in_the_background() -> None:
     """An exporter that goes on for those is ended; what it had counts."""
-    left = f'{sys.executable} -c "{SQLITE}"; sleep 1000 > /dev/null 2>&1 & echo $!'
+    waits = "sh -c 'while :; do sleep 0.1; done'"
+    left = f'{sys.executable} -c "{SQLITE}"; {waits} > /dev/null 2>&1 & echo $!'
     found = command("doctor", "--json", "--expect", "sqlite3", "--", "sh", "-c", left)
     child = int(found.stderr.split()[-1])
     try:

@@ -1,8 +1,9 @@
 """Who goes on in a tree whose first process has ended while nobody records: a shell that it left in
-the background and that will start another Python, a daemon that has recorded nothing yet.
+the background, which may start another Python.
 
-Such a tree may last for long without a word (a browser, an agent of ssh): it gives its port to the
-next one.
+What else it left (a browser, an agent of ssh, a `sleep`) starts none that it would count: there the
+tree has ended, and its endpoint tells so. A shell may last for long as well: its tree gives the
+port to the next one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Mapping
 from monagent import settings, tree, where
 from monagent.store import directory, process, visitors
 
+SHELLS = frozenset(b"ash bash busybox csh dash fish ksh mksh sh tcsh zsh".split())
+
 PATIENCE = 2.0
 """Seconds that an exporter has to announce its endpoint."""
 
@@ -22,7 +25,7 @@ def find(path: str, proc: str = "/proc") -> tuple[int, int] | None:
     """The root, as (pid, start in clock ticks), of what still runs of the tree at `path`; None when
     all have ended, or when a supervisor is there, which lets its exporter end soon anyway.
 
-    Costs a look at the environment of every process of ours.
+    Costs a look at every process, and at the environment of every shell of ours.
     """
     supervisor = directory.read_root(path, directory.SUPERVISOR)
     if supervisor is not None and process.runs(*supervisor, proc):
@@ -37,7 +40,7 @@ def find(path: str, proc: str = "/proc") -> tuple[int, int] | None:
     except OSError:
         return None
     for pid in [int(name) for name in names if name.isdecimal()]:
-        if belongs(pid):
+        if _is_shell(pid, proc) and belongs(pid):
             root, ticks = directory.tree_root(belongs, pid, proc)
             if ticks:
                 return root, ticks
@@ -89,9 +92,19 @@ def _chosen(environ: Mapping[str, str]) -> str | None:
     return environ.get(directory.VARIABLE) or where.told(environ)
 
 
+def _is_shell(pid: int, proc: str) -> bool:
+    name = _words(pid, proc)[0].rpartition(b"/")[2]
+    return name.removeprefix(b"-") in SHELLS  # One that a login begins has a dash.
+
+
 def _exports(pid: int, proc: str) -> bool:
+    return os.fsencode(where.EXPORTER) in _words(pid, proc)
+
+
+def _words(pid: int, proc: str) -> list[bytes]:
+    """The command line, a word of no letters if it has ended."""
     try:
         with open(f"{proc}/{pid}/cmdline", "rb") as file:
-            return os.fsencode(where.EXPORTER) in file.read().split(b"\0")
+            return file.read().split(b"\0")
     except OSError:
-        return True  # It has ended.
+        return [b""]

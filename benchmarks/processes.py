@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -115,11 +115,11 @@ def running(
                 raise
             finally:
                 process.terminate()
-                try:
+                with suppress(subprocess.TimeoutExpired):
                     process.wait(15)
-                except subprocess.TimeoutExpired:
+                with suppress(ProcessLookupError):  # Nobody is left.
                     os.killpg(process.pid, signal.SIGKILL)
-                    process.wait()
+                process.wait()
         if variant.ours:
             exporter_ended(program.states)
 

@@ -117,34 +117,55 @@ def leave(library: str, stream: Any, raised: Any) -> None:
         failed(library, error)
 
 
-def got(library: str, stream: Any, streamed: Streamed, count: int, asked: int | None) -> None:
-    """So many bytes were read; None: all that there were was asked for."""
-    try:
-        left = streamed.left
-        if left is not None:
-            left = streamed.left = left - count
-        if asked is None or asked < 0 or (asked and not count) or (left is not None and left <= 0):
-            streamed.end()
-        else:
-            streamed.last = perf_counter()
-            stream._self_monagent = streamed
-    except BaseException as error:
-        failed(library, error)
+class Reading:
+    """While a body is read, its call is no more on it; then it has ended, or is put back."""
+
+    __slots__ = ("_library", "_stream", "_streamed")
+
+    def __init__(self, library: str, stream: Any) -> None:
+        self._library = library
+        self._stream = stream
+        self._streamed = taken(library, stream)
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
+        if error is not None:
+            end(self._library, self._streamed, error)
+
+    def got(self, given: Any, wanted: Any) -> None:
+        """So much was read, in bytes or as their number; None: all that there was was wanted."""
+        streamed = self._streamed
+        if streamed is None:
+            return
+        try:
+            count, asked = size_of(given) or 0, size_of(wanted)
+            left = streamed.left
+            if left is not None:
+                left = streamed.left = left - count
+            whole = asked is None or asked < 0 or (asked and not count)
+            if whole or (left is not None and left <= 0):
+                streamed.end()
+            else:
+                streamed.last = perf_counter()
+                self._stream._self_monagent = streamed
+        except BaseException as error:
+            failed(self._library, error)
+
+
+def size_of(data: Any) -> int | None:
+    """Bytes, of a buffer or as they are told."""
+    return data if data is None or isinstance(data, int) else len(data)
 
 
 def reading(library: str, original: Any) -> Any:
     """Wrapper of a body's `read`."""
 
     def read(self: Any, amt: Any = None) -> Any:
-        streamed = taken(library, self)
-        if streamed is None:
-            return original(self, amt)
-        try:
+        with Reading(library, self) as reading:
             data = original(self, amt)
-        except BaseException as error:
-            end(library, streamed, error)
-            raise
-        got(library, self, streamed, len(data), amt)
+        reading.got(data, amt)
         return data
 
     return read
@@ -154,15 +175,9 @@ def reading_async(library: str, original: Any) -> Any:
     """The same of an async one."""
 
     async def read(self: Any, amt: Any = None) -> Any:
-        streamed = taken(library, self)
-        if streamed is None:
-            return await original(self, amt)
-        try:
+        with Reading(library, self) as reading:
             data = await original(self, amt)
-        except BaseException as error:
-            end(library, streamed, error)
-            raise
-        got(library, self, streamed, len(data), amt)
+        reading.got(data, amt)
         return data
 
     return read
@@ -172,15 +187,9 @@ def filling(library: str, original: Any) -> Any:
     """Wrapper of a body's `readinto`."""
 
     def readinto(self: Any, b: Any) -> Any:
-        streamed = taken(library, self)
-        if streamed is None:
-            return original(self, b)
-        try:
+        with Reading(library, self) as reading:
             count = original(self, b)
-        except BaseException as error:
-            end(library, streamed, error)
-            raise
-        got(library, self, streamed, count, len(b))
+        reading.got(count, b)
         return count
 
     return readinto
@@ -190,15 +199,9 @@ def filling_async(library: str, original: Any) -> Any:
     """The same of an async one."""
 
     async def readinto(self: Any, b: Any) -> Any:
-        streamed = taken(library, self)
-        if streamed is None:
-            return await original(self, b)
-        try:
+        with Reading(library, self) as reading:
             count = await original(self, b)
-        except BaseException as error:
-            end(library, streamed, error)
-            raise
-        got(library, self, streamed, count, len(b))
+        reading.got(count, b)
         return count
 
     return readinto
@@ -208,13 +211,9 @@ def listing(library: str, original: Any) -> Any:
     """Wrapper of `readlines`, which reads what the body stands on."""
 
     def readlines(self: Any) -> Any:
-        streamed = taken(library, self)
-        try:
+        with Reading(library, self) as reading:
             lines = original(self)
-        except BaseException as error:
-            end(library, streamed, error)
-            raise
-        end(library, streamed)
+        reading.got(0, None)
         return lines
 
     return readlines

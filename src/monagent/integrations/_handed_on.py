@@ -49,10 +49,9 @@ def is_a_servers(handed_on: Any) -> None:
 def named_as(handed_on: Any, ours: Any) -> None:
     """Have the function `ours`, which takes its place, be called what it is: Sentry names its spans
     of middleware so."""
-    for name in ("__name__", "__qualname__"):
-        said = getattr(handed_on, name, None)
-        if type(said) is str:
-            setattr(ours, name, said)
+    said = getattr(handed_on, "__qualname__", None)
+    if type(said) is str and said != ours.__qualname__:
+        ours.__name__, ours.__qualname__ = said.rpartition(".")[2], said
 
 
 def _of(one: Any) -> list[Any]:

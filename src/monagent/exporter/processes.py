@@ -239,9 +239,8 @@ class Processes:
 
     def _family(self, processes: Iterable[tuple[int, int]]) -> Iterator[tuple[str, Seen]]:
         """These and their forks, each once."""
-        asked = [(pid, ticks, 0) for pid, ticks in processes]
+        asked = [(pid, ticks, 0) for pid, ticks in set(processes)]
         known = {pid for pid, _, _ in asked} | {os.getpid()}
-        known_keys = set()
         while asked:
             pid, ticks, program = asked.pop()
             seen = self._proc.see(pid)
@@ -252,10 +251,7 @@ class Processes:
             forks = set(seen.children) - known if seen.program else set()
             known |= forks
             asked += [(child, 0, seen.program) for child in forks]
-            key = f"{pid}:{seen.start_ticks if program else ticks}"
-            if key not in known_keys:
-                known_keys.add(key)
-                yield key, seen
+            yield f"{pid}:{seen.start_ticks if program else ticks}", seen
 
     def _show(self, amounts: dict[Instrument, int]) -> None:
         totals = dict(self._gone)

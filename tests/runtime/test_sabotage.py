@@ -9,7 +9,7 @@ import pytest
 from tests.runtime.programs import program
 
 USE = """
-import asyncio, gc, logging, sys, threading
+import asyncio, gc, logging, multiprocessing, sys, threading
 {sabotage}
 def fail(): raise KeyError("thread")
 class Failing:
@@ -27,6 +27,10 @@ for _ in range(30):
     thread.join()
     gc.collect(0)
 asyncio.run(main())
+child = multiprocessing.get_context("fork").Process(target=print, args=("child",), name="C")
+child.start()
+child.join()
+print(child.exitcode)
 raise ValueError("the end")
 """
 
@@ -59,5 +63,6 @@ def test_a_failing_monagent_changes_nothing(error: str, tmp_path: Path) -> None:
     failed = broken.counted.by("monagent.errors", "component")
     assert (failed["logging"], failed["threading"]) == (20, 20)  # Then they are switched off.
     assert failed["asyncio"] >= 1
+    assert failed["multiprocessing"] == 1
     assert failed["interpreter"] >= 1
     assert 1 <= len(said) <= 5

@@ -104,10 +104,11 @@ def adopt(environ: MutableMapping[str, str], told: str | None = None) -> None:
         if before
         else []
     )
-    if bootstrap not in path:
-        path.insert(0, bootstrap)
+    at = next((at for at, one in enumerate(path) if where.leads_to(one, bootstrap)), None)
+    if at is None:
+        path.insert(at := 0, bootstrap)
     if told is not None:
-        path.insert(path.index(bootstrap) + 1, told)
+        path.insert(at + 1, told)
     environ["PYTHONPATH"] = os.pathsep.join(path)
     if not where.installed():
         environ.setdefault(where.SITE, _dependencies())

@@ -42,9 +42,9 @@ def find(
         lasts = there is not None and (exporter_pid(path) > 0 or process.runs(*there))
         if lasts and exporter_runs(path):
             return path, False
-        root = directory.tree_root(directory.adopted_by(bootstrap), own)
+        root = directory.tree_root(directory.adopted_by(bootstrap, environ), own)
     else:
-        root = directory.tree_root(directory.adopted_by(bootstrap), own)
+        root = directory.tree_root(directory.adopted_by(bootstrap, environ), own)
         path = directory.for_tree(root, environ)
     begun = _take(path, root)
     if begun and settings.exporter == "process" and not os.geteuid():

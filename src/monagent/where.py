@@ -24,6 +24,15 @@ def bootstrap() -> str:
     return inside if os.path.isdir(inside) else os.path.join(_tree(), "bootstrap")
 
 
+def leads_to(entry: str, folder: str) -> bool:
+    """Whether this entry of PYTHONPATH names the folder, whose path is absolute and in its normal
+    form; a relative one names none where the working directory is gone."""
+    try:
+        return os.path.abspath(entry) == folder
+    except OSError:
+        return False
+
+
 def installed() -> bool:
     """Whether this is an installed package, with its dependencies beside it."""
     return os.path.isdir(os.path.join(PACKAGE, "bootstrap"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from monagent import launcher, settings, tree, where
 from monagent.store import directory, process
 from monagent.store.descriptors import inode
-from tests.launch.oracle import RUN, run
+from tests.launch.oracle import ENV, RUN, environment, run
 
 
 def held(path: Path) -> int:
@@ -212,6 +213,45 @@ def test_what_leaves_its_ancestors_finds_its_tree(tmp_path: Path) -> None:
 
     name = os.path.basename(shown.read_text().strip())
     assert name.partition("-")[0] == found.stdout.decode().strip()
+
+
+TITLED = """
+import ctypes, os, subprocess, sys
+fields = open("/proc/self/stat").read().rpartition(")")[2].split()
+begin, end = int(fields[47]), int(fields[48])  # of the environment, as proc(5) has it
+ctypes.memset(begin, 0, end - begin)
+show = "import sqlite3, monagent.metrics; print(monagent.metrics.recording().shard.directory)"
+starts = "import subprocess, sys; subprocess.run([sys.executable, '-c', sys.argv[1]])"
+print(os.getpid(), flush=True)
+for command in ([show], [starts, show]):
+    subprocess.run([sys.executable, "-c", *command], env=dict(os.environ))
+"""
+"""A program that sets its title as setproctitle does, and starts two Pythons, one by another."""
+
+
+def test_what_a_process_with_a_title_starts_is_in_its_tree() -> None:
+    """gunicorn and Celery write theirs over their environment where setproctitle is installed."""
+    found = run(ENV, [sys.executable, "-c", TITLED])
+
+    pid, *directories = found.stdout.decode().split()
+    assert [os.path.basename(path).partition("-")[0] for path in directories] == [pid, pid]
+
+
+@pytest.mark.parametrize("spelled", ["{parent}/x/../{name}", "{parent}//{name}", "{relative}"])
+def test_the_folder_may_be_spelled_in_any_way(spelled: str) -> None:
+    """All that start with it by variables alone are one tree, as without the detour."""
+    parent, name = os.path.split(where.bootstrap())
+    show = "import sqlite3, monagent.metrics as m; print(m.recording().shard.directory)"
+    both = f"{show}\nimport subprocess, sys; subprocess.run([sys.executable, '-c', {show!r}])"
+    path = spelled.format(parent=parent, name=name, relative=os.path.relpath(where.bootstrap()))
+    found = subprocess.run(
+        [sys.executable, "-uc", both],
+        env={**environment(ENV), "PYTHONPATH": path},
+        stdout=subprocess.PIPE, timeout=60, check=True,
+    )  # fmt: skip
+
+    first, second = found.stdout.decode().split()
+    assert first == second != "None"
 
 
 def test_a_directory_that_somebody_chose_is_told_by_its_variable(tmp_path: Path) -> None:

@@ -148,11 +148,38 @@ def test_a_tree_begins_at_the_farthest_adopted_ancestor(tmp_path: Path) -> None:
     assert directory.tree_root({1, 13}.__contains__, 13, proc) == (1, 100)
 
 
-def test_a_process_is_adopted_by_what_its_environment_says(tmp_path: Path) -> None:
-    """The bootstrap's folder in PYTHONPATH, nowhere else."""
-    for pid, environ in ((1, b"A=1\0PYTHONPATH=/x:/boot\0"), (2, b"B=/boot\0"), (3, b"")):
+def test_a_process_is_adopted_by_what_its_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bootstrap's folder in PYTHONPATH, however it is written, and nowhere else."""
+    monkeypatch.chdir(tmp_path)
+    boot = tmp_path / "boot"
+    said = [f"A=1\0PYTHONPATH=/x:{boot}\0", f"PYTHONPATH={tmp_path}/x/../boot//\0"]
+    said += ["PYTHONPATH=boot\0", f"B={boot}\0", f"PYTHONPATH={boot}2:other/boot\0", ""]
+    for pid, environ in enumerate(said):
         (tmp_path / str(pid)).mkdir()
-        (tmp_path / str(pid) / "environ").write_bytes(environ)
-    adopted = directory.adopted_by("/boot", str(tmp_path))
+        (tmp_path / str(pid) / "environ").write_text(environ)
+    adopted = directory.adopted_by(str(boot), {"PYTHONPATH": "other:boot"}, str(tmp_path))
 
-    assert [adopted(pid) for pid in (1, 2, 3, 4)] == [True, False, False, False]
+    assert [adopted(pid) for pid in range(7)] == [True, True, True, False, False, False, False]
+
+
+def test_a_title_over_the_environment_breaks_no_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose it is cannot be told of such a process, but for one that a tree began with."""
+    monkeypatch.setattr(directory, "places", lambda environ: [str(tmp_path)])
+    for pid, parent, environ in (
+        (1, 0, b"A=1\0"), (11, 1, b"\0\0\0"), (12, 11, b"er [app]\0\0"), (13, 12, b""),
+    ):  # fmt: skip
+        place = tmp_path / str(pid)
+        place.mkdir()
+        (place / "environ").write_bytes(environ)
+        fields = ["S", str(parent)] + ["0"] * 17 + [str(pid * 100)]
+        (place / "stat").write_text(f"{pid} (x) {' '.join(fields)}\n")
+    proc = str(tmp_path)
+    adopted = directory.adopted_by("/boot", {}, proc)
+
+    assert directory.tree_root(adopted, 13, proc) == (13, 1300)
+    Path(directory.home(proc), "11-1100").mkdir(parents=True)
+    assert directory.tree_root(adopted, 13, proc) == (11, 1100)

@@ -32,9 +32,9 @@ def find(path: str, proc: str = "/proc") -> tuple[int, int] | None:
         return None
 
     def belongs(pid: int) -> bool:
-        return adopted(pid) and _is_in(path, pid, proc)
+        return adopted(pid) is True and _is_in(path, pid, proc)
 
-    adopted = directory.adopted_by(where.bootstrap(), proc)
+    adopted = directory.adopted_by(where.bootstrap(), os.environ, proc)
     try:
         names = os.listdir(proc)
     except OSError:

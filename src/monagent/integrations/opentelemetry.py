@@ -49,10 +49,11 @@ def begin(original: Any) -> Any:
 
 def _come_first() -> None:
     try:
-        ours = where.bootstrap()
+        bootstrap = where.bootstrap()
         before = os.environ.get("PYTHONPATH", "").split(os.pathsep)
-        if ours in before and before[0] != ours:
-            rest = [entry for entry in before if entry != ours]
-            os.environ["PYTHONPATH"] = os.pathsep.join([ours, *rest])
+        ours = [entry for entry in before if where.leads_to(entry, bootstrap)]
+        if ours and before[0] != ours[0]:
+            rest = [entry for entry in before if entry not in ours]
+            os.environ["PYTHONPATH"] = os.pathsep.join([ours[0], *rest])
     except BaseException as error:
         guard.failed("opentelemetry", error)

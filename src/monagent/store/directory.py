@@ -11,6 +11,7 @@ import stat
 from monagent.store import process
 from monagent.store.descriptors import above_stdio, create, inode
 from monagent.system import os
+from monagent.where import leads_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,37 +50,57 @@ def home(place: str, user: int | None = None) -> str:
     return f"{place}/monagent-{os.geteuid() if user is None else user}"
 
 
-def tree_root(adopted: Callable[[int], bool], pid: int, proc: str = "/proc") -> tuple[int, int]:
+def tree_root(
+    adopted: Callable[[int], bool | None], pid: int, proc: str = "/proc"
+) -> tuple[int, int]:
     """The root of the tree that `pid` belongs to, as (pid, start in clock ticks).
 
-    It is the farthest ancestor in an unbroken line of processes for which `adopted` holds, or the
-    first process of the container if that one is adopted too (a program started with ``docker
-    exec`` has no other tie to it).
+    It is the farthest ancestor that is `adopted` in a line of processes of which none is not, or
+    the first process of the container if that one is adopted too (a program started with ``docker
+    exec`` has no other tie to it). Those of which it cannot be told (None) break no line.
     """
     root = pid
     above = process.parent(root, proc)
-    while above > 0 and adopted(above):
-        root = above
-        above = process.parent(root, proc)
+    while above > 0 and (belongs := adopted(above)) is not False:
+        root = above if belongs else root
+        above = process.parent(above, proc)
     if root != 1 and adopted(1):
         root = 1
     return root, process.start_ticks(root, proc) or 0
 
 
-def adopted_by(marker: str, proc: str = "/proc") -> Callable[[int], bool]:
-    """Tells whether a process was started with `marker` (the bootstrap folder) in its
-    environment."""
-    wanted = os.fsencode(marker)
+def adopted_by(
+    marker: str, environ: Mapping[str, str], proc: str = "/proc"
+) -> Callable[[int], bool | None]:
+    """Tells whether a process was started with `marker` (the bootstrap folder) among the folders of
+    PYTHONPATH, written in any way that leads there or as it is in `environ`, our own.
 
-    def adopted(pid: int) -> bool:
+    Where a process has written its title over its environment (setproctitle, which gunicorn and
+    Celery use if it is there), it is a tree's root that has begun, or it cannot be told (None).
+    """
+    spellings = {
+        os.fsencode(entry)
+        for entry in environ.get("PYTHONPATH", "").split(os.pathsep)
+        if leads_to(entry, marker)
+    }
+    wanted = os.fsencode(marker)
+    homes = [home(place) for place in places(environ)]
+
+    def adopted(pid: int) -> bool | None:
         try:
-            with open(f"{proc}/{pid}/environ", "rb") as environ:
-                return any(
-                    entry.startswith(b"PYTHONPATH=") and wanted in entry
-                    for entry in environ.read().split(b"\0")
-                )
+            with open(f"{proc}/{pid}/environ", "rb") as file:
+                found = file.read()
         except OSError:
             return False
+        if b"\0\0" in found:
+            name = f"{pid}-{process.start_ticks(pid, proc)}"
+            return any(os.path.isdir(f"{above}/{name}") for above in homes) or None
+        return any(
+            folder in spellings or os.path.normpath(folder) == wanted
+            for entry in found.split(b"\0")
+            if entry.startswith(b"PYTHONPATH=")
+            for folder in entry[11:].split(b":")
+        )
 
     return adopted
 

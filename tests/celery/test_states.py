@@ -9,13 +9,15 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
-from tests.celery.running import adopted, environment, worker
+from tests.celery.running import adopted, environment, until, worker
 from tests.recorded import Counted
 from tests.recorded import counted as read
 
@@ -148,6 +150,31 @@ def test_two_hundred_tasks_among_killed_children_are_exact(redis_url: str, tmp_p
     assert executions(counted) == expected
     assert counted.total("job.enqueued") == 200 + expected["flaky", "retried"]
     assert counted.total("job.execution.duration") == counted.total("job.execution")
+
+
+def test_what_a_cold_shutdown_ends_is_lost_or_comes_again(redis_url: str, tmp_path: Path) -> None:
+    """Lost is what was acknowledged when it began; Celery calls both retried, or did until 5.5."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    begun = [tmp_path / name for name in ("early", "late")]
+    program = """
+import sys, jobs_app
+for name in sys.argv[1:]:
+    jobs_app.app.tasks["jobs_app.held_" + name.rsplit("/")[-1]].delay(name)
+"""
+    with worker(environ, tmp_path, "-c", "2") as run:
+        subprocess.run([sys.executable, "-c", program, *map(str, begun)], env=environ, check=True)
+        until(lambda: all(Path(f"{file}.begun").exists() for file in begun), lambda: "")
+        run.process.send_signal(signal.SIGQUIT)
+        run.process.wait(30)
+        counted = run.counted()
+    with redis.Redis.from_url(redis_url) as client:
+        left = [json.loads(text)[0]["headers"]["task"] for text in client.hvals("unacked")]
+        left += [json.loads(text)["headers"]["task"] for text in client.lrange("shop", 0, -1)]
+
+    assert left == [f"{APP}held_late"]
+    found = executions(counted)
+    assert found.pop(("held_early", "failed")) == 1
+    assert found in ({("held_late", status): 1} for status in ("rejected", "retried"))
 
 
 @pytest.mark.parametrize("pool", ["threads", "solo", "gevent"])

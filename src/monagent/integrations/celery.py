@@ -198,9 +198,13 @@ def revoked(call: Call) -> Observed:
 
 @watch("celery.worker.request", "Request._announce_cancelled", optional=True)  # from 5.1 on
 def cancelled(call: Call) -> Observed:
-    """The connection was lost, or the worker stops: the message is delivered once more."""
-    retried = call.argument(0, "emit_retry", True)
-    call.instance._monagent.end(jobs.RETRIED if retried else jobs.REJECTED)
+    """The connection was lost, or the worker stops: the message is delivered once more, unless it
+    was acknowledged before. Such a task is lost, although Celery calls it one to retry."""
+    if call.instance.acknowledged:
+        status = jobs.FAILED
+    else:
+        status = jobs.RETRIED if call.argument(0, "emit_retry", True) else jobs.REJECTED
+    call.instance._monagent.end(status)
     yield
 
 

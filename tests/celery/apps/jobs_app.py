@@ -86,6 +86,10 @@ def held(file: str) -> None:
         time.sleep(0.05)
 
 
+app.task(held, name="jobs_app.held_early", acks_late=False)
+app.task(held, name="jobs_app.held_late", acks_late=True)
+
+
 @app.task
 def leaves(interrupted: bool = False) -> None:
     raise KeyboardInterrupt if interrupted else SystemExit(3)

@@ -7,8 +7,10 @@ import gc
 import threading
 from typing import Any
 
+import psycopg
 import psycopg_pool
 import pytest
+import sqlalchemy
 
 from tests.database.numbers import Numbers
 from tests.services.postgres import Server
@@ -190,3 +192,68 @@ def test_the_check_at_each_use_is_no_operation(numbers: Numbers, postgres: Serve
 
     assert queries == ["looked"]
     assert numbers.operations() == {"SELECT": 2}
+
+
+def test_a_refused_connection_of_a_null_pool_counts_once(numbers: Numbers) -> None:
+    """It connects in the caller's own call; sync and asyncio."""
+    nowhere = "host=127.0.0.1 port=1 dbname=postgres"
+    with (
+        psycopg_pool.NullConnectionPool(nowhere, open=True) as pool,
+        pytest.raises(psycopg.OperationalError),
+    ):
+        pool.getconn()
+
+    async def use() -> None:
+        async with psycopg_pool.AsyncNullConnectionPool(nowhere, open=False) as pool:
+            with pytest.raises(psycopg.OperationalError):
+                await pool.getconn()
+
+    asyncio.run(use())
+
+    assert numbers.refusals() == {"psycopg.OperationalError": 2}
+    assert numbers.pool("postgresql://127.0.0.1:1/postgres")["pending_requests"] == 0
+
+
+def test_what_a_null_pool_itself_refuses_counts(numbers: Numbers, postgres: Server) -> None:
+    """Its connection was opened, and then not given."""
+
+    def configure(connection: Any) -> None:
+        raise ValueError
+
+    with (
+        psycopg_pool.NullConnectionPool(postgres.dsn, open=True, configure=configure) as pool,
+        pytest.raises(ValueError),
+    ):
+        pool.getconn()
+    with pytest.raises(psycopg_pool.PoolClosed):
+        pool.getconn()
+
+    counted = {error: count for error, count in numbers.refusals().items() if count}
+    assert counted == {"ValueError": 1, "psycopg_pool.PoolClosed": 1}
+
+
+def test_an_engine_over_a_pool_counts_each_failure_once(numbers: Numbers, postgres: Server) -> None:
+    """As psycopg's documentation has it: SQLAlchemy's pool keeps nothing, the one below does."""
+    pool = psycopg_pool.ConnectionPool(
+        postgres.dsn, min_size=1, max_size=1, open=True, timeout=0.1, name="below"
+    )
+    nowhere = "host=127.0.0.1 port=1 dbname=postgres"
+    null = psycopg_pool.NullConnectionPool(nowhere, open=True, name="null")
+    with pool, null:
+        for below, failure in ((pool, psycopg_pool.PoolTimeout), (null, psycopg.OperationalError)):
+            engine = sqlalchemy.create_engine(
+                "postgresql+psycopg://", creator=below.getconn, poolclass=sqlalchemy.pool.NullPool
+            )
+            held = pool.getconn() if below is pool else None
+            with pytest.raises(sqlalchemy.exc.OperationalError) as caught:
+                engine.connect()
+            assert isinstance(caught.value.__cause__, failure)
+            if held is not None:
+                pool.putconn(held)
+    with pytest.raises(sqlalchemy.exc.OperationalError):
+        sqlalchemy.create_engine("postgresql+psycopg://", creator=pool.getconn).connect()
+
+    counted = {error: count for error, count in numbers.refusals().items() if count}
+    assert counted == {"psycopg.OperationalError": 1, "psycopg_pool.PoolClosed": 1}
+    assert numbers.pool("below")["timeouts"] == 1
+    assert numbers.pool("below")["pending_requests"] == 0

@@ -35,6 +35,9 @@ if TYPE_CHECKING:
 MOST_NAMES = 100
 """Names of pools in one process; pools beyond share one."""
 
+TIMEOUT = "PoolTimeout"
+"""What psycopg_pool raises where its pool had no connection to give in time."""
+
 
 class Name:
     """A pool's name, taken as long as a pool goes by it."""
@@ -147,11 +150,13 @@ class Pool(PoolFields):
         cells.timeouts(1.0)
         self._write(cells)
 
-    def refused(self, error: BaseException) -> None:
-        """They got an error."""
+    def refused(self, error: BaseException, counted: bool = False) -> None:
+        """They got an error; `counted` where the driver has told of it already."""
         cells = self._now()
         cells.mem[0][cells.pending] -= 1.0
-        database.refused(self.system, error)
+        # A pool above tells of what one below says, but of a timeout, which counts there.
+        if not counted and type(error).__name__ != TIMEOUT and not database.covered():
+            database.refused(self.system, error)
         self._write(cells)
 
     def _returned(self, given: float | None) -> None:

@@ -45,10 +45,10 @@ def taken(call: Call) -> Observed:
     try:
         connection = yield
     except BaseException as error:
-        if type(error).__name__ == "PoolTimeout":
+        if type(error).__name__ == _pools.TIMEOUT:
             pool.timed_out()
         else:
-            pool.refused(error)
+            pool.refused(error, counted=in_connect(error))
         raise
     pool.given(asked, id(connection))
 
@@ -104,6 +104,18 @@ def checked(call: Call) -> Observed:
         pool = _pools.of(call.instance)
         if pool is not None:
             pool.changed()
+
+
+def in_connect(error: BaseException) -> bool:
+    """Whether psycopg's own `connect` raised it, in a null pool, and has counted it."""
+    at = error.__traceback__
+    while at is not None:
+        frame = at.tb_frame
+        module = str(frame.f_globals.get("__name__"))
+        if frame.f_code.co_name == "connect" and module.startswith("psycopg."):
+            return True
+        at = at.tb_next
+    return False
 
 
 def read(pool: Any, out: int) -> tuple[int, int]:

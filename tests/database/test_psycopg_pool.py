@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import warnings
 from typing import Any
 
 import psycopg
 import psycopg_pool
 import pytest
-import sqlalchemy
 
+from monagent.conventions import _pools
+from monagent.integrations import psycopg_pool as integration
 from tests.database.numbers import Numbers
 from tests.services.postgres import Server
 
@@ -234,6 +236,7 @@ def test_what_a_null_pool_itself_refuses_counts(numbers: Numbers, postgres: Serv
 
 def test_an_engine_over_a_pool_counts_each_failure_once(numbers: Numbers, postgres: Server) -> None:
     """As psycopg's documentation has it: SQLAlchemy's pool keeps nothing, the one below does."""
+    sqlalchemy = pytest.importorskip("sqlalchemy")
     pool = psycopg_pool.ConnectionPool(
         postgres.dsn, min_size=1, max_size=1, open=True, timeout=0.1, name="below"
     )
@@ -257,3 +260,23 @@ def test_an_engine_over_a_pool_counts_each_failure_once(numbers: Numbers, postgr
     assert counted == {"psycopg.OperationalError": 1, "psycopg_pool.PoolClosed": 1}
     assert numbers.pool("below")["timeouts"] == 1
     assert numbers.pool("below")["pending_requests"] == 0
+
+
+def test_connections_that_are_never_returned_stay_in_use(
+    numbers: Numbers, postgres: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pool has them as taken for good, also once others stand where they stood in memory."""
+    monkeypatch.setattr(integration, "id", lambda _: 1, raising=False)  # all at one address
+    with (
+        warnings.catch_warnings(),
+        psycopg_pool.NullConnectionPool(postgres.dsn, max_size=4, open=True) as pool,
+    ):
+        warnings.simplefilter("ignore")
+        for _ in range(4):
+            pool.getconn()
+            gc.collect()
+        with pytest.raises(psycopg_pool.PoolTimeout):
+            pool.getconn(timeout=0.05)
+
+        assert numbers.pool()["used"] == pool._nconns == 4
+        assert len(_pools.of(pool).given_at) == 1  # type: ignore[union-attr]

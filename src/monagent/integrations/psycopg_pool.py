@@ -30,7 +30,7 @@ def made(call: Call) -> Observed:
     yield
     pool = call.instance
     if _pools.of(pool) is None:  # Null pools call their base's.
-        _pools.watched(pool, SYSTEM, _pools.take_name(name_of(pool)), read, limits)
+        _pools.watched(pool, SYSTEM, _pools.take_name(name_of(pool)), Reading(), limits)
     if hasattr(pool, "__aenter__"):
         database.in_tasks()
 
@@ -50,7 +50,10 @@ def taken(call: Call) -> Observed:
         else:
             pool.refused(error, counted=in_connect(error))
         raise
-    pool.given(asked, id(connection))
+    key = id(connection)
+    if key in pool.given_at:
+        pool.read.lost += 1  # type: ignore[attr-defined]  # a Reading
+    pool.given(asked, key)
 
 
 @watch("psycopg_pool.pool", "ConnectionPool.putconn")
@@ -118,10 +121,19 @@ def in_connect(error: BaseException) -> bool:
     return False
 
 
-def read(pool: Any, out: int) -> tuple[int, int]:
-    """Open and idle connections."""
-    idle = len(pool._pool)
-    return out + idle, idle
+class Reading:
+    """Reads a pool. A connection that its caller forgot stays in use, as the pool itself has it;
+    once another stands where it stood, it is `lost`: a number, however many they become."""
+
+    __slots__ = ("lost",)
+
+    def __init__(self) -> None:
+        self.lost = 0
+
+    def __call__(self, pool: Any, out: int) -> tuple[int, int]:
+        """Open and idle connections."""
+        idle = len(pool._pool)
+        return out + self.lost + idle, idle
 
 
 def limits(pool: Any) -> tuple[int, int]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import inspect
+import io
 import os
 import pickle
 import sqlite3
@@ -18,6 +20,18 @@ from typing import Any
 import pytest
 
 from tests.database.numbers import Numbers
+
+WRONG = """
+import sqlite3
+connection = sqlite3.connect(":memory:")
+for name in "execute", "executemany", "executescript":
+    for arguments, named in ((), {"sql": "SELECT 1"}), ((), {}), ((1, 2, 3), {}):
+        try:
+            getattr(connection, name)(*arguments, **named)
+        except TypeError as error:
+            print(error)
+connection.close()
+"""
 
 
 def test_every_way_to_execute_counts_once(numbers: Numbers, tmp_path: Path) -> None:
@@ -51,6 +65,43 @@ def test_a_path_of_ones_own_is_named_as_the_file(
     connection.close()
 
     assert numbers.databases() == {("sqlite", "shop.db")}
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["in its place", "by its name"])
+def test_a_path_of_ones_own_is_asked_once(given: bool, numbers: Numbers, tmp_path: Path) -> None:
+    """It may say another name each time, or raise: what comes is as without monagent."""
+    asked = []
+
+    class Fresh:
+        def __fspath__(self) -> str:
+            asked.append(self)
+            if len(asked) == 2:
+                raise LookupError(len(asked))
+            return str(tmp_path / f"{len(asked)}.db")
+
+    def connect() -> Any:
+        return sqlite3.connect(database=Fresh()) if given else sqlite3.connect(Fresh(), timeout=1)
+
+    with contextlib.closing(connect()) as connection:
+        connection.execute("CREATE TABLE t (a)")
+    with pytest.raises(LookupError, match="2"):
+        connect()
+
+    assert len(asked) == 2
+    assert [path.name for path in tmp_path.glob("*.db")] == ["1.db"]
+    assert numbers.databases() == {("sqlite", "1.db")}
+
+
+def test_wrong_arguments_are_told_as_without_monagent(numbers: Numbers) -> None:
+    """By the name of the method that was called."""
+    plain = subprocess.run(
+        [sys.executable, "-c", WRONG], capture_output=True, text=True, check=True
+    ).stdout
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        exec(WRONG, {})
+
+    assert told.getvalue() == plain
 
 
 def test_errors_carry_their_type_and_pass_unchanged(numbers: Numbers) -> None:

@@ -8,6 +8,7 @@ shows: where C raised or warned, there is a frame of ours, as every Python funct
 
 from __future__ import annotations
 
+import os
 import sys
 
 from monagent.conventions import database
@@ -74,9 +75,20 @@ def recording_connection(base: Any) -> Any:
         __slots__ = ("_monagent_namespace",)
 
         def __init__(self, /, *args: Any, **kwargs: Any) -> None:
+            path: Any = args[0] if args else kwargs.get("database")
+            own = False
+            try:
+                own = is_own(path)
+            except BaseException as error:
+                failed(NAME, error)
+            if own:
+                path = os.fspath(path)
+                if args:
+                    args = path, *args[1:]
+                else:
+                    kwargs["database"] = path
             base.__init__(self, *args, **kwargs)
             try:
-                path = args[0] if args else kwargs.get("database")
                 keep(self, database.namespace(database.file_name(path)))
             except BaseException as error:
                 failed(NAME, error)
@@ -87,18 +99,24 @@ def recording_connection(base: Any) -> Any:
             return native(self, cursor_class)
 
         def execute(self, /, *args: Any, **kwargs: Any) -> Any:
+            if kwargs:  # It takes none, and says so by its own name.
+                return base.execute(self, *args, **kwargs)
             cursor = new_cursor(self)
-            cursor.execute(*args, **kwargs)
+            cursor.execute(*args)
             return cursor
 
         def executemany(self, /, *args: Any, **kwargs: Any) -> Any:
+            if kwargs:
+                return base.executemany(self, *args, **kwargs)
             cursor = new_cursor(self)
-            cursor.executemany(*args, **kwargs)
+            cursor.executemany(*args)
             return cursor
 
         def executescript(self, /, *args: Any, **kwargs: Any) -> Any:
+            if kwargs or len(args) != 1:
+                return base.executescript(self, *args, **kwargs)
             cursor = new_cursor(self)
-            cursor.executescript(*args, **kwargs)
+            cursor.executescript(*args)
             return cursor
 
     slot: Any = vars(Connection)["_monagent_namespace"]
@@ -167,6 +185,15 @@ def home(name: str, found: Any) -> dict[str, Any]:
         if holds.get(name) is found:
             return holds
     raise LookupError(name)
+
+
+def is_own(path: Any) -> bool:
+    """Whether a path is an object of the program's, which may say another one each time that it is
+    asked: sqlite3 is handed what it said."""
+    kind = type(path)
+    if kind is str or kind.__module__.startswith("pathlib"):
+        return False
+    return isinstance(path, os.PathLike)
 
 
 def recorded(base: Any, name: str, verb: str | None = None) -> Any:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pytest
@@ -184,3 +185,26 @@ def test_patched_methods_pass_for_the_originals(numbers: Numbers) -> None:
     assert list(inspect.signature(sync.copy).parameters)[:2] == ["self", "statement"]
     assert sync.copy.__qualname__ == "Cursor.copy"
     assert sync.__module__ == "psycopg"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="functions begin by their code's flag there")
+def test_wrong_arguments_are_refused_at_the_call(
+    connection: psycopg.Connection[Any], numbers: Numbers, postgres: Server
+) -> None:
+    """Before anything is awaited or iterated, as without monagent; nothing is counted of them."""
+    before, plain = numbers.operations(), cast("Any", connection.cursor())
+    with pytest.raises(TypeError, match=r"Cursor\.stream\(\) missing .* 'query'"):
+        plain.stream()
+
+    async def use() -> None:
+        async with await psycopg.AsyncConnection.connect(postgres.dsn) as other:
+            cursor: Any = other.cursor()
+            with pytest.raises(TypeError, match=r"AsyncCursor\.execute\(\) missing .* 'query'"):
+                cursor.execute()
+            with pytest.raises(TypeError, match="unexpected keyword argument 'sql'"):
+                cursor.execute("SELECT 1", sql=1)
+            await cursor.execute("SELECT 1", prepare=True)
+
+    asyncio.run(use())
+
+    assert numbers.operations() == {**before, "SELECT": 1}

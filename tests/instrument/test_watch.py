@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import gc
 import inspect
 import pickle
+import sys
 import types
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from unittest import mock
@@ -326,3 +329,50 @@ def test_a_stop_iteration_of_the_application_passes(watching: Any) -> None:
     with pytest.raises(StopIteration) as caught:
         wrapper()
     assert caught.value.value == 7
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="functions begin by their code's flag there")
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_wrong_arguments_are_refused_at_the_call(watching: Any, name: str) -> None:
+    """As without us, in the same words; right ones in every form are not."""
+
+    def told(*args: Any, **kwargs: Any) -> str:
+        with pytest.raises(TypeError) as caught:
+            globals()[name](*args, **kwargs)
+        return str(caught.value)
+
+    wrong: list[Any] = [((), {}), ((1, 2), {}), ((1,), {"other": 1}), ((1,), {"value": 1})]
+    expected = [told(*args, **kwargs) for args, kwargs in wrong]
+    watching(name)
+
+    assert [told(*args, **kwargs) for args, kwargs in wrong] == expected
+    for made in (globals()[name](1), globals()[name](value=1)):
+        if hasattr(made, "close"):
+            made.close()
+
+
+def test_a_coroutine_that_is_never_awaited_warns_once_and_by_its_name(watching: Any) -> None:
+    """Ours makes no second one that warns."""
+    watching("double_later")
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        double_later(1)  # type: ignore[unused-coroutine]  # as it is meant
+        double_later(value=1)  # type: ignore[unused-coroutine]  # as it is meant
+        gc.collect()
+
+    expected = "coroutine 'double_later' was never awaited"
+    assert [str(one.message) for one in caught] == [expected] * 2
+
+
+def test_what_is_made_bears_the_names_of_the_original(watching: Any) -> None:
+    """Coroutines and generators are told apart by them in logs."""
+    for name in FUNCTIONS[1:]:
+        made = globals()[name](1)
+        before = (type(made), made.__name__, made.__qualname__)
+        watching(name)
+        again = globals()[name](1)
+        assert (type(again), again.__name__, again.__qualname__) == before
+        if hasattr(made, "close"):
+            made.close()
+            again.close()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _COPIED = ("__module__", "__name__", "__qualname__", "__doc__", "__type_params__")
 _ASIDE = " (as of importlib._bootstrap)>"
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
+_KINDS = 0x20 | _COROUTINE | 0x200  # of generators, coroutines, async generators
+_FLAGS_TELL = sys.implementation.name == "cpython" and sys.version_info >= (3, 11)
+_MOST_SHAPES = 100  # of arguments: how many by place, and the names of others
 _ANNOTATIONS = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"
 
 
@@ -89,20 +92,47 @@ def giving_coroutines(function: Any) -> Any:
     the code begins a coroutine by an instruction, `RETURN_GENERATOR`, that this one has not.
     https://docs.python.org/3/library/dis.html#opcode-RETURN_GENERATOR
     """
-    if sys.implementation.name == "cpython" and sys.version_info >= (3, 11):
-        code = function.__code__
-        flagged = code.replace(co_flags=code.co_flags | _COROUTINE)
-        # A new function: since 3.13 one may not be given code of another kind.
-        names, defaults = function.__globals__, function.__defaults__
-        made = function_type()(flagged, names, code.co_name, defaults, function.__closure__)
-        made.__kwdefaults__ = function.__kwdefaults__
-        return made
+    if _FLAGS_TELL:
+        return _flagged(function, _COROUTINE)
 
     async def awaiting(*args: Any, **kwargs: Any) -> Any:
         return await function(*args, **kwargs)
 
     step_aside(function)
     return awaiting
+
+
+def at_the_call(wrapper: Any, original: Any) -> Any:
+    """The function `wrapper` of coroutines or generators, which takes what there is, as one that
+    refuses wrong arguments when it is called, as `original` does, and not at the first step.
+
+    Only where the flag of a code is no more than that: else it has to begin by itself.
+    """
+    if not _FLAGS_TELL:
+        return wrapper
+    fitting: set[Any] = set()
+    step_aside(wrapper).__qualname__ = original.__qualname__
+    wrapper.__name__ = original.__name__
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        shape = (len(args), *kwargs) if kwargs else len(args)
+        if shape not in fitting:
+            try_on(original, args, kwargs, fitting, shape)
+        return wrapper(*args, **kwargs)
+
+    return _flagged(call, wrapper.__code__.co_flags & _KINDS)
+
+
+def try_on(
+    original: Any, args: tuple[Any, ...], kwargs: dict[str, Any], fitting: set[Any], shape: Any
+) -> None:
+    """Raises what a function of coroutines or generators does if arguments do not fit; else their
+    shape, which is all that it goes by, is put among those that do."""
+    made = original(*args, **kwargs)
+    if hasattr(made, "close"):  # A coroutine would warn; async generators have `aclose`.
+        made.close()
+    if len(fitting) < _MOST_SHAPES:
+        fitting.add(shape)
 
 
 def proxy(original: Any, call: Callable[[tuple[Any, ...], dict[str, Any]], Any]) -> Any:
@@ -127,6 +157,17 @@ def first_step(items: Any) -> Any:
         return items.__anext__()
     finally:
         sys.set_asyncgen_hooks(*hooks)
+
+
+def _flagged(function: Any, flag: int) -> Any:
+    """A function like it, whose code has the flag too."""
+    code = function.__code__
+    flagged = code.replace(co_flags=code.co_flags | flag)
+    # A new function: since 3.13 one may not be given code of another kind.
+    names, defaults = function.__globals__, function.__defaults__
+    made = function_type()(flagged, names, code.co_name, defaults, function.__closure__)
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
 
 
 def _sign(wrapper: Any, original: Any) -> None:

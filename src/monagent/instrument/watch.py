@@ -11,7 +11,14 @@ from __future__ import annotations
 from monagent import guard
 from monagent.instrument import targets
 from monagent.instrument.call import Call
-from monagent.instrument.identity import first_step, function_type, pass_for, proxy, step_aside
+from monagent.instrument.identity import (
+    at_the_call,
+    first_step,
+    function_type,
+    pass_for,
+    proxy,
+    step_aside,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -110,11 +117,11 @@ class Watcher:
             return proxy(original, lambda args, kwargs: self._call(original, args, kwargs))
         flags = original.__code__.co_flags
         if flags & _ASYNC_GENERATOR:
-            wrapper = self._around_async_generator(original)
+            wrapper = at_the_call(self._around_async_generator(original), original)
         elif flags & _COROUTINE:
-            wrapper = self._around_coroutine(original)
+            wrapper = at_the_call(self._around_coroutine(original), original)
         elif flags & _GENERATOR:
-            wrapper = self._around_generator(original)
+            wrapper = at_the_call(self._around_generator(original), original)
         else:
             wrapper = self._around_function(original)
         return pass_for(wrapper, original)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from monagent.clock import perf_counter
 from monagent.conventions.database import TIMERS, broke, covered, timer_of
-from monagent.instrument.identity import giving_coroutines, step_aside
+from monagent.instrument.identity import giving_coroutines, step_aside, try_on
 from monagent.instrument.watch import failed
 
 TYPE_CHECKING = False
@@ -68,6 +68,7 @@ def measured(library: str, original: Any, labels_of: LabelsOf) -> Any:
 
 def _measured_coroutine(library: str, original: Any, labels_of: LabelsOf) -> Any:
     timers = TIMERS
+    fitting: set[Any] = set()
 
     async def recorded(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         labels = None
@@ -101,6 +102,9 @@ def _measured_coroutine(library: str, original: Any, labels_of: LabelsOf) -> Any
         except BaseException as error:
             failed(library, error)
         if not above:
+            shape = (len(args), *kwargs) if kwargs else len(args)
+            if shape not in fitting:
+                try_on(original, (self, *args), kwargs, fitting, shape)
             return recorded(self, args, kwargs)
         if kwargs or len(args) != 2:
             return original(self, *args, **kwargs)

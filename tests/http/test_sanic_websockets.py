@@ -136,14 +136,11 @@ def test_a_client_that_vanishes_has_no_code(numbers: Numbers) -> None:
     assert ended(numbers) == {("/ws/<room:str>", "1006"): 1}
 
 
-def test_under_asgi_it_has_its_route(numbers: Numbers) -> None:
-    """Measured from outside, accepted behind the blueprint's prefix."""
-
-    async def once(request: Any, websocket: Any) -> None:
-        await websocket.send(await websocket.recv())
+def under_asgi(handler: Handler) -> list[Any]:
+    """What an ASGI server gets of this handler for a message and a disconnection."""
 
     async def main() -> list[Any]:
-        app = application(once)
+        app = application(handler)
         await app._startup()
         app.asgi, app.state.is_running = True, True
         messages: list[dict[str, Any]] = [
@@ -153,9 +150,37 @@ def test_under_asgi_it_has_its_route(numbers: Numbers) -> None:
         ]
         return await exchange(app, path="/ws/1", kind="websocket", messages=messages)
 
-    sent = asyncio.run(main())
+    return asyncio.run(main())
+
+
+def test_under_asgi_it_has_its_route(numbers: Numbers) -> None:
+    """Measured from outside, accepted behind the blueprint's prefix."""
+
+    async def once(request: Any, websocket: Any) -> None:
+        await websocket.send(await websocket.recv())
+
+    sent = under_asgi(once)
 
     assert [message["type"] for message in sent] == ["websocket.accept", "websocket.send"]
     assert numbers.total("websocket.messages") == 2
     assert ended(numbers) == {("/ws/<room:str>", "1006"): 1}
     assert numbers.total("http.server.active_requests") == 0
+
+
+def test_under_asgi_an_exception_ends_it_with_its_type(numbers: Numbers) -> None:
+    """Of which the server hears nothing; one behind the client's end is none of the connection."""
+
+    async def fails(request: Any, websocket: Any) -> None:
+        await websocket.recv()
+        raise ValueError
+
+    async def fails_behind(request: Any, websocket: Any) -> None:
+        await websocket.recv()
+        await websocket.recv()
+        raise ValueError
+
+    under_asgi(fails)
+    under_asgi(fails_behind)
+
+    route = "/ws/<room:str>"
+    assert ended(numbers) == {("ValueError", route, "1006"): 1, (route, "1001"): 1}

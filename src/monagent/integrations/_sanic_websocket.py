@@ -81,7 +81,7 @@ def handling(original: Any) -> Any:
                 return await handler(request, websocket, *args, **kwargs)
             except Exception as error:
                 try:
-                    broke(websocket, error)
+                    broke(request, websocket, error)
                 except BaseException as ours:
                     http.failed(ours)
                 raise
@@ -97,13 +97,16 @@ def handling(original: Any) -> Any:
     return _websocket_handler
 
 
-def broke(websocket: Any, error: BaseException) -> None:
+def broke(request: Any, websocket: Any, error: BaseException) -> None:
     """A handler has raised; that its client is gone is no error of its own."""
-    connection = getattr(websocket, OWN, None)
-    if connection is not None and "ConnectionClosed" not in {
-        kind.__name__ for kind in type(error).__mro__
-    }:
-        websocket._monagent_error = error_type(error)  # Sanic closes it as if all were well.
+    if "ConnectionClosed" in {kind.__name__ for kind in type(error).__mro__}:
+        return
+    # Sanic ends the connection as if all were well.
+    if getattr(websocket, OWN, None) is not None:
+        websocket._monagent_error = error_type(error)
+    exchange = getattr(request.transport, "scope", {}).get(KEY)
+    if exchange is not None:
+        exchange.caught = error_type(error)
 
 
 def losing(original: Any) -> Any:

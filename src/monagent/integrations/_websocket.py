@@ -94,7 +94,9 @@ class Socket:
             if not self.connection.code:
                 otherwise = LOST if error is None else BROKEN  # as daphne does
                 self.connection.code = unclosed[0](send) if unclosed else otherwise
-            self.connection.ended(None if error is None else error_type(error))
+            # Without one a framework may have caught it.
+            failed = self.exchange.failure() if error is None else error_type(error)
+            self.connection.ended(failed)
         else:
             if unanswered and not self.exchange.status:
                 self.exchange.status = unanswered[0]

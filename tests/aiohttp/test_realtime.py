@@ -44,6 +44,8 @@ async def echo(request: web.Request) -> web.WebSocketResponse:
     async for message in socket:
         if message.data == "fail":
             raise LookupError
+        if message.data == "refuse":
+            raise web.HTTPForbidden
         if message.data == "close":
             await socket.close(code=4001)
         elif message.type == aiohttp.WSMsgType.TEXT:
@@ -181,6 +183,22 @@ def test_a_handler_that_fails_ends_it_with_its_error(numbers: Numbers) -> None:
     assert closed(numbers) == {
         ("/echo/{name}", "1006", "LookupError"): 1,
         (None, "1006", None): 1,
+    }
+    assert facts(numbers, OPEN) == {}
+    assert numbers.counts() == {}
+
+
+def test_an_answer_into_an_open_websocket_ends_it_as_an_error(numbers: Numbers) -> None:
+    """aiohttp sends what was raised as an answer; to the client it is no frame at all."""
+    talk(numbers, "refuse")
+    talk(numbers, "close")
+
+    route = "/echo/{name}"
+    error = "aiohttp.web_exceptions.HTTPForbidden"
+    ends = closed(numbers)
+    assert {end: count for end, count in ends.items() if end[0]} == {
+        (route, "1006", error): 1,
+        (route, "4001", None): 1,
     }
     assert facts(numbers, OPEN) == {}
     assert numbers.counts() == {}

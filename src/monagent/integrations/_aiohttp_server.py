@@ -100,7 +100,10 @@ def left_out(excluded: Any, server: Any, request: Any) -> bool:
 def handled(served: Served, request: Any, result: Any) -> None:
     """The handler has returned, and what it returned was sent or could not be."""
     if served.connection is not None:
-        served.connection.ended(None)
+        answer: Any = result[0] if result.__class__ is tuple else None
+        # What was raised was sent into the open WebSocket, where no client can read it.
+        raised = isinstance(answer, Exception) and request._protocol._manager is not None
+        served.connection.ended(error_type(answer) if raised else None)
     if not served.recorded:
         served.gone = served.gone or result is True or result[1] is True
         finish(served, request)

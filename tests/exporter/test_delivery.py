@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from opentelemetry.sdk.metrics.export import Gauge
 
-from monagent.exporter.delivery import Failed, Outcome, Pushgateway, Textfile, deliver, group_url
+from monagent import settings
+from monagent.exporter import delivery, outbox
+from monagent.exporter.delivery import (
+    ATTEMPTS,
+    TAKEN,
+    Failed,
+    Outcome,
+    Pushgateway,
+    Textfile,
+    deliver,
+    group_url,
+)
 from monagent.exporter.disk import Disk
 from monagent.exporter.engine import Total
 from monagent.exporter.otel import metrics_data
+from monagent.exporter.own import Own
 from monagent.exporter.table import Table
+from monagent.exporter.worker import Worker
 from tests.exporter.forge import ACTIVE, LATENCY, REQUESTS, TEMPERATURE, Forged
 from tests.exporter.running import (
     DEADLINE,
@@ -149,7 +166,7 @@ def test_a_failure_is_repeated_a_few_times_unless_it_is_final() -> None:
     tries: list[bool] = []
 
     class Goal:
-        name = "goal"
+        name, where, attempts, trouble = "goal", "", ATTEMPTS, ""
 
         def __init__(self, final: bool) -> None:
             self.final = final
@@ -163,6 +180,52 @@ def test_a_failure_is_repeated_a_few_times_unless_it_is_final() -> None:
 
     assert tries == [False] * 3 + [True]
     assert waited == [0.5, 1.0]
+
+
+@pytest.mark.parametrize("trouble", ["", "http://there: timed out"])
+def test_a_goal_that_keeps_its_delivery_waiting_is_given_up_and_named_alone(
+    trouble: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what went wrong so far; the others have their own outcomes."""
+    answered = threading.Event()
+    said: list[str] = []
+
+    class Goal:
+        attempts = 1
+
+        def __init__(self, name: str, send: Callable[[Goal], Outcome]) -> None:
+            self.name, self.where, self.trouble, self._send = name, f"http://{name}", "", send
+
+        def send(self, total: Total, text: bytes) -> Outcome:
+            return self._send(self)
+
+    def wait(goal: Goal) -> Outcome:
+        goal.trouble = trouble
+        answered.wait(DEADLINE)
+        return TAKEN
+
+    def fail(goal: Goal) -> Outcome:
+        raise Failed("file: No space left")
+
+    goals = [Goal("there", wait), Goal("file", fail), Goal("taken", lambda _: TAKEN)]
+    engine: Any = SimpleNamespace(
+        info={}, own=Own(Table(), {}), scrape=lambda _: b"", total=lambda: None
+    )
+    voice: Any = SimpleNamespace(say=said.append)
+    monkeypatch.setattr(outbox, "LAST", 0.3)
+    monkeypatch.setattr(delivery, "at_the_end", lambda *_: goals)
+
+    async def deliver() -> None:
+        await outbox.Outbox(settings.load({}), engine, Worker(), voice).last()
+
+    asyncio.run(deliver())
+    answered.set()
+
+    beginning = "the last numbers were not delivered to"
+    assert said == [
+        f"{beginning} file: No space left",
+        f"{beginning} {trouble or 'http://there: no answer'}; given up after 0 s",
+    ]
 
 
 def test_a_file_that_cannot_be_written_says_why(tmp_path: Path) -> None:

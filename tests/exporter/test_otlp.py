@@ -13,6 +13,7 @@ from tests.exporter.forge import ACTIVE, LATENCY, REQUESTS
 from tests.exporter.receiving import Receiver, said_of_one_delivery
 from tests.exporter.running import DEADLINE, exporter, sleeper, speaker, until, write_root
 from tests.exporter.test_delivery import counted
+from tests.ports import free_port
 
 
 def test_series_found_after_the_numbers_were_read_are_left_for_the_next_push() -> None:
@@ -131,6 +132,35 @@ def test_what_otlp_does_not_allow_to_repeat_is_sent_once_and_told(
     assert receiver.refused == 1
     assert said.count(b"the last numbers were not delivered to") == 1
     assert told in said
+
+
+def test_of_the_last_deliveries_those_that_failed_are_told_each_with_its_reason(
+    tmp_path: Path,
+) -> None:
+    """The receiver is asked as long as the SDK asks, and no longer; the file is there."""
+    state, taken, url = tmp_path / "state", tmp_path / "taken.prom", f"127.0.0.1:{free_port()}"
+    state.mkdir()
+    with speaker() as root:
+        write_root(state, root.pid)
+        counted(state, root.pid)
+        with exporter(
+            state,
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://me:SECRET@{url}",
+            OTEL_EXPORTER_OTLP_TIMEOUT="1500",
+            MONAGENT_PUSHGATEWAY=f"http://{url}",
+            MONAGENT_TEXTFILE=str(taken),
+        ) as running:
+            assert running.get().status == 200
+            assert running.end() == 0
+        said = root.said().decode()
+
+    told = [line for line in said.splitlines() if "delivered" in line]
+    beginning = f"monagent: the last numbers were not delivered to http://{url}"
+    assert sorted(told) == [
+        f"{beginning}/metrics/job/job.py: <urlopen error [Errno 111] Connection refused>",
+        f"{beginning}/v1/metrics: Connection refused",
+    ]
+    assert taken.exists()
 
 
 def test_deliveries_are_counted_from_the_start(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Deliveries to those who do not come and scrape: OTLP, a Pushgateway, a file.
 
-A failed delivery is tried again a few times, counted, and told in one line.
+A failed delivery is tried again, counted, and told in one line.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from monagent.exporter.disk import Disk, replace
 from monagent.exporter.engine import Total
 from monagent.exporter.exposition import TEXT
 from monagent.settings import Settings
+from monagent.settings_kinds import without_password
 
 ATTEMPTS = 3
 PAUSE = 0.5
@@ -52,9 +53,18 @@ OTLP = "otlp"
 
 
 class Delivery(Protocol):
-    """A goal."""
+    """A goal.
+
+    Attributes:
+        where: its URL or path, as it may be shown.
+        attempts: how often a delivery is sent before it counts as failed.
+        trouble: what became of the last attempt that failed, with `where`.
+    """
 
     name: str
+    where: str
+    attempts: int
+    trouble: str
 
     def send(self, total: Total, text: bytes) -> Outcome:
         """Delivers the numbers, as data or as Prometheus text; raises Failed."""
@@ -64,19 +74,21 @@ class Textfile:
     """A file, for the node exporter's textfile collector; readers see the old or the new one."""
 
     name = "textfile"
+    attempts = ATTEMPTS
+    trouble = ""
 
     def __init__(self, path: str, disk: Disk | None = None) -> None:
-        self._path = path
+        self.where = path
         self._disk = disk or Disk()
 
     def send(self, total: Total, text: bytes) -> Outcome:  # noqa: ARG002 - the text alone
         """Puts the text in the file's place."""
         try:
-            replace(self._disk, self._path, text, 0o644)
+            replace(self._disk, self.where, text, 0o644)
             # The mode above has lost what our umask takes away.
-            os.chmod(self._path, 0o644)
+            os.chmod(self.where, 0o644)
         except OSError as error:
-            raise Failed(f"{self._path}: {error.strerror}") from None
+            raise Failed(f"{self.where}: {error.strerror}") from None
         return TAKEN
 
 
@@ -84,9 +96,12 @@ class Pushgateway:
     """A Prometheus Pushgateway: replaces the group of this job."""
 
     name = "pushgateway"
+    attempts = ATTEMPTS
+    trouble = ""
 
     def __init__(self, url: str, job: str) -> None:
         self.url = group_url(url, job)
+        self.where = without_password(self.url)
 
     def send(self, total: Total, text: bytes) -> Outcome:  # noqa: ARG002 - the text alone
         """Puts the group."""
@@ -152,22 +167,17 @@ def at_the_end(settings: Settings, job: str) -> list[Delivery]:
     return goals
 
 
-def deliver(
-    goal: Delivery,
-    total: Total,
-    text: bytes,
-    wait: Callable[[float], object],
-    attempts: int = ATTEMPTS,
-) -> Outcome:
+def deliver(goal: Delivery, total: Total, text: bytes, wait: Callable[[float], object]) -> Outcome:
     """Sends, a few times if need be; with the reason of the last failure, if none succeeds."""
     reason: str | None = None
-    for attempt in range(attempts):
+    goal.trouble = ""
+    for attempt in range(goal.attempts):
         if attempt:
             wait(PAUSE * 2 ** (attempt - 1))
         try:
             return goal.send(total, text)
         except Failed as failure:
-            reason = str(failure)
+            reason = goal.trouble = str(failure)
             if failure.final:
                 break
         except Exception as error:

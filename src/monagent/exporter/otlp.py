@@ -27,7 +27,7 @@ from monagent.settings import Settings
 from monagent.settings_kinds import without_password
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from requests import PreparedRequest, Request, Response
 
@@ -53,6 +53,7 @@ class Unseen(requests.Session):
 
     Attributes:
         answer: the last one.
+        failed: told why there was none.
         patience: seconds that a receiver may ask to wait.
         strays: headers that are not to be sent.
     """
@@ -60,6 +61,10 @@ class Unseen(requests.Session):
     answer: Response | None = None
     patience = 10.0
     strays: Collection[str] = ()
+
+    def __init__(self, failed: Callable[[Exception], None] = lambda _: None) -> None:
+        super().__init__()
+        self.failed = failed
 
     def prepare_request(self, request: Request) -> PreparedRequest:
         """As requests does, whose words on a wrong header repeat it."""
@@ -84,7 +89,11 @@ class Unseen(requests.Session):
         while hasattr(sending, "__wrapped__"):
             sending = sending.__wrapped__
         kwargs["allow_redirects"] = False
-        answer = cast("Response", sending(self, request, **kwargs))
+        try:
+            answer = cast("Response", sending(self, request, **kwargs))
+        except Exception as error:
+            self.failed(error)
+            raise
         self.answer = answer
         if answer.status_code >= 300 and not self._repeatable(answer):
             raise Refusal
@@ -102,17 +111,19 @@ class Otlp:
     the specification allows it: https://opentelemetry.io/docs/specs/otlp/#otlphttp-response."""
 
     name = OTLP
+    attempts = 1
+    trouble = ""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._url = settings.otlp_endpoint or ""
-        self._shown = without_password(self._url)
+        self.where = without_password(self._url)
         self._told = _Told()
         logger = logging.getLogger("opentelemetry")
         logger.addHandler(self._told)
         logger.propagate = False
         seconds = settings.otlp_timeout / 1000
-        self._session = None if any(map(os.environ.get, PROVIDERS)) else Unseen()
+        self._session = None if any(map(os.environ.get, PROVIDERS)) else Unseen(self._note)
         if self._session is not None:
             self._session.patience = seconds
             self._session.strays = _strays(settings.otlp_headers)
@@ -128,13 +139,11 @@ class Otlp:
         )
 
     def send(self, total: Total, text: bytes) -> Outcome:  # noqa: ARG002 - the data alone
-        """Pushes the numbers; raises Failed, and for good after an answer: what it allows to
-        repeat was repeated."""
+        """Pushes the numbers; raises Failed."""
         if self._settings.otlp_protocol != "http/protobuf":
             raise Failed(
                 f"OTEL_EXPORTER_OTLP_PROTOCOL: found {self._settings.otlp_protocol!r},"
-                " expected 'http/protobuf'",
-                final=True,
+                " expected 'http/protobuf'"
             )
         self._told.last = ""
         if self._session is not None:
@@ -148,18 +157,24 @@ class Otlp:
             raise Failed(self._line(f"{type(error).__name__}: {error}")) from None
         answer = self._session.answer if self._session is not None else None
         if not taken and answer is None:
-            raise Failed(self._line(self._told.last or "not taken"))
+            raise Failed(self.trouble or self._line(self._told.last or "not taken"))
         if answer is None:
             return TAKEN
         if not taken:
             place = answer.headers.get("location")
             hint = f", it points to {place}" if place else ""
-            raise Failed(self._line(f"{answer.status_code} {answer.reason}{hint}"), final=True)
-        return _partial(self._shown, answer.content)
+            raise Failed(self._line(f"{answer.status_code} {answer.reason}{hint}"))
+        return _partial(self.where, answer.content)
+
+    def _note(self, error: BaseException) -> None:
+        """What the SDK says at the end is that it has given up, and not what it met."""
+        while cause := error.__cause__ or error.__context__:
+            error = cause
+        self.trouble = self._line(getattr(error, "strerror", None) or str(error))
 
     def _line(self, text: str) -> str:
         """What happened at which receiver, without its password."""
-        return f"{self._shown}: {text.replace(self._url, self._shown)}"
+        return f"{self.where}: {text.replace(self._url, self.where)}"
 
 
 def _strays(headers: dict[str, str]) -> set[str]:

@@ -14,7 +14,7 @@ from monagent.settings import Settings
 from monagent.settings_kinds import without_password
 
 LAST = 15.0
-"""Seconds for all last deliveries together."""
+"""Seconds for the last deliveries, which go side by side."""
 
 
 class Outbox:
@@ -53,7 +53,7 @@ class Outbox:
         failing = False
         while True:
             await asyncio.sleep(self._settings.otlp_interval / 1000)
-            reason = (await self._deliver(goal, attempts=1)).failure
+            reason = (await self._deliver(goal)).failure
             if reason and not failing:
                 self._voice.say(f"cannot push to {reason}; trying again at every interval")
             failing = bool(reason)
@@ -65,23 +65,23 @@ class Outbox:
         goals = delivery.at_the_end(self._settings, job)
         if self._otlp is not None and (pusher := await self._otlp) is not None:
             goals.append(pusher)
+        await asyncio.gather(*(self._hand_over(goal) for goal in goals))
+
+    async def _hand_over(self, goal: delivery.Delivery) -> None:
+        """The last delivery to this goal, whatever becomes of the others."""
         try:
-            outcomes = await asyncio.wait_for(
-                asyncio.gather(*(self._deliver(goal) for goal in goals)), LAST
-            )
-            reasons = [outcome.failure for outcome in outcomes]
+            reason = (await asyncio.wait_for(self._deliver(goal), LAST)).failure
         except asyncio.TimeoutError:
-            reasons = [f"{', '.join(goal.name for goal in goals)}: no answer in {LAST:.0f} s"]
-        for reason in filter(None, reasons):
+            known = goal.trouble or f"{goal.where}: no answer"
+            reason = f"{known}; given up after {LAST:.0f} s"
+        if reason:
             self._voice.say(f"the last numbers were not delivered to {reason}")
 
-    async def _deliver(
-        self, goal: delivery.Delivery, attempts: int = delivery.ATTEMPTS
-    ) -> delivery.Outcome:
+    async def _deliver(self, goal: delivery.Delivery) -> delivery.Outcome:
         # As Prometheus text and as data; making one in vain is cheap beside any delivery.
         text = await self._worker.do(lambda: self._engine.scrape(False))
         total = await self._worker.do(self._engine.total)
-        outcome = await alone(lambda: delivery.deliver(goal, total, text, time.sleep, attempts))
+        outcome = await alone(lambda: delivery.deliver(goal, total, text, time.sleep))
         await self._worker.do(lambda: self._count(goal.name, outcome))
         if outcome.remark and not self._remarked:
             self._voice.say(outcome.remark)

@@ -11,15 +11,14 @@ import os
 from monagent import settings_file, where
 from monagent.settings_kinds import (
     EDGES,
-    FILE,
     MODE,
-    PATH,
     SWITCH,
     Kind,
     expected,
     library_name,
     metric_name,
 )
+from monagent.settings_paths import PATHS
 from monagent.settings_table import BUCKETS, PREFIX, TABLE, Setting
 
 TYPE_CHECKING = False
@@ -164,7 +163,7 @@ def absolute(settings: Settings, prefix: str = "") -> dict[str, str]:
     return {
         origin: os.path.abspath(getattr(settings, setting.attribute))
         for setting in TABLE
-        if setting.kind in (FILE, PATH)
+        if setting.kind in PATHS
         and (origin := settings.origins[setting.attribute]) != "default"
         and origin not in settings.places
         and origin.startswith(prefix)
@@ -206,7 +205,7 @@ def _with_paths(lines: settings_file.Lines) -> dict[str, str]:
     values = dict(lines.values)
     for setting in TABLE:
         for name, kind in ((setting.name, setting.kind), *setting.twins):
-            if kind is PATH and values.get(name, "").strip():
+            if kind in PATHS and values.get(name, "").strip():
                 values[name] = os.path.join(lines.folder, values[name].strip())
     return values
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from monagent.settings_kinds import parse_file
+from monagent.settings_paths import parse_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,6 @@ Where more can be said than what the kind expects it raises `Wrong`.
 
 from __future__ import annotations
 
-import os
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -237,26 +235,6 @@ def parse_otlp_base(text: str) -> str:
     return parse_url(text) + "/v1/metrics"
 
 
-def parse_path(text: str) -> str:
-    try:
-        return os.path.abspath(text)
-    except FileNotFoundError:
-        raise Wrong("an absolute path, as the working directory is gone") from None
-
-
-def parse_file(text: str) -> str:
-    path = parse_path(text)
-    try:
-        os.stat(path)
-    except PermissionError:
-        return path  # It may be there; who reads it says so.
-    except OSError:
-        pass
-    if not os.path.isfile(path):
-        raise ValueError(text)
-    return path
-
-
 def parse_host(text: str) -> str:
     if any(letter.isspace() or letter in "/@" for letter in text):
         raise ValueError(text)
@@ -322,6 +300,4 @@ ROUTES = Kind("paths like /shops/{shop} or /files/{name:path} separated by comma
 HEADERS = Kind(ATTRIBUTES.expected, parse_headers, _found_secret)
 URL = Kind("a URL that begins with http:// or https://", parse_url, _found_url)
 RECEIVER = Kind(URL.expected, parse_receiver, _found_url)
-FILE = Kind("the path of a file that exists", parse_file)
-PATH = Kind("a path", parse_path)
 HOST = Kind("a host name or an address", parse_host)

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from monagent.settings_kinds import (
     ATTRIBUTES,
-    FILE,
     HEADERS,
     HOST,
     LABELS,
     METRICS_PATH,
     NAMES,
     PAIRS,
-    PATH,
     PATTERNS,
     RECEIVER,
     ROUTES,
@@ -30,6 +28,7 @@ from monagent.settings_kinds import (
     several,
     whole,
 )
+from monagent.settings_paths import FILE, OUTPUT, PATH
 
 
 class Setting:
@@ -264,9 +263,9 @@ TABLE = (
     Setting(
         "textfile",
         "MONAGENT_TEXTFILE",
-        PATH,
+        OUTPUT,
         None,
-        "File that gets the last numbers when the program has ended.",
+        "Regular file that gets the last numbers when the program has ended.",
     ),
     Setting(
         "metrics_exporters",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 import threading
@@ -243,6 +244,26 @@ def test_a_file_that_cannot_be_written_says_why(tmp_path: Path) -> None:
     with pytest.raises(Failed, match="No such file"):
         Textfile("/does/not/exist/m.prom").send(NOTHING, b"new")
     assert path.read_text() == "old"
+
+
+def test_only_a_regular_file_makes_room_for_the_numbers(tmp_path: Path) -> None:
+    """A named pipe or a directory stays, with a line; a symbolic link goes on to its file."""
+    pipe, folder, link, file, far = (tmp_path / name for name in ("p", "d", "l", "f", "far"))
+    os.mkfifo(pipe)
+    folder.mkdir()
+    link.symlink_to(file)
+    file.write_text("old")
+    far.symlink_to(folder / "new")
+
+    for path, found in ((pipe, "a named pipe"), (folder, "a directory")):
+        with pytest.raises(Failed, match=f"{path}: found {found}, expected a regular file or a"):
+            Textfile(str(path)).send(NOTHING, b"new")
+    for path in (link, far):
+        Textfile(str(path)).send(NOTHING, b"new")
+
+    assert pipe.is_fifo()
+    assert (link.is_symlink(), file.read_text()) == (True, "new")
+    assert (far.is_symlink(), (folder / "new").read_text()) == (True, "new")
 
 
 def test_a_password_in_the_url_is_sent_and_never_shown() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
 
-from monagent import catalogue, cli_metrics, options, settings
+from monagent import catalogue, cli_metrics, options, settings, settings_paths
 from monagent.exporter import naming
 from monagent.settings import load
 from monagent.settings_kinds import alternatives
@@ -323,3 +324,28 @@ def test_buckets_of_a_misspelt_histogram_are_told_where_settings_are_asked_for()
         "MONAGENT_BUCKETS_HTTP_SERVER_REQUST_DURATION: found no histogram of this name; did you"
         " mean MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION?"
     )
+
+
+def test_a_file_for_the_numbers_replaces_nothing_but_a_regular_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the program's own output either, and a link to a file is as good as the file."""
+    pipe, link, file = tmp_path / "pipe", tmp_path / "link", tmp_path / "file"
+    os.mkfifo(pipe)
+    link.symlink_to(file)
+    master, device = os.openpty()
+    wrong = {str(pipe): "a named pipe", os.ttyname(device): "a device", "/": "a directory"}
+    wanted = "expected a regular file or a new name; using none"
+    for path, found in wrong.items():
+        [problem] = load({"MONAGENT_TEXTFILE": path}).problems
+        assert problem == f"MONAGENT_TEXTFILE: found {path!r}, which is {found}, {wanted}"
+    with file.open("w") as output, monkeypatch.context() as patched:
+        assert load({"MONAGENT_TEXTFILE": str(link)}).textfile == str(link)
+        patched.setattr(settings_paths, "OUTPUTS", (output.fileno(),))
+        [problem] = load({"MONAGENT_TEXTFILE": str(link)}).problems
+    os.close(master)
+    os.close(device)
+
+    assert "which is our own output" in problem
+    with pytest.raises(options.Wrong, match=r"--textfile: found .*, which is a named pipe"):
+        options.split(["--textfile", str(pipe)])

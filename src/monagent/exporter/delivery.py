@@ -16,6 +16,7 @@ from monagent.exporter.engine import Total
 from monagent.exporter.exposition import TEXT
 from monagent.settings import Settings
 from monagent.settings_kinds import without_password
+from monagent.settings_paths import REPLACEABLE, unfit
 
 ATTEMPTS = 3
 PAUSE = 0.5
@@ -82,11 +83,14 @@ class Textfile:
         self._disk = disk or Disk()
 
     def send(self, total: Total, text: bytes) -> Outcome:  # noqa: ARG002 - the text alone
-        """Puts the text in the file's place."""
+        """Puts the text in the file's place; a symbolic link to it stays one."""
+        if there := unfit(self.where):
+            raise Failed(f"{self.where}: found {there}, expected {REPLACEABLE}", final=True)
+        path = os.path.realpath(self.where)
         try:
-            replace(self._disk, self.where, text, 0o644)
+            replace(self._disk, path, text, 0o644)
             # The mode above has lost what our umask takes away.
-            os.chmod(self.where, 0o644)
+            os.chmod(path, 0o644)
         except OSError as error:
             raise Failed(f"{self.where}: {error.strerror}") from None
         return TAKEN

@@ -9,15 +9,7 @@ from __future__ import annotations
 import os
 
 from monagent import settings_file, where
-from monagent.settings_kinds import (
-    EDGES,
-    MODE,
-    SWITCH,
-    Kind,
-    expected,
-    library_name,
-    metric_name,
-)
+from monagent.settings_kinds import EDGES, MODE, SWITCH, Kind, expected, library_name, metric_name
 from monagent.settings_paths import PATHS
 from monagent.settings_table import BUCKETS, PREFIX, TABLE, Setting
 
@@ -283,15 +275,21 @@ def _shown(value: object) -> str:
 def _check_names(settings: Settings) -> None:
     """OpenTelemetry's list may name instrumentations that monagent lacks, ours may not."""
     known = libraries()
-    for attribute, listed in (("disable", settings.disable), ("enable_only", settings.enable_only)):
+    for attribute, more in (("disable", ("*",)), ("enable_only", ())):
         origin = settings.origins[attribute]
-        for name in listed if origin.startswith(PREFIX) else ():
-            if name not in known and name != "*":
+        if not origin.startswith(PREFIX):
+            continue
+        listed = getattr(settings, attribute)
+        kept = tuple(name for name in listed if name in known or name in more)
+        setattr(settings, attribute, kept)
+        ignored = "it is ignored" + ("" if kept or more else ", and all libraries are recorded")
+        for name in listed:
+            if name not in kept:
                 meant = nearest(name, known)
                 hint = f"; did you mean {meant!r}?" if meant else ""
                 settings.problems.append(
                     f"{origin}: found {name!r}, expected names that `monagent list` shows{hint};"
-                    " it is ignored"
+                    f" {ignored}"
                 )
 
 

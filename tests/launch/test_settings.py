@@ -244,6 +244,25 @@ def test_a_list_names_libraries_that_exist() -> None:
     assert theirs.problems == []
 
 
+@pytest.mark.parametrize(
+    ("listed", "mode", "told"),
+    [
+        ("sqlite3,sqlite4", "off", "'sqlite4'{}; did you mean 'sqlite3'?; it is ignored"),
+        ("sqlite4", "on", "'sqlite4'{}; did you mean 'sqlite3'?; it is ignored, and all {}"),
+        ("*", "on", "'*'{}; it is ignored, and all {}"),
+    ],
+)
+def test_a_wrong_name_among_the_only_libraries_is_as_if_it_were_not_there(
+    listed: str, mode: str, told: str
+) -> None:
+    """Where no other one is left the list is empty, which means all."""
+    found = load({"MONAGENT_ENABLE_ONLY": listed})
+    told = told.format(", expected names that `monagent list` shows", "libraries are recorded")
+
+    assert (found.library("sqlite3"), found.library("flask")) == ("on", mode)
+    assert found.problems == [f"MONAGENT_ENABLE_ONLY: found {told}"]
+
+
 def test_buckets_are_found_by_the_metrics_name() -> None:
     """What a variable's name cannot have is an underscore there: OpenTelemetry takes `.`, `-` and
     `/`, prometheus_client `:`."""

@@ -24,9 +24,9 @@ SQLITE = "import sqlite3; sqlite3.connect(':memory:').execute('select 1')"
 LOOP = f"import time; {SQLITE}\nwhile True: time.sleep(0.1)"
 
 
-def command(*words: str) -> Outcome:
+def command(*words: str, environ: dict[str, str] | None = None) -> Outcome:
     """`monagent` with these words, in an environment of its own."""
-    return run(BARE, [sys.executable, "-I", "-m", "monagent", *words])
+    return run(BARE, [sys.executable, "-I", "-m", "monagent", *words], environ=environ)
 
 
 def test_doctor_says_what_it_could_not_look_at(tmp_path: Path) -> None:
@@ -105,6 +105,27 @@ def test_doctor_knows_a_program_that_cannot_be_recorded() -> None:
     assert (expecting.code, asking.code) == (1, 0)
     assert f"missing: sqlite3 is not imported: {UNTOUCHED}\n" in expecting.stdout.decode()
     assert f"libraries {UNTOUCHED}\n" in asking.stdout.decode()
+
+
+@pytest.mark.parametrize(
+    ("switch", "value"), [("MONAGENT_ENABLED", "off"), ("OTEL_SDK_DISABLED", "true")]
+)
+def test_doctor_names_what_has_switched_monagent_off(switch: str, value: str) -> None:
+    """The command has run; one that does not exist has not."""
+    ran, running, missing = (
+        command("doctor", "--json", *words, environ={switch: value})
+        for words in (
+            ("--expect", "sqlite3", sys.executable, "-c", f"{SQLITE}; print('ran')"),
+            ("--seconds", "1", sys.executable, "-c", LOOP),
+            ("/no/such/command",),
+        )
+    )
+    told = [f"{switch} has switched monagent off: nothing is recorded"]
+
+    assert (ran.code, json.loads(ran.stdout)["problems"]) == (1, told)
+    assert b"ran\n" in ran.stderr
+    assert (running.code, json.loads(running.stdout)["problems"]) == (1, told)
+    assert json.loads(missing.stdout)["problems"] == ["the command was not started"]
 
 
 def test_doctor_watches_a_server_and_ends_it() -> None:

@@ -125,7 +125,7 @@ def _export(found: Settings, directory: str | None, environ: MutableMapping[str,
     if found.exporter == "process" and not tree.exporter_runs(directory):
         from monagent import spawn
 
-        told = bool(found.closed)
+        told = bool(found.closed or found.shut)
         spawn.early(directory, {**environ, **settings.absolute(found)}, told=told)
 
 

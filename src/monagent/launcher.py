@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 
 from monagent import guard, options, settings, tree, where
+from monagent.settings_paths import shut
 from monagent.store import process, visitors
 from monagent.store.directory import read_root
 
@@ -24,6 +25,7 @@ WRONG_USAGE = 2
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 
+REFUSED = "MONAGENT_STRICT is on: not started"
 SUPERVISE = "MONAGENT_SUPERVISE"
 EXPORTERS = ("host", "port", "path", "mount", "web_config", "pushgateway", "textfile")
 """Settings that a tree's exporter heeds and no program; it has them from whoever began it."""
@@ -67,11 +69,13 @@ def main(arguments: list[str]) -> int:
     environ.update(given)
     found = settings.load(environ)
     settings.use(found)
+    if found.enabled and found.exporter != "off":
+        _check_web_config(found)
     guard.level = found.log_level
     for problem in found.problems:
         guard.say(problem)
     if found.problems and found.strict:
-        guard.say("MONAGENT_STRICT is on: not started", "error")
+        guard.say(REFUSED, "error")
         return WRONG_USAGE
     if not argv:
         guard.say("expected a command, like: monagent run python app.py", "error")
@@ -85,13 +89,22 @@ def main(arguments: list[str]) -> int:
     _keep_supervision(environ, given)
     if found.enabled:
         environ.update(settings.absolute(found, settings.PREFIX))
-    if found.enabled and _supervised(found):
-        from monagent import supervisor
+        if _supervised(found):
+            from monagent import supervisor
 
-        return supervisor.run(plan)
-    if found.enabled:
+            return supervisor.run(plan)
         prepare(plan)
     return become(plan)
+
+
+def _check_web_config(found: Settings) -> None:
+    """Reads it as the exporter will: now somebody looks at the terminal."""
+    if found.web_config and not found.shut:
+        from monagent.exporter import webconfig  # 20 ms, for who has such a file.
+
+        if fault := webconfig.fault(found.web_config):
+            found.shut = shut(fault)
+            found.problems.append(found.shut)
 
 
 def adopt(environ: MutableMapping[str, str], told: str | None = None) -> None:
@@ -138,6 +151,9 @@ def prepare(plan: Plan) -> None:
             _tell_unheeded(plan, host)
     except Exception as error:
         guard.say(f"{tree.told(error)}; nothing is recorded", "error")
+        if plan.settings.strict and plan.settings.dir is not None:
+            guard.say(REFUSED, "error")
+            os._exit(WRONG_USAGE)  # We may be the supervisor's child.
 
 
 def become(plan: Plan) -> int:
@@ -241,21 +257,18 @@ def _listen(found: Settings, directory: str) -> tuple[socket | None, bool]:
     exporter tries again until it succeeds."""
     from monagent import listening
 
-    if found.closed:
-        return None, True
-    if found.web_config and not os.access(found.web_config, os.R_OK):
-        return None, False  # The exporter says so, and opens once it can be read.
+    if found.closed or found.shut:
+        return None, True  # The exporter opens it once its web configuration file is right.
     try:
         return listening.listen(found.host, found.port), False
     except OSError:
         if tree.predecessor_listens(directory, found.port):
             guard.say(listening.leaving(found), "info")
             return None, False
-    try:
-        # Who had the port may have ended between the two looks.
+    try:  # Who had the port may have ended between the two looks.
         return listening.listen(found.host, found.port), False
     except OSError as error:
-        guard.say(f"{listening.problem(found, error)}")
+        guard.say(listening.problem(found, error))
         return None, True
 
 

@@ -10,7 +10,7 @@ import os
 
 from monagent import settings_file, where
 from monagent.settings_kinds import EDGES, MODE, SWITCH, Kind, expected, library_name, metric_name
-from monagent.settings_paths import PATHS
+from monagent.settings_paths import PATHS, WEB_CONFIG, shut, unreadable
 from monagent.settings_table import BUCKETS, PREFIX, TABLE, Setting
 
 TYPE_CHECKING = False
@@ -86,6 +86,7 @@ class Settings:
         self.places: dict[str, str] = {}  # of variables that the settings file sets: file:line
         self.told: str | None = None  # the state directory of the tree that this is part of
         self.closed = ""  # why the endpoint may not open: the file that has its password is lost
+        self.shut = ""  # why it does not open yet: its web configuration file is wrong
 
     def library(self, name: str) -> str:
         """Mode of a library: on, off or otel. Its own variable beats the two lists."""
@@ -132,13 +133,15 @@ def load(environ: Mapping[str, str]) -> Settings:
         settings.problems += lines.problems
     for setting in TABLE:
         _set(settings, setting, environ)
+    if settings.web_config and (fault := unreadable(settings.web_config)):
+        settings.shut = _placed(settings, WEB_CONFIG) + shut(fault)
+        settings.problems.append(settings.shut)
     settings.told = where.told(environ)
-    known = _KNOWN
     for name in environ:
-        if name.startswith(PREFIX) and name not in known and environ[name].strip():
+        if name.startswith(PREFIX) and name not in _KNOWN and environ[name].strip():
             _set_free(settings, name, environ[name].strip())
     for name, place in settings.places.items():
-        if not name.startswith(PREFIX) and name not in known and environ[name].strip():
+        if not name.startswith(PREFIX) and name not in _KNOWN and environ[name].strip():
             said = "found this variable, expected one that monagent reads; it is ignored"
             settings.problems.append(f"{place}: {name}: {said}")
     if settings.disable or settings.enable_only:
@@ -204,10 +207,10 @@ def _with_paths(lines: settings_file.Lines) -> dict[str, str]:
 
 def _tell_lost(settings: Settings, lost: list[str], environ: Mapping[str, str]) -> None:
     """Without the web configuration file that it may have named, the endpoint would be open."""
-    opened = environ.get(settings_file.WEB_CONFIG, "").strip()
+    opened = environ.get(WEB_CONFIG, "").strip()
     for sentence in lost:
         if not opened:
-            sentence += f"; the endpoint stays closed, as {settings_file.WEB_CONFIG} may be there"
+            sentence += f"; the endpoint stays closed, as {WEB_CONFIG} may be there"
             settings.closed = settings.closed or sentence
         settings.problems.append(sentence)
 
@@ -248,8 +251,13 @@ def _set_free(settings: Settings, name: str, text: str) -> None:
     names = [s.name for s in TABLE] + [PREFIX + library.upper() for library in known]
     meant = nearest(name, [known for known in names if known.startswith(PREFIX)])
     hint = f", expected a known name; did you mean {meant}?" if meant else ", which nobody knows"
-    place = f"{settings.places[name]}: " if name in settings.places else ""
-    settings.problems.append(f"{place}{name}: found this variable{hint}; it is ignored")
+    said = f"{name}: found this variable{hint}; it is ignored"
+    settings.problems.append(_placed(settings, name) + said)
+
+
+def _placed(settings: Settings, name: str) -> str:
+    """What stands before a sentence about this variable: where the settings file has it."""
+    return f"{settings.places[name]}: " if name in settings.places else ""
 
 
 _WRONG = object()
@@ -260,9 +268,8 @@ def _parsed(settings: Settings, name: str, kind: Kind, text: str, default: objec
         return kind.parse(text)
     except ValueError as error:
         using = _shown(default)
-        place = f"{settings.places[name]}: " if name in settings.places else ""
         found = f"found {kind.found(text)}, expected {expected(kind, error)}"
-        settings.problems.append(f"{place}{name}: {found}; using {using}")
+        settings.problems.append(f"{_placed(settings, name)}{name}: {found}; using {using}")
         return _WRONG
 
 

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import os
 
-from monagent.settings_paths import parse_file
+from monagent.settings_paths import WEB_CONFIG, parse_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 VARIABLE = "MONAGENT_CONFIG"
-WEB_CONFIG = "MONAGENT_WEB_CONFIG"
 PREFIXES = ("MONAGENT_", "OTEL_")
 EXPECTED = "expected a setting as MONAGENT_PORT=9464"
 

@@ -7,6 +7,7 @@ import stat
 
 from monagent.settings_kinds import Kind, Wrong
 
+WEB_CONFIG = "MONAGENT_WEB_CONFIG"
 REPLACEABLE = "a regular file or a new name"
 OUTPUTS = (1, 2)
 
@@ -36,6 +37,18 @@ def parse_replaceable(text: str) -> str:
     if unfit(path):
         raise ValueError(text)
     return path
+
+
+def unreadable(path: str) -> str:
+    """What is wrong with a web configuration file at first sight; "" if nothing is."""
+    if os.access(path, os.R_OK):
+        return ""
+    return f"found {path!r}, which cannot be read, expected a web configuration file"
+
+
+def shut(fault: str) -> str:
+    """The sentence about a web configuration file with that fault."""
+    return f"{WEB_CONFIG}: {fault}; the endpoint stays closed until that is right"
 
 
 def unfit(path: str) -> str:

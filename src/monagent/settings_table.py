@@ -28,7 +28,7 @@ from monagent.settings_kinds import (
     several,
     whole,
 )
-from monagent.settings_paths import FILE, OUTPUT, PATH
+from monagent.settings_paths import FILE, OUTPUT, PATH, WEB_CONFIG
 
 
 class Setting:
@@ -233,7 +233,7 @@ TABLE = (
     ),
     Setting(
         "web_config",
-        "MONAGENT_WEB_CONFIG",
+        WEB_CONFIG,
         PATH,  # Not FILE: a missing one must close the endpoint, not open it without a password.
         None,
         "Prometheus web configuration file: TLS and basic authentication of the endpoint.",

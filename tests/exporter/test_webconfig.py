@@ -159,12 +159,10 @@ def test_a_wrong_file_closes_the_endpoint_until_it_is_right(tmp_path: Path) -> N
         root.stderr.close()
         root.wait()
 
-    assert (
-        line
-        == (
-            f"monagent: {missing}: No such file or directory;"
-            " the endpoint stays closed until that is right\n"
-        ).encode()
+    assert line.decode() == (
+        f"monagent: MONAGENT_WEB_CONFIG: found {str(missing)!r}, which cannot be read (No such file"
+        " or directory), expected a web configuration file; the endpoint stays closed until that is"
+        " right\n"
     )
 
 

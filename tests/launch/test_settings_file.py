@@ -125,7 +125,7 @@ def test_a_file_that_cannot_be_read_is_told_and_may_have_named_a_password() -> N
             file.write("MONAGENT_PORT=9100\n")
         with as_nobody():
             file_s = load({"MONAGENT_CONFIG": path})
-            known = load({"MONAGENT_CONFIG": path, "MONAGENT_WEB_CONFIG": "/web.yml"})
+            known = load({"MONAGENT_CONFIG": path, "MONAGENT_WEB_CONFIG": __file__})
         os.chmod(path, 0o644)
         os.chmod(folder, 0)
         with as_nobody():
@@ -182,12 +182,12 @@ def test_a_lost_line_that_names_a_password_closes_the_endpoint(
     file = tmp_path / "monagent.conf"
     file.write_bytes(line)
     lost = load({"MONAGENT_CONFIG": str(file)})
-    file.write_bytes(line + b"\nMONAGENT_WEB_CONFIG=/web.yml\n")
+    file.write_bytes(line + f"\nMONAGENT_WEB_CONFIG={__file__}\n".encode())
     found = load({"MONAGENT_CONFIG": str(file)})
     sentence = f"monagent.conf:1: found {said}, expected a setting as MONAGENT_PORT=9464"
 
     assert (lost.problems, lost.closed) == ([sentence + CLOSED], sentence + CLOSED)
-    assert (found.problems, found.web_config, found.closed) == ([sentence], "/web.yml", "")
+    assert (found.problems, found.web_config, found.closed) == ([sentence], __file__, "")
 
 
 @pytest.mark.parametrize("mode", ADOPTED)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.launch.oracle import ENV, RUN, run
+from tests.ports import free_port
 
 CHILD = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1)'])"
 
@@ -34,6 +37,52 @@ def test_strict_refuses_to_start() -> None:
         assert (found.code, found.stdout) == (2, b"")
         assert found.stderr.endswith(b"monagent: MONAGENT_STRICT is on: not started\n")
         assert found.stderr.count(b"\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (None, "found {!r}, which cannot be read, expected a web configuration file"),
+        ("users: {}\n", "{}: found 'users', expected one of tls_server_config,"),
+    ],
+)
+def test_a_wrong_web_configuration_is_told_before_the_program_begins(
+    tmp_path: Path, text: str | None, told: str
+) -> None:
+    """By its variable, once, without a word of an endpoint that stays closed; strict refuses it.
+    Variables alone have only the first look: what reads the file has no place in the program."""
+    web = tmp_path / "web.yml"
+    if text is not None:
+        web.write_text(text)
+    for mode in (RUN, ENV) if text is None else (RUN,):
+        environ = {"MONAGENT_WEB_CONFIG": str(web), "MONAGENT_PORT": str(free_port())}
+        command = [sys.executable, "-c", "print('ran')"]
+        lax = run(mode, command, environ=environ)
+        strict = run(mode, command, environ={**environ, "MONAGENT_STRICT": "1"})
+        supervised = run(mode, command, environ={**environ, "MONAGENT_SUPERVISE": "1"})
+
+        line = f"monagent: MONAGENT_WEB_CONFIG: {told.format(str(web))}"
+        assert lax.stderr.decode().startswith(line)
+        assert lax.stderr.endswith(b"; the endpoint stays closed until that is right\n")
+        assert (lax.code, lax.stdout, lax.stderr.count(b"\n")) == (0, b"ran\n", 1)
+        assert supervised == lax
+        assert (strict.code, strict.stdout) == (2, b"")
+        assert strict.stderr == lax.stderr + b"monagent: MONAGENT_STRICT is on: not started\n"
+
+
+def test_strict_insists_on_the_directory_that_was_named(tmp_path: Path) -> None:
+    """Where the numbers cannot be kept there, also under a supervisor."""
+    (tmp_path / "file").write_text("")
+    for more in ([], ["--supervise"]):
+        options = ["--dir", str(tmp_path / "file"), *more]
+        command = [sys.executable, "-c", "print('ran')"]
+        lax = run(RUN, command, options=options)
+        strict = run(RUN, command, options=[*options, "--strict"])
+
+        assert (lax.code, lax.stdout) == (0, b"ran\n")
+        assert lax.stderr.endswith(b"; nothing is recorded\n")
+        assert (strict.code, strict.stdout) == (2, b"")
+        assert strict.stderr == lax.stderr + b"monagent: MONAGENT_STRICT is on: not started\n"
 
 
 def test_no_command_is_wrong_usage() -> None:

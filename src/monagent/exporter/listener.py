@@ -14,6 +14,7 @@ from monagent.exporter.disk import Disk, replace
 from monagent.exporter.voice import Voice
 from monagent.exporter.webconfig import WebConfig, Wrong
 from monagent.settings import Settings
+from monagent.settings_paths import shut
 from monagent.store import directory
 
 AGAIN = 1.0
@@ -84,7 +85,7 @@ class Listener:
             try:
                 return WebConfig.load(self.settings.web_config)
             except Wrong as error:
-                self._tell(f"{error}; the endpoint stays closed until that is right")
+                self._tell(shut(str(error)))
                 await asyncio.sleep(5 * AGAIN)
 
     def announce(self, sock: socket.socket) -> None:

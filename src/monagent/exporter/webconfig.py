@@ -6,7 +6,6 @@ PyYAML, bcrypt and ssl are imported only when such a file is given.
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import hashlib
@@ -14,9 +13,8 @@ import hmac
 import os
 from typing import TYPE_CHECKING, Any
 
-from monagent.exporter.worker import alone
-
 if TYPE_CHECKING:
+    import asyncio
     import ssl
 
 SECTIONS = ("tls_server_config", "http_server_config", "basic_auth_users")
@@ -36,6 +34,15 @@ NOBODY = b"$2b$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi"
 
 class Wrong(Exception):
     """The file cannot be used; the message names file, key, what was found and expected."""
+
+
+def fault(path: str) -> str:
+    """What is wrong with this file; "" if nothing is."""
+    try:
+        WebConfig.load(path)
+    except Wrong as error:
+        return str(error)
+    return ""
 
 
 class WebConfig:
@@ -66,7 +73,10 @@ class WebConfig:
             with open(path, "rb") as file:
                 found = yaml.safe_load(file)
         except OSError as error:
-            raise Wrong(f"{path}: {error.strerror}") from None
+            raise Wrong(
+                f"found {path!r}, which cannot be read ({error.strerror}),"
+                " expected a web configuration file"
+            ) from None
         except yaml.YAMLError as error:
             raise Wrong(f"{path}: found no YAML: {' '.join(str(error).split())}") from None
         web = cls()
@@ -160,6 +170,11 @@ class WebConfig:
         # bcrypt takes a tenth of a second on purpose; a scraper comes every few seconds.
         known = hmac.new(self._key, given, hashlib.sha256).digest()
         if known not in self._admitted:
+            # Here and not above, for the launcher reads the file too.
+            import asyncio
+
+            from monagent.exporter.worker import alone
+
             # One check at a time, or guessing passwords would keep all cores busy.
             self._one_at_a_time = self._one_at_a_time or asyncio.Lock()
             async with self._one_at_a_time:

@@ -291,7 +291,7 @@ def test_a_metric_with_a_name_of_ours_is_left_out(
 
 def test_labels_without_a_bound_have_ours(numbers: Numbers, registry: CollectorRegistry) -> None:
     """Beyond the limit measurements add up in the overflow series, and the metric that did so is
-    named; the library has them all."""
+    named with how many they were; the library has them all."""
     counter = Counter("visits", "Visits.", ["user"], registry=registry)
     for user in range(200):
         counter.labels(user).inc()
@@ -300,8 +300,28 @@ def test_labels_without_a_bound_have_ours(numbers: Numbers, registry: CollectorR
     found = numbers.series("visits")
     assert (len(found), numbers.total("visits")) == (50, 201.0)
     assert ({"otel.metric.overflow": True}, [152.0]) in found
-    assert numbers.values("monagent.series.overflow", "metric", "label")[("visits", "user")] > 0
+    assert numbers.values("monagent.series.overflow", "metric", "label") == {
+        ("visits", "user"): 152
+    }
     assert registry.get_sample_value("visits_total", {"user": "199"}) == 2.0
+
+
+def test_what_is_shown_from_the_beginning_is_no_measurement(
+    numbers: Numbers, registry: CollectorRegistry
+) -> None:
+    """Beyond the limit: of a counter, a gauge, a histogram and an enum nobody was told anything."""
+    kinds: list[Any] = [Counter, Gauge, Summary, Histogram]
+    for kind in kinds:
+        metric = kind(f"some_{kind.__name__.lower()}", "Some.", ["user"], registry=registry)
+        for user in range(60):
+            metric.labels(user)
+    enum = Enum("some_enum", "Some.", ["user"], registry=registry, states=["on", "off"])
+    for user in range(30):
+        enum.labels(user)
+    enum.labels("last").state("off")
+
+    told = numbers.values("monagent.series.overflow", "metric", "label")
+    assert told == {("some_enum", "user"): 2}
 
 
 def test_what_is_wrapped_looks_as_before(numbers: Numbers) -> None:

@@ -65,9 +65,10 @@ def series(
     labels: Mapping[str, str],
     bounds: tuple[float, ...] = (),
     merge: str = "sum",
+    announced: bool = False,
 ) -> Series:
     """The series with these labels of the metric that the application made with `library` (its
-    name and version); one that is ours records nothing."""
+    name and version); one that is ours records nothing. `announced`: it is only to be shown."""
     current = recording()
     if is_ours(name, kind, scope=library[0]):
         return left_out()
@@ -79,7 +80,7 @@ def series(
         made = current.family(spec, maker=_changer if kind == "gauge" else None)
         family = _families.setdefault(described, made)
     key = identity(labels)
-    found = family.recorder(key, labels)
+    found = family.recorder(key, labels, announced)
     return Series(current, found, family.series.get(key) is found)
 
 

@@ -42,7 +42,7 @@ def begun(original: Any) -> Any:
     def _metric_init(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
-            of(self)
+            of(self, announced=True)
         except BaseException as error:
             failed(NAME, error)
         return result
@@ -59,7 +59,7 @@ def at_zero(original: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
             if self._is_observable() and MERGES.get(self._multiprocess_mode) != "last":
-                of(self).record(0.0)
+                of(self, announced=True).record(0.0)
         except BaseException as error:
             failed(NAME, error)
         return result
@@ -76,7 +76,7 @@ def in_first_state(original: Any) -> Any:
         try:
             # States without an order are shown by the library, but none can be told.
             if self._is_observable() and hasattr(self._states, "index"):
-                tell_states(self, self._states[0])
+                tell_states(self, self._states[0], announced=True)
         except BaseException as error:
             failed(NAME, error)
         return result
@@ -91,7 +91,7 @@ def asked(original: Any) -> Any:
     def set_function(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)
         try:
-            of(self)
+            of(self, announced=True)
             shift(self, GONE)
             self._monagent = recorded.left_out()
         except BaseException as error:

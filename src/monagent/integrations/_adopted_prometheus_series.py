@@ -29,35 +29,40 @@ MERGES = {
 """What several processes' values make, by a gauge's `multiprocess_mode`; all others add up."""
 
 
-def of(child: Any) -> Series:
-    """The series of a child, which keeps it."""
+def of(child: Any, announced: bool = False) -> Series:
+    """The series of a child, which keeps it; `announced`: it has not been told anything yet."""
     try:
         kept: Series = child._monagent
         if kept.recording is recording():
             return kept
     except AttributeError:
         pass
-    found = series(child)
+    found = series(child, announced=announced)
     if found.kept:
         child._monagent = found
     return found
 
 
-def series(child: Any, suffix: str = "", more: dict[str, str] = {}) -> Series:  # noqa: B006 - read
+def series(
+    child: Any,
+    suffix: str = "",
+    more: dict[str, str] = {},  # noqa: B006 - read
+    announced: bool = False,
+) -> Series:
     """A series of a child: by its labels, and by further ones where it has several."""
     kind, bounds, merge = _SHAPES[child._type](child)
     labels = dict(zip(child._labelnames, child._labelvalues, strict=False))
     library = (NAME, version(NAME))
     name = child._name + suffix
     return recorded.series(
-        library, kind, name, child._documentation, {**labels, **more}, bounds, merge
+        library, kind, name, child._documentation, {**labels, **more}, bounds, merge, announced
     )
 
 
-def tell_states(enum: Any, now: str) -> None:
+def tell_states(enum: Any, now: str, announced: bool = False) -> None:
     """Each state is a series, 1 where it is the one."""
     for one in enum._states:
-        series(enum, "", {enum._name: one}).record(float(one == now))
+        series(enum, "", {enum._name: one}, announced).record(float(one == now))
 
 
 def withdraw(child: Any) -> None:
@@ -81,7 +86,7 @@ def shift(child: Any, step: Step) -> None:
     if child._type in ("gauge", "info"):
         shown = [vars(child).get("_monagent")]
     elif child._type == "stateset" and not withdrawn(child):
-        shown = [series(child, "", {child._name: one}) for one in child._states]
+        shown = [series(child, "", {child._name: one}, True) for one in child._states]
     for one in shown:
         if one is not None and one.kept:
             one.record(step)

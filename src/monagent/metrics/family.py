@@ -88,9 +88,11 @@ class Family:
         self._overflow: Recorder | None = None
         self._maker = maker
 
-    def recorder(self, key: Hashable, attributes: Mapping[str, object]) -> Recorder:
+    def recorder(
+        self, key: Hashable, attributes: Mapping[str, object], announced: bool = False
+    ) -> Recorder:
         """The recorder of the series that `key` stands for, made with these attributes if it is
-        new.
+        new; `announced` says that there is nothing to record yet.
 
         Beyond the limit it is the recorder of the overflow series, and the key is not kept; nor is
         it when the shard cannot grow, and then nothing is recorded.
@@ -117,7 +119,7 @@ class Family:
                 made = self._overflow or _discard
             finally:
                 shard.busy = False
-        if full and self._overflowed is not None:
+        if full and not announced and self._overflowed is not None:
             self._overflowed(self)
         _catch_up(shard)
         return made

@@ -35,7 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
         return launcher.main(rest)
     from monagent import cli_output
 
-    return cli_output.told(lambda: _explain(command, rest))
+    exact = command == "env" and rest[:1] not in HELP
+    return cli_output.told(lambda: _explain(command, rest), exact)
 
 
 def _explain(command: str, rest: list[str]) -> int:

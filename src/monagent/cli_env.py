@@ -56,8 +56,9 @@ def lines(form: str, wanted: dict[str, str]) -> list[str]:
 
 
 def _kubernetes(value: str) -> str:
-    """Letters as they are: YAML has no pairs of \\u. Kubernetes itself expands $(NAME)."""
-    return json.dumps(value, ensure_ascii=False).replace("$(", "$$(")
+    """Letters as they are: YAML has no pairs of \\u. Kubernetes itself expands $(NAME), and makes
+    one $ of two."""
+    return json.dumps(value, ensure_ascii=False).replace("$", "$$")
 
 
 def _docker(value: str) -> str:

@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 CANNOT_WRITE = 1
 
 
-def told(command: Callable[[], int]) -> int:
-    """What `command` returns, once all that it printed is out; CANNOT_WRITE when that cannot be."""
+def told(command: Callable[[], int], exact: bool = False) -> int:
+    """What `command` returns, once all that it printed is out; CANNOT_WRITE when that cannot be.
+
+    `exact`: it prints variables, whose bytes count, and not letters for a reader.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+    if exact and isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding=sys.getfilesystemencoding(), errors="surrogateescape")
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed):

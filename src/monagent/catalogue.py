@@ -1,4 +1,5 @@
-"""The catalogue: every metric that the conventions declare, under the names of the endpoint."""
+"""The catalogue: every metric that the conventions declare or the exporter adds, under the names of
+the endpoint."""
 
 from __future__ import annotations
 
@@ -14,8 +15,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from monagent.store.reader import Instrument
 
-def exposed(metric: metrics.Metric) -> str:
+
+def exposed(metric: metrics.Metric | Instrument) -> str:
     """The name on the endpoint; of a histogram without `_bucket`, `_count` and `_sum`."""
     name = naming.family(metric.name, metric.kind, naming.unit(metric.unit))
     return name + "_total" if metric.kind == "counter" else name
@@ -44,6 +47,14 @@ def declared() -> list[tuple[str, metrics.Metric]]:
     return sorted(made, key=lambda pair: pair[0])
 
 
+def added() -> list[tuple[Instrument, tuple[str, ...]]]:
+    """What the exporter adds about processes, service and itself, with the labels of each."""
+    from monagent.exporter import processes, resource, selfmetrics
+
+    told = {resource.TARGET: resource.LABELS}
+    return list({**processes.INSTRUMENTS, **told, **selfmetrics.INSTRUMENTS}.items())
+
+
 def families() -> list[str]:
     """The files of conventions/."""
     (folder,) = conventions.__path__
@@ -59,12 +70,10 @@ def holds(name: str, kind: str, unit: str, scope: str = "") -> bool:
 
 
 def _ours() -> Iterator[str]:
-    from monagent.exporter import processes, selfmetrics
-
     yield from RESOURCE
     for _, metric in declared():
         yield from _samples(metric.name, metric.kind, metric.unit)
-    for one in (*processes.INSTRUMENTS, *selfmetrics.INSTRUMENTS):
+    for one, _ in added():
         yield from _samples(one.name, one.kind, one.unit)
 
 

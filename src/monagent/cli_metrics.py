@@ -1,4 +1,4 @@
-"""`monagent metrics`: the catalogue, made of what the conventions declare."""
+"""`monagent metrics`: the catalogue, made of what the conventions and the exporter declare."""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ import json
 import sys
 
 from monagent import settings
-from monagent.catalogue import declared, exposed
+from monagent.catalogue import added, declared, exposed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from monagent.metrics import Metric
+    from monagent.store.reader import Instrument
 
 
 def main(arguments: list[str]) -> int:
@@ -31,20 +36,28 @@ def main(arguments: list[str]) -> int:
 
 
 def catalogue() -> list[dict[str, object]]:
-    """A row per metric, families in alphabetical order, metrics as declared."""
-    return [
-        {
-            "name": metric.name,
-            "prometheus": exposed(metric),
-            "type": metric.kind,
-            "unit": metric.unit,
-            "labels": list(metric.labels),
-            "help": metric.help,
-            "buckets": list(metric.buckets),
-            "family": family,
-        }
-        for family, metric in declared()
-    ]
+    """A row per metric: families in alphabetical order, metrics as declared; then what the exporter
+    adds."""
+    ours = [_row(made, made.labels, made.buckets, family) for family, made in declared()]
+    return ours + [_row(made, labels, made.bounds, "exporter") for made, labels in added()]
+
+
+def _row(
+    metric: Metric | Instrument,
+    labels: tuple[str, ...],
+    buckets: tuple[float, ...],
+    family: str,
+) -> dict[str, object]:
+    return {
+        "name": metric.name,
+        "prometheus": exposed(metric),
+        "type": metric.kind,
+        "unit": metric.unit,
+        "labels": list(labels),
+        "help": metric.help,
+        "buckets": list(buckets),
+        "family": family,
+    }
 
 
 def misspelt(found: settings.Settings) -> list[str]:

@@ -9,12 +9,15 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
+
+from monagent import catalogue
 from monagent.exporter import processes, selfmetrics
 from monagent.exporter.exposition import Exposition
 from monagent.exporter.table import Table
 from monagent.store.reader import Instrument
 from tests.exporter.forge import ACTIVE, LATENCY, REQUESTS, TEMPERATURE, Forged
-from tests.exporter.running import exporter, parse_strictly, text_samples, write_root
+from tests.exporter.running import exporter, parse_strictly, text_samples, until, write_root
 from tests.services._started import program
 
 Said = tuple[Instrument, dict[str, Any], list[float]]
@@ -226,6 +229,30 @@ def everything(path: Path) -> None:
         ],
         info={"python": "3.11.7", "implementation": "cpython", "resource": {"team": "a b"}},
     )
+
+
+def test_the_catalogue_has_what_the_exporter_adds_with_its_labels(tmp_path: Path) -> None:
+    """Whatever a scrape shows beside what a process has recorded, and no more labels than that."""
+    write_root(tmp_path, os.getpid())
+    info = {"python": "3.11.7", "implementation": "cpython"}
+    Forged(str(tmp_path), [(REQUESTS, {}, [1.0])], info=info)
+    with exporter(tmp_path, MONAGENT_TEXTFILE=str(tmp_path / "numbers.prom")) as running:
+        until(lambda: "process_cpu_time" in running.get().text, "a look at the processes")
+        shown = text_string_to_metric_families(running.get().text)
+        labels = {
+            family.name + ("_total" if family.type == "counter" else ""): set(sample.labels)
+            - {"le"}
+            for family in shown
+            for sample in family.samples
+        }
+    listed = {
+        catalogue.exposed(made): {label.replace(".", "_") for label in named}
+        for made, named in catalogue.added()
+    }
+
+    del labels["http_requests_total"]
+    assert labels == {name: listed[name] for name in labels}
+    assert listed.keys() - labels.keys() <= {"process_disk_io_bytes_total"}  # Not all may read it.
 
 
 def test_promtool_has_nothing_to_say(tmp_path: Path) -> None:

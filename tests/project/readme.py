@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from monagent import catalogue, cli_list, settings_table
+from monagent.metrics import Metric
 from monagent.settings_table import Setting
+from monagent.store.reader import Instrument
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
@@ -68,17 +70,26 @@ def libraries() -> str:
 
 
 def metrics() -> str:
-    """One row per declared metric, under the name that Prometheus sees."""
+    """One row per metric of the conventions, under the name that Prometheus sees."""
+    return _metrics([(metric, metric.labels) for _, metric in catalogue.declared()])
+
+
+def exporter() -> str:
+    """One row per metric that the exporter adds."""
+    return _metrics(catalogue.added())
+
+
+def _metrics(found: Sequence[tuple[Metric | Instrument, tuple[str, ...]]]) -> str:
     return _table(
         ("metric", "type", "labels", "meaning"),
         (
             (
                 f"`{catalogue.exposed(metric)}`",
                 metric.kind.replace("updowncounter", "gauge"),
-                ", ".join(f"`{label.replace('.', '_')}`" for label in metric.labels),
+                ", ".join(f"`{label.replace('.', '_')}`" for label in labels),
                 metric.help,
             )
-            for _, metric in catalogue.declared()
+            for metric, labels in found
         ),
     )
 
@@ -98,7 +109,13 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     return "\n".join(lines)
 
 
-TABLES = {"settings": settings, "libraries": libraries, "metrics": metrics, "cost": cost}
+TABLES = {
+    "settings": settings,
+    "libraries": libraries,
+    "metrics": metrics,
+    "exporter": exporter,
+    "cost": cost,
+}
 
 if __name__ == "__main__":
     README.write_text(filled(README.read_text()))

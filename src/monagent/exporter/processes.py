@@ -58,7 +58,18 @@ COUNTED = {
 }
 """What never falls: its series, by our short name."""
 
-INSTRUMENTS = (CPU, SWITCHES, DISK, MEMORY, VIRTUAL, THREADS, DESCRIPTORS, UPTIME, START)
+INSTRUMENTS = {
+    CPU: ("cpu.mode",),
+    SWITCHES: ("process.context_switch.type",),
+    DISK: ("disk.io.direction",),
+    MEMORY: (),
+    VIRTUAL: (),
+    THREADS: (),
+    DESCRIPTORS: (),
+    UPTIME: (),
+    START: (),
+}
+"""All of them, with the labels of each."""
 
 
 @dataclass

@@ -6,6 +6,13 @@ from typing import Any
 
 from monagent import __version__
 from monagent.settings import Settings
+from monagent.store.reader import Instrument
+
+TARGET = Instrument(
+    "target.info", "gauge", "", "The service, and further facts about it that somebody has set."
+)
+"""What the endpoint says of the resource, without being asked for it."""
+LABELS = ("service.name", "telemetry.sdk.language", "telemetry.sdk.name", "telemetry.sdk.version")
 
 _IMPLEMENTATIONS = {"cpython": "CPython", "pypy": "PyPy", "graalpy": "GraalVM"}
 

@@ -79,10 +79,25 @@ PYTHON = Instrument(
 )
 BUILD = Instrument("monagent.build.info", "gauge", "", "Version of monagent that exports.")
 
-INSTRUMENTS = (
-    *(SCRAPE, SHARDS, FOLDED, UNREADABLE, SERIES, PROCESSES, CONFLICTS, START, MEMORY, CPU),
-    *(DELIVERIES, REJECTED, BINDS, SHED, PYTHON, BUILD),
-)
+INSTRUMENTS = {
+    SCRAPE: (),
+    SHARDS: ("state",),
+    FOLDED: (),
+    UNREADABLE: (),
+    SERIES: (),
+    PROCESSES: (),
+    CONFLICTS: ("outcome",),
+    START: (),
+    MEMORY: (),
+    CPU: (),
+    DELIVERIES: ("goal", "outcome"),
+    REJECTED: ("goal",),
+    BINDS: (),
+    SHED: (),
+    PYTHON: ("implementation", "major", "minor", "patchlevel", "version"),
+    BUILD: ("version",),
+}
+"""All of them, with the labels of each."""
 
 
 def announce(own: Own, version: str, now: float) -> None:

@@ -126,7 +126,7 @@ def load(environ: Mapping[str, str]) -> Settings:
     settings = Settings()
     lines = settings_file.read(environ)
     if lines.values or lines.problems or lines.lost:
-        given = {name: text for name, text in environ.items() if text.strip()}
+        given = {n: t for n, t in environ.items() if t.strip() and not _made_by_kubernetes(n, t)}
         settings.places = {n: at for n, at in lines.places.items() if n not in given}
         environ = {**_with_paths(lines), **given}
         _tell_lost(settings, lines.lost, environ)

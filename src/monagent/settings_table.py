@@ -229,7 +229,8 @@ TABLE = (
         "MONAGENT_CONFIG",
         FILE,
         None,
-        "File of further settings, one a line as MONAGENT_PORT=9464; the environment comes first.",
+        "File of further settings, one a line as MONAGENT_PORT=9464; the same variable in the"
+        " environment comes first.",
     ),
     Setting(
         "web_config",

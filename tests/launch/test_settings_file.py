@@ -55,6 +55,33 @@ def test_lines_set_what_the_environment_does_not(tmp_path: Path) -> None:
     assert found.problems == []
 
 
+def test_our_name_in_the_file_comes_before_its_twin_in_the_environment(tmp_path: Path) -> None:
+    """As where both stand in the environment; so does a receiver for metrics alone."""
+    file = tmp_path / "monagent.conf"
+    file.write_text(
+        "MONAGENT_SERVICE_NAME=shop\nOTEL_EXPORTER_OTLP_METRICS_ENDPOINT=http://mine:4318/x\n"
+    )
+    found = load(
+        {
+            "MONAGENT_CONFIG": str(file),
+            "OTEL_SERVICE_NAME": "other",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://traces:4318",
+        }
+    )
+
+    assert (found.service_name, found.otlp_endpoint) == ("shop", "http://mine:4318/x")
+
+
+def test_what_kubernetes_sets_hides_no_line_of_the_file(tmp_path: Path) -> None:
+    """Of a service called monagent: its variable is none of ours."""
+    file = tmp_path / "monagent.conf"
+    file.write_text("MONAGENT_PORT=9100\n")
+    found = load({"MONAGENT_CONFIG": str(file), "MONAGENT_PORT": "tcp://10.0.0.7:80"})
+
+    assert (found.port, found.problems) == (9100, [])
+    assert found.places == {"MONAGENT_PORT": "monagent.conf:1"}
+
+
 def test_libraries_and_buckets_can_be_set_in_the_file(tmp_path: Path) -> None:
     """The two families with a free part work there as well."""
     file = tmp_path / "monagent.conf"

@@ -112,11 +112,8 @@ def adopt(environ: MutableMapping[str, str], told: str | None = None) -> None:
     bootstrap = where.bootstrap()
     before = environ.get("PYTHONPATH", "")
     # An empty entry means the working directory: there is none where nothing was.
-    path = (
-        [entry for entry in before.split(os.pathsep) if not where.is_tree_s(entry)]
-        if before
-        else []
-    )
+    entries = before.split(os.pathsep) if before else []
+    path = [entry for entry in entries if not where.is_tree_s(entry)]
     at = next((at for at, one in enumerate(path) if where.leads_to(one, bootstrap)), None)
     if at is None:
         path.insert(at := 0, bootstrap)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import amqp
 import pytest
 
 from monagent.conventions import jobs
@@ -126,6 +128,33 @@ for number in range(3):
         filled = run.until(lambda now: now.total("job.queue.size", queue="shop") == 3, 20)
 
     assert filled.total("job.queue.oldest.age", queue="shop") > 0
+
+
+def test_a_queue_expires_once_it_is_consumed_no_more(
+    rabbitmq_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    """RabbitMQ takes a look at a queue for its use; of such a one nothing is told any more."""
+    lease = 7.0
+    environ = environment(tmp_path / "numbers", rabbitmq_url, redis_url, LEASE=str(lease))
+    program = """
+from jobs_app import app
+for name in "tenant", "argued":
+    assert app.control.cancel_consumer(name, reply=True, timeout=20, limit=1)
+"""
+
+    def told(now: Counted) -> set[str]:
+        size = [labels for metric, labels in now.series if metric == "job.queue.size"]
+        return {str(dict(labels)["queue"]) for labels in size}
+
+    with worker(environ, tmp_path, "-c", "1") as run:
+        run.until(lambda now: told(now) == {"shop", "tenant", "argued"})
+        subprocess.run(adopted("-c", program), env=environ, cwd=tmp_path, timeout=60, check=True)
+        run.until(lambda now: told(now) == {"shop"})
+        time.sleep(lease + 2.0)
+        for name in "tenant", "argued":
+            with amqp.Connection(rabbitmq_url.split("@")[1].strip("/")) as broker:
+                with pytest.raises(amqp.NotFound):
+                    broker.channel().queue_declare(name, passive=True)
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])

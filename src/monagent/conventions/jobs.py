@@ -10,6 +10,7 @@ from monagent.clock import perf_counter
 from monagent.metrics import Counter, Gauge, Histogram, UpDownCounter, cache
 from monagent.metrics.fused import attempt, brief, counter, places
 from monagent.metrics.pulse import due, pulse
+from monagent.metrics.recorders import GONE
 from monagent.native import part
 
 TYPE_CHECKING = False
@@ -265,6 +266,12 @@ def queue_read(queue: str, size: int, oldest: float | None) -> None:
     QUEUE_SIZE.bind(queue, WAITING)(size)
     if oldest is not None:
         OLDEST.bind(queue)(oldest)
+
+
+def queue_left(queue: str) -> None:
+    """Nothing more is told of this queue."""
+    QUEUE_SIZE.bind(queue, WAITING)(GONE)
+    OLDEST.bind(queue)(GONE)
 
 
 def unreadable(reason: str) -> None:

@@ -146,9 +146,20 @@ class Watch:
             self._channel = self._connection.channel()
         consumed = dict(app.amqp.queues.consume_from)
         self.queues.update(consumed)
+        self._leave([name for name in self.queues if name not in consumed])
         left = [queue for name, queue in self.queues.items() if name not in consumed]
         for queue in (*consumed.values(), *left[:_MOST_LEFT]):
             self._read_queue(queue)
+
+    def _leave(self, names: list[str]) -> None:
+        """Let go of those that expire: who asks RabbitMQ for a queue's size renews its lease."""
+        if self._connection.transport.driver_type != "amqp":
+            return
+        for name in names:
+            queue = self.queues[name]
+            if queue.expires or "x-expires" in (queue.queue_arguments or ()):
+                del self.queues[name]
+                jobs.queue_left(label_of(queue))
 
     def _read_queue(self, queue: Any) -> None:
         label, now = label_of(queue), time()

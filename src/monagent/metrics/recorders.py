@@ -46,11 +46,14 @@ def placer(mem: list[View], index: int) -> Recorder:
 
 
 def setter(mem: list[View], index: int) -> Recorder:
-    """For gauges; the time of the change tells the exporter which process set it last."""
+    """For gauges, also takes `GONE`; the time of the change tells the exporter which process set it
+    last."""
     changed = index + 1
 
     def set_to(value: float) -> None:
         now = time()
+        if value is GONE:
+            now = value = 0.0
         view = mem[0]
         if view.__class__ is Asleep:
             view.shard.awake()

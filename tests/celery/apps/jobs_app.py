@@ -37,6 +37,11 @@ if os.environ.get("EXCHANGES"):
         Queue("two", direct, routing_key="2"),
     ]
 
+if lease := float(os.environ.get("LEASE", "0")):  # seconds
+    tenant = Queue("tenant", expires=lease)
+    argued = Queue("argued", queue_arguments={"x-expires": int(lease * 1000)})
+    app.conf.task_queues = [Queue("shop"), tenant, argued]
+
 if alone := os.environ.get("EXCLUSIVE"):
     app.conf.task_queues = [Queue(alone, exclusive=True, auto_delete=True), Queue("shop")]
 

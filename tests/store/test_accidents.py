@@ -314,6 +314,29 @@ def test_a_removed_directory_is_made_again(tmp_path: Path) -> None:
     assert len(shards(directory)) == 1
 
 
+def test_a_directory_that_goes_before_anything_is_recorded_is_made_again(tmp_path: Path) -> None:
+    """A daemon's, say, whose tree has ended while nobody recorded."""
+    directory = tmp_path / "monagent-0" / "1-2"
+    directory.mkdir(parents=True, mode=0o700)
+    done = run(
+        """
+        import shutil
+        HITS.bind("x")(5)
+        if child := os.fork():
+            os.waitpid(child, 0)
+        else:
+            shutil.rmtree(os.path.dirname(DIRECTORY))
+            HITS.bind("x")(2)
+            os._exit(0)
+        """,
+        directory,
+    )
+
+    assert done.stderr == ""
+    assert totals(directory) == {"x": 2}
+    assert directory.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_directory_that_somebody_else_put_there_is_not_used(tmp_path: Path) -> None:
     """After a wipe a directory stands there that others can write to: nothing of ours goes in."""
     result = run(

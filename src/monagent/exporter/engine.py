@@ -120,7 +120,8 @@ class Engine:
     # -- rounds ------------------------------------------------------------------------------
 
     def look(self) -> bool:
-        """One round of finding, burying and folding; True while a recording process lives."""
+        """One round of finding, burying and folding; True while a process lives that records, or
+        that was forked by one and may."""
         self._find()
         for user in self.users.strangers:
             self._tell(
@@ -133,7 +134,7 @@ class Engine:
             self.fold()
         elif not dead:
             self._next_fold = now + PATIENCE
-        return bool(self._roster.living())
+        return bool(self._roster.living()) or self._roster.forks.alive()
 
     @property
     def info(self) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from monagent.exporter.disk import Disk
+from monagent.exporter.forks import Forks
 from monagent.exporter.merge import Feed
 from monagent.exporter.retained import Archive
 from monagent.exporter.table import Table
@@ -54,6 +55,7 @@ class Roster:
         unreadable: files passed over because they are no shards or torn, by path.
         damage: how often a shard or a record of one could not be read.
         users: whose files count among those of visitors.
+        forks: of the dead.
 
     Args:
         descriptors: how many shards may be kept open; beyond, each reading opens the file anew.
@@ -81,6 +83,7 @@ class Roster:
         self._descriptors = descriptors
         self._alive = alive
         self.users = users or Users(path)
+        self.forks = Forks()
 
     def living(self) -> list[Member]:
         """Members whose process runs."""
@@ -169,6 +172,7 @@ class Roster:
                 member.file.close()
                 member.feed.bury()
                 member.dead = True
+                self.forks.take(member.file.path)
 
     def read(self) -> None:
         """Reads what the living say now."""

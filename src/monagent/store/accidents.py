@@ -1,13 +1,18 @@
 """What may befall a shard's file while its process lives: there was no room for it at first, or
-somebody removed it.  The process looks every few seconds of recorded work."""
+somebody removed it.  The process looks every few seconds of recorded work.
+
+Its directory may have gone before it makes one: with a tree whose exporter saw nobody left."""
 
 from __future__ import annotations
+
+from errno import ENOENT
 
 from monagent import guard
 from monagent.clock import monotonic
 from monagent.store import directory, layout, visitors
 from monagent.store.asleep import Asleep
 from monagent.system import os
+from monagent.where import VISITORS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +39,17 @@ def check(shard: Shard) -> None:
             _make_anew(shard, shard.directory)
     if file is not None:
         file.close()
+
+
+def directory_again(path: str) -> None:
+    """Makes a state directory anew for a process that records for the first time.  Raises
+    OSError."""
+    if path.endswith(VISITORS):
+        raise FileNotFoundError(ENOENT, os.strerror(ENOENT), path)  # It is root's to make.
+    try:
+        directory.restore(path)
+    except directory.Refused as error:
+        raise OSError(str(error)) from error
 
 
 def _make_anew(shard: Shard, path: str) -> None:

@@ -180,6 +180,9 @@ class Shard:
         name = f"{pid}-{nonce:016x}{layout.SUFFIX}"
         try:
             return File(f"{self.directory}/{name}")
+        except FileNotFoundError:
+            accidents.directory_again(str(self.directory))
+            return File(f"{self.directory}/{name}")
         except PermissionError:
             if self._inner is not None:
                 return File(name, self._inner)

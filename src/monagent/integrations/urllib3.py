@@ -167,7 +167,14 @@ def pool(original: Any) -> Any:
 @replace("urllib3.util.retry", "Retry.increment")
 def retry(original: Any) -> Any:
     def increment(self: Any, *args: Any, **kwargs: Any) -> Any:
-        following = original(self, *args, **kwargs)  # raises when there is no further try
+        try:
+            following = original(self, *args, **kwargs)  # raises when there is no further try
+        except BaseException:
+            try:
+                exhausted(self, args, kwargs)
+            except BaseException as error:
+                failed("urllib3", error)
+            raise
         try:
             retried(self, args, kwargs)
         except BaseException as error:
@@ -258,9 +265,7 @@ def broke(calls: Calls, seconds: float, error: BaseException) -> None:
 
 def retried(retries: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """A pool sends once more, for what its answer says or for what went wrong."""
-    names = ("method", "url", "response", "error", "_pool")
-    given = {**dict(zip(names, args, strict=False)), **kwargs}
-    response, error, pool = (given.get(name) for name in names[2:])
+    response, error, pool = facts(args, kwargs)
     if pool is None:
         return
     peer = of(pool.scheme, pool.host, pool.port)
@@ -272,3 +277,17 @@ def retried(retries: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None
     else:
         reason = "read" if error is not None and retries._is_read_error(error) else "other"
     resent(peer, reason)
+
+
+def exhausted(retries: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """A pool may not send once more: it returns the answer, or raises and nobody else hears it."""
+    response, _, pool = facts(args, kwargs)
+    if pool is not None and response is not None and retries.raise_on_status:
+        throttled(of(pool.scheme, pool.host, pool.port), response.status, response.headers)
+
+
+def facts(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """Of what `increment` is given: the answer, the error, the pool."""
+    names = ("method", "url", "response", "error", "_pool")
+    given = {**dict(zip(names, args, strict=False)), **kwargs}
+    return [given.get(name) for name in names[2:]]

@@ -204,6 +204,12 @@ async def limited(writer: asyncio.StreamWriter, request: Request, rest: str) -> 
     writer.write(head(429, "Retry-After: 2", "X-RateLimit-Remaining: 7"))
 
 
+@path("left")
+async def left(writer: asyncio.StreamWriter, request: Request, rest: str) -> None:
+    """/left/5: five calls are left."""
+    writer.write(head(200, f"X-RateLimit-Remaining: {rest}"))
+
+
 @path("redirect")
 async def redirect(writer: asyncio.StreamWriter, request: Request, rest: str) -> None:
     """/redirect/3 goes to /redirect/2 and so on to /ok."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
+from tests.http_client.clients import Ask, able
 from tests.http_client.numbers import Numbers
 from tests.http_client.server import Server
 
@@ -35,3 +38,16 @@ def test_an_answer_that_exhausts_the_retries_is_throttled_as_those_before(
     assert len(answers) == (0 if raises else 2)
     assert numbers.total(THROTTLED) == 2 * (1 + tries)
     assert numbers.total("http.client.request.resends") == 2 * tries
+
+
+@pytest.mark.parametrize("client", able("tells headers").values(), ids=able("tells headers"))
+def test_what_is_left_is_what_the_latest_answer_of_a_burst_says(
+    numbers: Numbers, server: Server, client: Callable[[Ask], int]
+) -> None:
+    """However close the answers are, and whatever those without a number say in between."""
+    for path in ("/left/2", "/left/1", "/ok", "/left/0"):
+        client(Ask(server.url(path)))
+        client(Ask(server.url("/ok"), "POST"))
+
+    ((_, cells),) = numbers.series("http.client.rate_limit.remaining")
+    assert cells[0] == 0.0

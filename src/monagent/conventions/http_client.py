@@ -84,7 +84,7 @@ RETRY_AFTER = Histogram(
 REMAINING = Gauge(
     "http.client.rate_limit.remaining",
     unit="{request}",
-    help="Calls left in the peer's current window, by its own account, at most a second old.",
+    help="Calls left in the peer's current window, by its own account in its latest answer.",
     labels=_PEER,
     merge="last",
 )
@@ -99,7 +99,8 @@ went to, the next one mostly goes, and finds them without a key of its own."""
 
 _MOST_CALLS = 2_000
 _REMAINING = ("x-ratelimit-remaining", "x-ratelimit-remaining-requests", "ratelimit-remaining")
-_LOOK = 1.0  # seconds between two looks for them, since most peers never send one
+_LOOK = 1.0  # seconds between two looks for them, while a peer has never sent one, as most
+_LEFT = "remaining"
 
 _forks = [0]
 os.register_at_fork(after_in_child=lambda: _forks.__setitem__(0, _forks[0] + 1))
@@ -110,7 +111,8 @@ class Calls(_calls.Fields):
 
     A client does `calls.mem[0][calls.at] += 1.0` (one more active), takes the time, and then one of
     `calls[status](seconds, sent, received)` (bytes, -1: not known), `failed` and `streams`; when an
-    answer's time is past `look` or its status is an error it lets `heard` see the headers.
+    answer's time is past `look` or its status is an error it lets `heard` see the headers: those of
+    every answer once the peer has told in one how many calls are left.
     """
 
     __slots__ = ()
@@ -156,14 +158,18 @@ class Calls(_calls.Fields):
 
     def heard(self, status: int, headers: Headers, now: float) -> None:
         """Read what the peer says about its limits."""
-        self.look = now + _LOOK
+        state = self.peer.state
+        self.look = 0.0 if _LEFT in state else now + _LOOK
         if now > due[0]:
             pulse(now)
         throttled(self.peer, status, headers)
         for name in _REMAINING:
             left = headers.get(name)
             if left and str(left).isdecimal():
-                REMAINING.bind(*self.peer.labels)(float(left))
+                if _LEFT not in state:
+                    state[_LEFT] = REMAINING.bind(*self.peer.labels)
+                    self.look = 0.0
+                state[_LEFT](float(left))
                 break
 
 

@@ -75,6 +75,14 @@ def pool(original: Any) -> Any:
     return _httpcore.pool("httpcore", original)
 
 
+@replace("httpcore._sync.connection_pool", "PoolByteStream.__init__", optional=True)
+@replace("httpcore._async.connection_pool", "PoolByteStream.__init__", optional=True)
+@replace("httpcore._sync.connection_pool", "ConnectionPoolByteStream.__init__", optional=True)
+@replace("httpcore._async.connection_pool", "ConnectionPoolByteStream.__init__", optional=True)
+def handed_over(original: Any) -> Any:
+    return _httpcore.handed_over("httpcore", original)
+
+
 @replace("httpcore._synchronization", "Event.wait")
 def queued(original: Any) -> Any:
     return _httpcore.queued("httpcore", original)

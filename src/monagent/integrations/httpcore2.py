@@ -75,6 +75,12 @@ def pool(original: Any) -> Any:
     return _httpcore.pool("httpcore2", original)
 
 
+@replace("httpcore2._sync.connection_pool", "PoolByteStream.__init__", optional=True)
+@replace("httpcore2._async.connection_pool", "PoolByteStream.__init__", optional=True)
+def handed_over(original: Any) -> Any:
+    return _httpcore.handed_over("httpcore2", original)
+
+
 @replace("httpcore2._synchronization", "Event.wait")
 def queued(original: Any) -> Any:
     return _httpcore.queued("httpcore2", original)

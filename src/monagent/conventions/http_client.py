@@ -222,9 +222,18 @@ class Upload:
     def __iter__(self) -> Iterator[Any]:
         self.sent = 0
         for part in self._body:
-            if isinstance(part, (bytes, str)):
-                self.sent += len(part)
+            self.sent += len(part) if isinstance(part, bytes) else _size(part)
             yield part
+
+
+def _size(part: Any) -> int:
+    """Bytes of a part of a body, text as urllib3 sends it; 0 for what no client sends."""
+    try:
+        if isinstance(part, str):
+            part = str.encode(part, "utf-8", "replace")
+        return memoryview(part).nbytes
+    except (TypeError, ValueError, BufferError):
+        return 0
 
 
 def calls_to(peer: Peer, method: object, key: object = None) -> Calls:

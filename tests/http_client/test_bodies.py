@@ -1,0 +1,75 @@
+"""Request bodies of every kind count with the bytes that were sent of them."""
+
+from __future__ import annotations
+
+import http.client
+import urllib.request
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.http_client.numbers import SENT, Numbers
+from tests.http_client.server import Server
+
+
+def by_http_client(port: int, body: Any) -> bytes:
+    """What http.client gets for a body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("PUT", "/upload", body)
+    answer = connection.getresponse().read()
+    connection.close()
+    return answer
+
+
+def by_urllib(port: int, body: Any) -> bytes:
+    """The same of urllib.request."""
+    url = f"http://127.0.0.1:{port}/upload"
+    request = urllib.request.Request(url, data=body, method="PUT")
+    with urllib.request.urlopen(request) as answer:
+        return bytes(answer.read())
+
+
+def by_urllib3(port: int, body: Any) -> bytes:
+    """The same of urllib3."""
+    import urllib3
+
+    with urllib3.PoolManager() as manager:
+        return manager.request("PUT", f"http://127.0.0.1:{port}/upload", body=body).data
+
+
+def by_requests(port: int, body: Any) -> bytes:
+    """The same of requests."""
+    import requests
+
+    with requests.put(f"http://127.0.0.1:{port}/upload", data=body) as answer:
+        return answer.content
+
+
+def buffers() -> Iterator[Any]:
+    """As a reader fills them."""
+    yield bytearray(b"ab")
+    yield memoryview(b"cde")
+    yield b"f"
+
+
+def texts() -> Iterator[str]:
+    """Four bytes of UTF-8."""
+    yield "é"
+    yield "ab"
+
+
+CLIENTS = [by_http_client, by_urllib, by_urllib3, by_requests]
+TEXT = [by_urllib3, by_requests]
+
+
+@pytest.mark.parametrize(
+    ("client", "body"), [(one, buffers) for one in CLIENTS] + [(one, texts) for one in TEXT]
+)
+def test_parts_of_any_kind_count_with_their_bytes(
+    numbers: Numbers, server: Server, client: Callable[[int, Any], bytes], body: Callable[[], Any]
+) -> None:
+    """As the server counts them."""
+    got = int(client(server.port, body()))
+
+    assert numbers.sizes(SENT) == {("PUT", 200, None): (1, got)}

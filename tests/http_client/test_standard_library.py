@@ -159,6 +159,27 @@ def test_an_answer_goes_with_its_last_reference(numbers: Numbers, server: Server
     assert numbers.total(ACTIVE) == 0
 
 
+def test_a_connection_that_is_closed_has_no_call_under_way(
+    numbers: Numbers, server: Server
+) -> None:
+    """As of those who do not want to know the answer; one that was asked for is read on."""
+    connections = [http.client.HTTPConnection("127.0.0.1", server.port) for _ in range(3)]
+    for connection in connections:
+        connection.request("GET", "/ok")
+        connection.close()
+        connection.close()
+    assert numbers.outcomes() == {("GET", None, "cancelled"): 3}
+    assert numbers.total(ACTIVE) == 0
+
+    connection.request("GET", "/close")
+    answer = connection.getresponse()
+    connection.close()
+    assert numbers.total(ACTIVE) == 1
+    assert answer.read() == b"hello"
+    assert numbers.outcomes() == {("GET", None, "cancelled"): 3, ("GET", 200, None): 1}
+    assert numbers.total(ACTIVE) == 0
+
+
 def test_an_answer_that_is_closed_early_tells_what_was_read(
     numbers: Numbers, server: Server
 ) -> None:

@@ -37,7 +37,8 @@ _kinds: dict[type, bool] = {}
 class Awaited:
     """The call whose answer a connection has not been asked for yet, on that connection.
 
-    An answer that nobody asked for is a call that was cancelled, when this goes.
+    An answer that nobody asked for is a call that was cancelled, when the connection is closed or
+    this goes.
     """
 
     __slots__ = ("_begun", "_calls", "_forks", "_sent")
@@ -67,14 +68,18 @@ class Awaited:
         if calls is not None:
             calls.failed(perf_counter() - self._begun, error)
 
+    def dropped(self) -> None:
+        """Nobody will ask for it. In a forked child it is the parent's call."""
+        if self._forks == _forks[0]:
+            self.failed(GeneratorExit())
+
     def __reduce__(self) -> Any:  # A copy of the connection makes no call.
         return Awaited, (None, 0.0, 0)
 
     def __del__(self) -> None:
         try:
-            # Not there if its making has failed.
-            if getattr(self, "_calls", None) is not None and self._forks == _forks[0]:
-                self.failed(GeneratorExit())
+            if getattr(self, "_calls", None) is not None:  # not there if its making has failed
+                self.dropped()
         except BaseException as error:
             failed("http", error)
 
@@ -164,6 +169,22 @@ def asking(original: Any) -> Any:
         return result
 
     return request
+
+
+@replace("http.client", "HTTPConnection.close")
+def closing(original: Any) -> Any:
+    # `getresponse` also closes, and goes on with the answer: its call is no longer awaited then.
+    def close(self: Any) -> Any:
+        try:
+            awaited = getattr(self, "_monagent_call", None)
+            if awaited is not None:
+                self._monagent_call = None
+                awaited.dropped()
+        except BaseException as error:
+            failed("http", error)
+        return original(self)
+
+    return close
 
 
 NONE: dict[str, str] = {}

@@ -348,8 +348,15 @@ async def hangup(writer: asyncio.StreamWriter, request: Request, rest: str) -> b
 
 @path("guarded")
 async def guarded(writer: asyncio.StreamWriter, request: Request, rest: str) -> None:
-    """Asks for a password, any."""
+    """Asks for a password, any; /guarded/digest for a digest."""
     if "authorization" in request.headers:
         writer.write(head(200, length=5) + b"hello")
     else:
-        writer.write(head(401, 'WWW-Authenticate: Basic realm="here"'))
+        kind = 'Digest qop="auth", nonce="n",' if rest == "digest" else "Basic"
+        writer.write(head(401, f'WWW-Authenticate: {kind} realm="here"'))
+
+
+@path("refusing")
+async def refusing(writer: asyncio.StreamWriter, request: Request, rest: str) -> None:
+    """Asks for a digest, and takes none."""
+    writer.write(head(401, 'WWW-Authenticate: Digest qop="auth", nonce="n", realm="here"'))

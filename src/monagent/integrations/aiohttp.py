@@ -64,6 +64,13 @@ def uploading(original: Any) -> Any:
     return _aiohttp_client.writing(original)
 
 
+@replace(
+    "aiohttp.client_middleware_digest_auth", "DigestAuthMiddleware._authenticate", optional=True
+)
+def identifying(original: Any) -> Any:
+    return _aiohttp_client.identifying(original)
+
+
 @replace("aiohttp.connector", "Connection.close")
 def abandoning(original: Any) -> Any:
     return _aiohttp_client.closing(original)

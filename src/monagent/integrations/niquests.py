@@ -158,6 +158,34 @@ def refusing(original: Any) -> Any:
     return __init__
 
 
+@replace("niquests.auth", "HTTPDigestAuth.handle_401")
+def identifying(original: Any) -> Any:
+    def handle_401(self: Any, r: Any, **kwargs: Any) -> Any:
+        answer = original(self, r, **kwargs)
+        try:
+            if answer is not r:
+                resent(of_url(r.url), "auth")
+        except BaseException as error:
+            failed("niquests", error)
+        return answer
+
+    return handle_401
+
+
+@replace("niquests.auth", "HTTPDigestAuth.async_handle_401", optional=True)
+def async_identifying(original: Any) -> Any:
+    async def async_handle_401(self: Any, r: Any, **kwargs: Any) -> Any:
+        answer = await original(self, r, **kwargs)
+        try:
+            if answer is not r:
+                resent(of_url(r.url), "auth")
+        except BaseException as error:
+            failed("niquests", error)
+        return answer
+
+    return async_handle_401
+
+
 def prepare(module: str, session: str, adapter: str) -> set[CodeType]:
     """Tell urllib3 who counts; gives the code that sends the steps of a call under way."""
     inner(getattr(sys.modules["niquests.adapters"], adapter).send, "niquests")

@@ -146,6 +146,20 @@ def refusing(original: Any) -> Any:
     return __init__
 
 
+@replace("requests.auth", "HTTPDigestAuth.handle_401")
+def identifying(original: Any) -> Any:
+    def handle_401(self: Any, r: Any, **kwargs: Any) -> Any:
+        answer = original(self, r, **kwargs)
+        try:
+            if answer is not r:
+                resent(of_url(r.url), "auth")
+        except BaseException as error:
+            failed("requests", error)
+        return answer
+
+    return handle_401
+
+
 def refused(error: Any, frame: Any) -> None:
     """A session refuses to send what it was given, such as an invalid URL."""
     sessions = sys.modules.get("requests.sessions")

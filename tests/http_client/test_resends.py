@@ -1,0 +1,66 @@
+"""Requests that a client sends within a call, and those that it does not send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from tests.http_client.numbers import Numbers
+from tests.http_client.server import Server
+
+RESENDS = "http.client.request.resends"
+
+
+def by_requests(url: str) -> int:
+    """The status of an answer to one who can tell a password by digest."""
+    import requests
+
+    return requests.get(url, auth=requests.auth.HTTPDigestAuth("me", "secret")).status_code
+
+
+def by_httpx(url: str) -> int:
+    """The same of httpx."""
+    import httpx
+
+    return httpx.get(url, auth=httpx.DigestAuth("me", "secret")).status_code
+
+
+def by_aiohttp(url: str) -> int:
+    """The same of aiohttp."""
+    import aiohttp
+
+    if not hasattr(aiohttp, "DigestAuthMiddleware"):
+        pytest.skip("since 3.12")
+
+    async def call() -> int:
+        digest = aiohttp.DigestAuthMiddleware("me", "secret")
+        async with aiohttp.ClientSession(middlewares=(digest,)) as session:
+            async with session.get(url) as answer:
+                return answer.status
+
+    return asyncio.run(call())
+
+
+@pytest.mark.parametrize("client", [by_requests, by_httpx, by_aiohttp])
+def test_a_digest_that_is_asked_for_is_part_of_the_call(
+    numbers: Numbers, server: Server, client: Callable[[str], int]
+) -> None:
+    """The client sends the same request once more, with the digest."""
+    assert client(server.url("/guarded/digest")) == 200
+    assert client(server.url("/ok")) == 200
+
+    assert numbers.outcomes() == {("GET", 200, None): 2}
+    assert numbers.values(RESENDS, "reason") == {("auth",): 1.0}
+
+
+@pytest.mark.parametrize("client", [by_requests, by_httpx, by_aiohttp])
+def test_a_digest_that_is_refused_is_sent_once(
+    numbers: Numbers, server: Server, client: Callable[[str], int]
+) -> None:
+    """The second 401 is the answer."""
+    assert client(server.url("/refusing")) == 401
+
+    assert server.seen[-2:] == ["/refusing"] * 2
+    assert numbers.values(RESENDS, "reason") == {("auth",): 1.0}

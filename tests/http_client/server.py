@@ -360,3 +360,9 @@ async def guarded(writer: asyncio.StreamWriter, request: Request, rest: str) -> 
 async def refusing(writer: asyncio.StreamWriter, request: Request, rest: str) -> None:
     """Asks for a digest, and takes none."""
     writer.write(head(401, 'WWW-Authenticate: Digest qop="auth", nonce="n", realm="here"'))
+
+
+@path("nowhere")
+async def nowhere(writer: asyncio.StreamWriter, request: Request, rest: str) -> None:
+    """A redirect to what is no URL of HTTP."""
+    writer.write(head(302, "Location: mailto:me@example.org"))

@@ -64,3 +64,26 @@ def test_a_digest_that_is_refused_is_sent_once(
 
     assert server.seen[-2:] == ["/refusing"] * 2
     assert numbers.values(RESENDS, "reason") == {("auth",): 1.0}
+
+
+def test_a_redirect_that_leads_nowhere_is_an_answer_of_aiohttp(
+    numbers: Numbers, server: Server
+) -> None:
+    """308 without Location ends each part of an upload that may be resumed; after other redirects,
+    too. One that leads to what is no URL of HTTP ends the call."""
+    import aiohttp
+
+    async def work() -> None:
+        async with aiohttp.ClientSession() as session:
+            for path in ("/status/308", "/away/status/308"):
+                async with session.put(server.url(path), data=b"part") as answer:
+                    assert answer.status == 308
+            with pytest.raises(aiohttp.ClientError):
+                await session.get(server.url("/nowhere"))
+
+    asyncio.run(work())
+
+    outcomes = numbers.outcomes()
+    assert outcomes.pop(("PUT", 308, None)) == 2
+    assert sum(outcomes.values()) == 1
+    assert numbers.values(RESENDS, "reason") == {("redirect",): 1.0}

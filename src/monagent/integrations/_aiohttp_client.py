@@ -195,7 +195,9 @@ def answered(calls: Calls, begun: float, response: Any, kwargs: Any, upload: Upl
         calls.heard(status, response._headers, now)
     if upload is not None or "json" in kwargs:
         sent = uploaded(response.request_info.headers, kwargs, upload)
-    redirected(calls, len(response._history))
+    history = response._history
+    # A redirect that leads nowhere is the answer, and among those before it nevertheless.
+    redirected(calls, len(history) - (history[-1:] == (response,)))
     if status == 101:
         calls.active(-1.0)  # What comes of it is no request.
     elif response.content.is_eof():
@@ -219,8 +221,7 @@ def broke(calls: Calls, seconds: float, error: BaseException, codes: Any) -> Non
     """The call has raised, perhaps between redirects or for the status of its answer."""
     followed = len(_http_client.locals_of(codes, error).get("history", ()))
     name = type(error).__name__
-    # For the last of too many nothing was sent.
-    redirected(calls, followed - 1 if name == "TooManyRedirects" else followed)
+    redirected(calls, followed - 1 if name in UNSENT else followed)
     status = getattr(error, "status", None)
     if name == "ClientResponseError" and error.__cause__ is None and status:  # raise_for_status
         calls.heard(status, error.headers or {}, perf_counter())  # type: ignore[attr-defined]
@@ -230,6 +231,17 @@ def broke(calls: Calls, seconds: float, error: BaseException, codes: Any) -> Non
         calls.failed_by("pool_timeout", seconds)
     else:
         calls.failed(seconds, error)
+
+
+UNSENT = frozenset(
+    (
+        "TooManyRedirects",
+        "InvalidURL",
+        "InvalidUrlRedirectClientError",
+        "NonHttpUrlRedirectClientError",
+    )
+)
+"""Raised for a redirect, for which nothing was sent."""
 
 
 def waited(error: BaseException | None) -> bool:

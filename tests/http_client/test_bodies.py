@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
+import os
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -71,5 +73,30 @@ def test_parts_of_any_kind_count_with_their_bytes(
 ) -> None:
     """As the server counts them."""
     got = int(client(server.port, body()))
+
+    assert numbers.sizes(SENT) == {("PUT", 200, None): (1, got)}
+
+
+@pytest.mark.parametrize("size", [1, 1_000, 900_000])
+@pytest.mark.parametrize("parts", [False, True], ids=["whole", "parts"])
+def test_a_body_that_aiohttp_compresses_counts_as_it_is_sent(
+    numbers: Numbers, server: Server, size: int, parts: bool
+) -> None:
+    """As the server counts its bytes, which hardly shrink."""
+    aiohttp = pytest.importorskip("aiohttp")
+    data = os.urandom(size)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for begin in range(0, size, 300_000):
+            yield data[begin : begin + 300_000]
+
+    async def call() -> int:
+        async with aiohttp.ClientSession() as session:
+            body = pieces() if parts else data
+            url = server.url("/upload")
+            async with session.put(url, data=body, compress="gzip") as answer:
+                return int(await answer.read())
+
+    got = asyncio.run(call())
 
     assert numbers.sizes(SENT) == {("PUT", 200, None): (1, got)}

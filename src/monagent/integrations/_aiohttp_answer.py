@@ -67,7 +67,7 @@ def writing(original: Any) -> Any:
         try:
             if counted.__class__ is not Served:
                 if counted is not None:  # a client's
-                    counted.sent += size
+                    counted.wrote(self, size)
             elif counted.plain and counted.first and self._compress is None:
                 counted.sent += size
                 counted.accounted = self.output_size
@@ -186,7 +186,7 @@ def started(served: Served, response: Any, request: Any, writer: Any) -> None:
     served.status = response._status
     served.route = route_of(request)
     # Those of an answer whose body is an iterable wait for its first part.
-    served.accounted = writer.output_size + len(getattr(writer, "_headers_buf", None) or b"")
+    served.accounted = passed(writer)
     if served.status == 101:
         served.disown()
         served.connection = response._monagent = Connection(served.route)
@@ -219,6 +219,11 @@ def sent_stream(served: Served, request: Any, writer: Any) -> None:
         served.gone = True
     served.received = received(request)
     served.sent_all()
+
+
+def passed(writer: Any) -> int:
+    """Bytes that a writer has sent, with the headers that it sends with the first part."""
+    return int(writer.output_size) + len(getattr(writer, "_headers_buf", None) or b"")
 
 
 def unframed(size: int, chunked: bool) -> int:

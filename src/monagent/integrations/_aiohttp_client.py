@@ -15,6 +15,7 @@ from monagent.conventions._http_pools import TIMEOUTS
 from monagent.conventions._peers import of
 from monagent.conventions.http_client import CALLS, LATEST, Calls, calls_to, first_by_url, resent
 from monagent.integrations import _http_client
+from monagent.integrations._aiohttp_answer import passed, unframed
 from monagent.integrations._aiohttp_body import READING, Awaited, Body, received
 from monagent.integrations._http_client import SENDERS, carries, declared, failed
 
@@ -30,11 +31,33 @@ class Upload:
     with it this, for as long as the connection is open.
     """
 
-    __slots__ = ("body", "sent")
+    __slots__ = ("accounted", "body", "sent")
 
     def __init__(self, data: Any) -> None:
         self.body = id(data)
         self.sent = -1
+        self.accounted = 0
+
+    def begins(self, writer: Any) -> None:
+        """It is about to be sent, maybe once more."""
+        self.sent = 0
+        self.accounted = passed(writer)
+        writer._monagent = self
+
+    def wrote(self, writer: Any, size: int) -> None:
+        """The writer was given a part of so many bytes."""
+        if writer._compress is None:
+            self.sent += size
+            return
+        now = passed(writer)
+        self.sent += unframed(now - self.accounted, writer.chunked)
+        self.accounted = now
+
+    def written(self, writer: Any) -> None:
+        """And the last; what a compressor has kept until then is sent with the body's end."""
+        if writer._compress is not None:
+            self.accounted += 5 if writer.chunked else 0  # the last chunk's, empty
+            self.wrote(writer, 0)
 
 
 UPLOAD: ContextVar[Upload | None] = ContextVar("monagent.aiohttp.upload", default=None)
@@ -106,15 +129,22 @@ def writing(original: Any) -> Any:
     """Wrapper of `ClientRequest.write_bytes`, a task of its own."""
 
     async def write_bytes(self: Any, writer: Any, *args: Any, **kwargs: Any) -> Any:
+        upload = None
         try:
-            upload = UPLOAD.get()
+            found = UPLOAD.get()
             # Not another call's, which the body of this one makes meanwhile.
-            if upload is not None and upload.body == id(getattr(self.body, "_value", None)):
-                upload.sent = 0
-                writer._monagent = upload
+            if found is not None and found.body == id(getattr(self.body, "_value", None)):
+                found.begins(writer)
+                upload = found
         except BaseException as error:
             failed("aiohttp", error)
-        return await original(self, writer, *args, **kwargs)
+        result = await original(self, writer, *args, **kwargs)
+        try:
+            if upload is not None:
+                upload.written(writer)
+        except BaseException as error:
+            failed("aiohttp", error)
+        return result
 
     return write_bytes
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from monagent import settings
+from monagent.conventions._peers import of, of_url
 from monagent.store.reader import ShardFile
 from tests.http_client.clients import Ask, able
 from tests.http_client.numbers import DURATION, Numbers
@@ -48,6 +50,32 @@ def test_a_host_of_the_table_counts_under_its_pattern(numbers: Numbers) -> None:
         ("exact.example", 80, "exact"): 1,
         ("else.example", 80, None): 1,
     }
+
+
+@pytest.mark.parametrize("loaded", [True, False], ids=["idna", "python"])
+def test_a_host_counts_as_it_is_sent_in_whatever_letters_it_is_written(
+    numbers: Numbers, monkeypatch: pytest.MonkeyPatch, loaded: bool
+) -> None:
+    """And as the table has it, in either form; what is no name of a host stays what it is."""
+    table = "*.bücher.example=books, *.xn--caf-dma.example=coffee"
+    settings.use(settings.load({"MONAGENT_PEER_SERVICES": table}))
+    if not loaded:
+        monkeypatch.setitem(sys.modules, "idna", None)
+    found = [
+        of_url(f"http://{host}/").labels[::2]
+        for host in (
+            "BÜCHER.example", "xn--bcher-kva.example", "a.bücher.example",
+            "a.xn--bcher-kva.example", "a.café.example", "a.xn--caf-dma.example",
+        )
+    ]  # fmt: skip
+    strange = [of("http", host, 80).address for host in ("/tmp/é", "é" * 70)]
+
+    assert found == [
+        *[("xn--bcher-kva.example", None)] * 2,
+        *[("*.bücher.example", "books")] * 2,
+        *[("*.xn--caf-dma.example", "coffee")] * 2,
+    ]
+    assert strange == ["/tmp/é", "é" * 70]
 
 
 def test_hosts_beyond_the_limit_are_other(numbers: Numbers) -> None:

@@ -1,10 +1,13 @@
 """The servers that a program calls, as labels show them: bounded, whatever hosts it calls.
 
 A host in the table MONAGENT_PEER_SERVICES counts under its pattern; of the others the first
-MONAGENT_PEER_LIMIT are told apart, and the rest is one peer, `other`, without a port.
+MONAGENT_PEER_LIMIT are told apart, and the rest is one peer, `other`, without a port. A name in
+other letters than ASCII's counts as it is sent, `xn--...`, however a client writes it.
 """
 
 from __future__ import annotations
+
+import sys
 
 from monagent import settings
 from monagent.metrics import cache
@@ -80,6 +83,8 @@ def peer(host: str, port: int | None) -> Peer:
     host = host.lower().rstrip(".")
     if not host or len(host) > _LONGEST:
         return _kept(_others, UNKNOWN, None)
+    if not host.isascii():
+        host = _sent(host)
     found = _hosts.get((host, port))
     if found is not None:
         return found
@@ -108,6 +113,25 @@ def _listed(host: str) -> tuple[str | None, str | None]:
         from fnmatch import fnmatchcase  # Only who has a table pays for it.
 
         for pattern, service in table:
-            if fnmatchcase(host, pattern.lower()):
+            pattern = pattern.lower()
+            if fnmatchcase(host, pattern if pattern.isascii() else _sent(pattern)):
                 return pattern, service
     return None, None
+
+
+def _sent(host: str) -> str:
+    """A host or a pattern in ASCII, each label as the clients make it: by the package `idna` where
+    one has loaded it, else as Python does. What neither of them takes stays as it is."""
+    if "/" in host:  # the path of a socket
+        return host
+    module = sys.modules.get("idna")
+    labels = []
+    for label in host.split("."):
+        try:
+            if not label.isascii():
+                sent = module.encode(label, uts46=True) if module else label.encode("idna")
+                label = sent.decode("ascii")
+        except (UnicodeError, AttributeError):  # the latter while it is being loaded
+            pass
+        labels.append(label)
+    return ".".join(labels)

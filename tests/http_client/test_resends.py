@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import urllib.error
+import urllib.request
+import uuid
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -87,3 +91,50 @@ def test_a_redirect_that_leads_nowhere_is_an_answer_of_aiohttp(
     assert outcomes.pop(("PUT", 308, None)) == 2
     assert sum(outcomes.values()) == 1
     assert numbers.values(RESENDS, "reason") == {("redirect",): 1.0}
+
+
+class Again(urllib.request.BaseHandler):
+    """An application's handler, which sends a request twice more, unless it is taken before."""
+
+    handler_order = 400
+
+    def __init__(self) -> None:
+        self.left = 2
+
+    def http_error_503(self, request: Any, answer: Any, *_: Any) -> Any:
+        """The same request, as handlers of passwords have it."""
+        answer.close()
+        self.left -= 1
+        return self.parent.open(request) if self.left >= 0 else None
+
+    http_error_429 = http_error_503
+
+
+class Turning(urllib.request.BaseHandler):
+    """Starts over before anything is sent, as a proxy of another scheme makes it."""
+
+    handler_order = 100
+
+    def http_open(self, request: Any) -> Any:
+        """Once."""
+        turned, request.turned = hasattr(request, "turned"), True
+        return None if turned else self.parent.open(request, timeout=request.timeout)
+
+
+def test_a_request_that_a_handler_of_urllib_sends_again_says_why(
+    numbers: Numbers, server: Server
+) -> None:
+    """By the answer before; what asks to slow down is counted then."""
+    url = server.url(f"/flaky/{uuid.uuid4()}")
+    with urllib.request.build_opener(Again, Turning).open(url) as answer:
+        assert answer.status == 200
+    assert numbers.values(RESENDS, "reason") == {("status",): 2.0}
+    assert numbers.total("http.client.throttled") == 0
+
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.build_opener(Again).open(server.url("/limited"))
+    caught.value.close()
+
+    assert numbers.values(RESENDS, "reason") == {("status",): 4.0}
+    assert numbers.total("http.client.throttled") == 3
+    assert numbers.outcomes() == {("GET", 200, None): 1, ("GET", 429, "429"): 1}

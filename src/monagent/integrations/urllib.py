@@ -9,7 +9,7 @@ import sys
 
 from monagent.clock import perf_counter
 from monagent.conventions._peers import of_url
-from monagent.conventions.http_client import CALLS, Calls, calls_to, number, resent
+from monagent.conventions.http_client import CALLS, Calls, calls_to, number, resent, throttled
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_answer, _http_client
 from monagent.integrations._http_client import failed, inner
@@ -93,15 +93,25 @@ def begin(request: Any, data: Any, opens: Any) -> Calls | None:
 def stepping(request: Any, url: str, opens: Any) -> bool:
     """Whether an opener sends this request as the next step of a call of its own.
 
-    What it was redirected to shares a dict with the request before; what it sends once more, with
-    a password, has got its timeout before.
+    What it was redirected to shares a dict with the request before; what it sends once more has got
+    its timeout before. That is so for an answer of the step before, which asked for a password or
+    was none that a handler of the application takes; or nothing was sent yet, as when the request
+    is turned to a proxy.
     """
     again = hasattr(request, "timeout")
     if not again and not hasattr(request, "redirect_dict"):
         return False
-    if _http_client.caller(opens, sys._getframe(2)) is None:
+    step = _http_client.caller(opens, sys._getframe(2))
+    if step is None:
         return False
-    resent(of_url(url), "auth" if again else "redirect")
+    before = step.f_locals.get("response")
+    status = number(getattr(before, "status", None))
+    if not again:
+        resent(of_url(url), "redirect")
+    elif status:
+        found = of_url(url)
+        resent(found, "auth" if status in (401, 407) else "status")
+        throttled(found, status, before.headers)
     return True
 
 

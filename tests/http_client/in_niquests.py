@@ -13,7 +13,7 @@ from typing import Any
 import niquests
 import pytest
 
-from tests.http_client.numbers import ACTIVE, SENT, Numbers
+from tests.http_client.numbers import ACTIVE, RECEIVED, SENT, Numbers
 from tests.http_client.server import Server
 from tests.http_client.test_pools import MOST, PENDING, TIMEOUTS, WAIT, count, until
 
@@ -254,3 +254,57 @@ def test_asynchronous_parts_are_counted(numbers: Numbers, server: Server) -> Non
     asyncio.run(work())
 
     assert numbers.sizes(SENT) == {("POST", 200, None): (1, 3)}
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+def test_a_digest_that_is_asked_for_is_part_of_the_call(
+    numbers: Numbers, server: Server, asynchronous: bool
+) -> None:
+    """niquests sends the same request once more, with the digest."""
+    name = "AsyncHTTPDigestAuth" if asynchronous else "HTTPDigestAuth"
+    if not hasattr(niquests.auth, name):
+        pytest.skip("not in this version")
+    digest = getattr(niquests.auth, name)("me", "secret")
+
+    async def work() -> None:
+        async with niquests.AsyncSession() as session:
+            await session.get(server.url("/guarded/digest"), auth=digest)
+
+    def wait() -> None:
+        with niquests.Session() as session:
+            session.get(server.url("/guarded/digest"), auth=digest)
+
+    asyncio.run(work()) if asynchronous else wait()
+
+    assert server.seen[-2:] == ["/guarded/digest"] * 2
+    assert numbers.outcomes() == {("GET", 200, None): 1}
+    assert numbers.values(RESENDS, "reason") == {("auth",): 1.0}
+
+
+def test_chunks_of_the_fork_count_once(numbers: Numbers, server: Server) -> None:
+    """Whoever reads them as such."""
+    if niquests._compat.HAS_LEGACY_URLLIB3:
+        pytest.skip("urllib3's fork stands beside urllib3, and is not watched there")
+    import urllib3
+
+    with urllib3.PoolManager() as manager:
+        answer = manager.request("GET", server.url("/chunked"), preload_content=False)
+        assert b"".join(answer.read_chunked()) == b"onethreeseventeen"
+
+    assert numbers.sizes(RECEIVED) == {("GET", 200, None): (1, 17)}
+
+
+def test_an_answer_that_exhausts_the_retries_is_throttled(numbers: Numbers, server: Server) -> None:
+    """As the one before."""
+    if niquests._compat.HAS_LEGACY_URLLIB3:
+        pytest.skip("urllib3's fork stands beside urllib3, and is not watched there")
+    from urllib3 import Retry
+
+    retries: Any = Retry(1, status_forcelist=[429], respect_retry_after_header=False)
+    with (
+        niquests.Session(retries=retries) as session,
+        pytest.raises(niquests.exceptions.RetryError),
+    ):
+        session.get(server.url("/limited"))
+
+    assert numbers.total("http.client.throttled") == 2

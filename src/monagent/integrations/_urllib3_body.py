@@ -74,9 +74,11 @@ def chunking(original: Any) -> Any:
     """Wrapper of `HTTPResponse._handle_chunk`."""
 
     def _handle_chunk(self: Any, *args: Any, **kwargs: Any) -> Any:
+        before = getattr(self, "_fp_bytes_read", None)
         chunk = original(self, *args, **kwargs)
         try:
-            self._monagent_chunked = getattr(self, "_monagent_chunked", 0) + len(chunk)
+            if getattr(self, "_fp_bytes_read", None) == before:  # the fork counts it
+                self._monagent_chunked = getattr(self, "_monagent_chunked", 0) + len(chunk)
         except BaseException as error:
             failed("urllib3", error)
         return chunk

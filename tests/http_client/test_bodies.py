@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
 import http.client
+import io
 import os
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -75,6 +78,50 @@ def test_parts_of_any_kind_count_with_their_bytes(
     got = int(client(server.port, body()))
 
     assert numbers.sizes(SENT) == {("PUT", 200, None): (1, got)}
+
+
+def whole(kind: str, path: Path) -> Any:
+    """A body of nine bytes, or of what is left of them."""
+    path.write_bytes(b"some text")
+    if kind == "file":
+        return path.open("rb")
+    if kind == "half":
+        file = path.open("r+b", buffering=0)
+        file.seek(4)
+        return file
+    if kind == "pipe":
+        reader, writer = os.pipe()
+        os.write(writer, b"some text")
+        os.close(writer)
+        return os.fdopen(reader, "rb")
+    return {
+        "memory": io.BytesIO(b"some text"),
+        "text": io.StringIO("some text"),
+        "view": memoryview(b"some text"),
+        "numbers": array.array("I", [1, 2]),
+    }[kind]
+
+
+UNTOLD = ("pipe", "text")
+KINDS = ("file", "half", "memory", "view", "numbers", *UNTOLD)
+# What requests makes of the others is its own.
+WHOLE = [
+    (one, kind) for one in CLIENTS for kind in (KINDS if one is not by_requests else KINDS[:1])
+]
+
+
+@pytest.mark.parametrize(("client", "kind"), WHOLE)
+def test_files_and_buffers_count_with_what_is_read_of_them(
+    numbers: Numbers, server: Server, tmp_path: Path, client: Callable[[int, Any], bytes], kind: str
+) -> None:
+    """Though nobody says their length beforehand; not at all where they do not tell it."""
+    body = whole(kind, tmp_path / "file")
+    got = int(client(server.port, body))
+    getattr(body, "close", int)()
+
+    assert got == {"half": 5, "numbers": 8}.get(kind, 9)
+    expected = {} if kind in UNTOLD else {("PUT", 200, None): (1, got)}
+    assert numbers.sizes(SENT) == expected
 
 
 @pytest.mark.parametrize("size", [1, 1_000, 900_000])

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sys
 
 from monagent.conventions.http_client import Calls, Streamed, Upload, _forks
-from monagent.integrations._http_client import failed
+from monagent.integrations import _http_client
+from monagent.integrations._http_client import Reading, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -174,7 +175,7 @@ def follow(library: str, response: Any, calls: Calls, seconds: float, sent: int)
         response.fp = Body(response, calls, seconds, sent, library)
 
 
-def taken(response: Any, upload: Upload) -> None:
+def taken(response: Any, upload: Upload | Reading) -> None:
     """The request had this body."""
     response._monagent_sent = upload.sent
 
@@ -194,4 +195,4 @@ def length(body: Any, *headers: Any) -> int:
         for name, value in given.items():
             if str(name).lower() == "content-length" and str(value).isdecimal():
                 return int(value)
-    return -1
+    return _http_client.length(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 from monagent import guard
@@ -112,7 +113,12 @@ def length(body: object) -> int:
         return 0
     if isinstance(body, str):
         return len(body) if body.isascii() else len(body.encode("utf-8", "replace"))
-    return len(body) if isinstance(body, (bytes, bytearray)) else -1
+    if isinstance(body, (bytes, bytearray)):
+        return len(body)
+    try:
+        return memoryview(body).nbytes  # type: ignore[arg-type]  # that is the question
+    except (TypeError, ValueError, BufferError):
+        return -1
 
 
 def declared(headers: Any) -> int:
@@ -130,6 +136,39 @@ def endless(body: object) -> bool:
     except TypeError:
         return True
     return False
+
+
+class Reading:
+    """A file that is a request's body, to tell how far it was read."""
+
+    __slots__ = ("_begin", "_file")
+
+    def __init__(self, file: Any, begin: int) -> None:
+        self._file = file
+        self._begin = begin
+
+    @property
+    def sent(self) -> int:
+        """Bytes that were read; -1 when it no longer tells."""
+        try:
+            return max(-1, int(self._file.tell()) - self._begin)
+        except (OSError, ValueError):
+            return -1
+
+
+def reading(body: Any, begin: Any = None) -> Reading | None:
+    """How far a body is read from here, or from `begin`; None unless it is one of Python's own
+    files of bytes, which tell where they are, and that is no pipe."""
+    if body.__class__ not in _FILES:
+        return None
+    try:
+        at: int = body.tell()
+    except (OSError, ValueError):
+        return None
+    return Reading(body, begin if isinstance(begin, int) else at)
+
+
+_FILES = frozenset((io.BytesIO, io.BufferedReader, io.BufferedRandom, io.FileIO))
 
 
 def locals_of(codes: Container[CodeType], error: BaseException) -> dict[str, Any]:

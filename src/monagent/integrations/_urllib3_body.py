@@ -12,7 +12,7 @@ import sys
 from weakref import ref
 
 from monagent.conventions.http_client import Streamed, Upload
-from monagent.integrations._http_client import failed
+from monagent.integrations._http_client import Reading, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def whole(raw: Any, reader: Any) -> int:
     return count
 
 
-def sending(response: Any, upload: Upload) -> None:
+def sending(response: Any, upload: Upload | Reading) -> None:
     """The request had this body."""
     response._monagent_sent = upload.sent
 

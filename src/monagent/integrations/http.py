@@ -14,7 +14,7 @@ from monagent.conventions._peers import of
 from monagent.conventions.http_client import CALLS, Calls, Upload, _forks, calls_to
 from monagent.instrument import Library, replace
 from monagent.integrations import _http_answer, _http_client
-from monagent.integrations._http_client import INNER, called_by, failed
+from monagent.integrations._http_client import INNER, Reading, called_by, failed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Awaited:
 
     __slots__ = ("_begun", "_calls", "_forks", "_sent")
 
-    def __init__(self, calls: Calls | None, begun: float, sent: Upload | int) -> None:
+    def __init__(self, calls: Calls | None, begun: float, sent: Upload | Reading | int) -> None:
         self._calls = calls
         self._begun = begun
         self._sent = sent
@@ -126,6 +126,7 @@ def asking(original: Any) -> Any:
         encode_chunked: Any = False,
     ) -> Any:
         awaited = calls = None
+        upload: Upload | Reading | None = None
         begun = perf_counter()
         try:
             theirs = _kinds.get(self.__class__)
@@ -133,9 +134,11 @@ def asking(original: Any) -> Any:
                 theirs = counted(self.__class__)
             if not theirs:
                 length = 0 if body is None else _http_answer.length(body, headers)
-                if length < 0 and _http_client.endless(body):
-                    body = Upload(body)
-                upload = body.__class__ is Upload
+                if length < 0:
+                    if _http_client.endless(body):
+                        body = upload = Upload(body)
+                    else:
+                        upload = _http_client.reading(body)
                 if not called_by(INNER, sys._getframe().f_back):
                     scheme = "https" if self.default_port == 443 else "http"
                     if self._tunnel_host:
@@ -148,8 +151,8 @@ def asking(original: Any) -> Any:
                         found = calls_to(of(*key[:3]), method, key)
                     found.mem[0][found.at] += 1.0
                     calls = found
-                if upload or calls is not None:
-                    awaited = Awaited(calls, begun, body if upload else length)
+                if upload is not None or calls is not None:
+                    awaited = Awaited(calls, begun, length if upload is None else upload)
         except BaseException as error:
             failed("http", error)
         try:

@@ -28,6 +28,7 @@ from monagent.integrations._http_client import (
     INNER,
     OUTER,
     SENDERS,
+    Reading,
     called_by,
     failed,
     inner,
@@ -114,9 +115,13 @@ def pool(original: Any) -> Any:
         **others: Any,
     ) -> Any:
         calls = None
+        upload: Upload | Reading | None = None
         try:
-            if body is not None and type(body) is not bytes and _http_client.endless(body):
-                body = Upload(body)
+            if body is not None and type(body) is not bytes:
+                if _http_client.endless(body):
+                    body = upload = Upload(body)
+                else:
+                    upload = _http_client.reading(body, body_pos)
             # It calls itself to try again; the other is what managers and requests say.
             asking = not assert_same_host or getattr(retries, "history", None)
             if not is_within(headers, asking, OUTER, INNER, SENDERS):
@@ -150,8 +155,8 @@ def pool(original: Any) -> Any:
                 failed("urllib3", ours)
             raise
         try:
-            if type(body) is Upload:
-                _urllib3_body.sending(response, body)
+            if upload is not None:
+                _urllib3_body.sending(response, upload)
             if calls is not None:
                 returned(calls, begun, response, body, headers, preload_content)
         except BaseException as error:

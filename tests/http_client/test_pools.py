@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import importlib
 import os
 import threading
 import time
@@ -184,7 +183,7 @@ def test_a_call_that_is_woken_in_vain_waits_once(
     numbers: Numbers, server: Server, library: str, asynchronous: bool
 ) -> None:
     """All that wait are given a connection that becomes idle, and one of them has it."""
-    httpx = importlib.import_module(library)
+    httpx = pytest.importorskip(library)  # httpx2 is not beside the oldest versions
     options = {"limits": httpx.Limits(max_connections=1), "trust_env": False}
     paths = ["/chunked"] * 6 + ["/hangup"]
 

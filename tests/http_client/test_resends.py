@@ -82,14 +82,16 @@ def test_a_redirect_that_leads_nowhere_is_an_answer_of_aiohttp(
             for path in ("/status/308", "/away/status/308"):
                 async with session.put(server.url(path), data=b"part") as answer:
                     assert answer.status == 308
-            with pytest.raises(aiohttp.ClientError):
-                await session.get(server.url("/nowhere"))
+            if tells:
+                with pytest.raises(aiohttp.NonHttpUrlRedirectClientError):
+                    await session.get(server.url("/nowhere"))
 
+    tells = hasattr(aiohttp, "NonHttpUrlRedirectClientError")  # since 3.10
     asyncio.run(work())
 
     outcomes = numbers.outcomes()
     assert outcomes.pop(("PUT", 308, None)) == 2
-    assert sum(outcomes.values()) == 1
+    assert sum(outcomes.values()) == int(tells)
     assert numbers.values(RESENDS, "reason") == {("redirect",): 1.0}
 
 

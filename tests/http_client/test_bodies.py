@@ -6,6 +6,7 @@ import array
 import asyncio
 import http.client
 import io
+import mmap
 import os
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -93,6 +94,11 @@ def whole(kind: str, path: Path) -> Any:
         file = path.open("r+b", buffering=0)
         file.seek(4)
         return file
+    if kind == "mapped":
+        with path.open("rb") as source:
+            mapped = mmap.mmap(source.fileno(), 0, access=mmap.ACCESS_READ)
+        mapped.seek(4)
+        return mapped
     if kind == "pipe":
         reader, writer = os.pipe()
         os.write(writer, b"some text")
@@ -106,7 +112,7 @@ def whole(kind: str, path: Path) -> Any:
     }[kind]
 
 
-UNTOLD = ("pipe", "text")
+UNTOLD = ("mapped", "pipe", "text")
 KINDS = ("file", "half", "memory", "view", "numbers", *UNTOLD)
 # What requests makes of the others is its own.
 WHOLE = [
@@ -123,7 +129,7 @@ def test_files_and_buffers_count_with_what_is_read_of_them(
     got = int(client(server.port, body))
     getattr(body, "close", int)()
 
-    assert got == {"half": 5, "numbers": 8}.get(kind, 9)
+    assert got == {"half": 5, "mapped": 5, "numbers": 8}.get(kind, 9)
     expected = {} if kind in UNTOLD else {("PUT", 200, None): (1, got)}
     assert numbers.sizes(SENT) == expected
 

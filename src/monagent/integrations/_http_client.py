@@ -108,13 +108,15 @@ def forget(library: str) -> None:
 
 
 def length(body: object) -> int:
-    """Bytes of a body that is text, bytes or nothing; -1 for any other."""
+    """Bytes of a body that is text, bytes, a buffer of them or nothing; -1 for any other."""
     if body is None:
         return 0
     if isinstance(body, str):
         return len(body) if body.isascii() else len(body.encode("utf-8", "replace"))
     if isinstance(body, (bytes, bytearray)):
         return len(body)
+    if hasattr(body, "read"):  # A mapped file is both, and is read from where it is.
+        return -1
     try:
         return memoryview(body).nbytes  # type: ignore[arg-type]  # that is the question
     except (TypeError, ValueError, BufferError):

@@ -214,6 +214,8 @@ def handed_over(library: str, original: Any) -> Any:
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
+        if not _woken[0]:
+            return
         try:
             waited = getattr(getattr(self, kept), "_monagent", None)
             if waited is not None:
@@ -222,6 +224,10 @@ def handed_over(library: str, original: Any) -> Any:
             failed(library, error)
 
     return __init__
+
+
+_woken = [0]
+"""How many calls a pool has woken that have no connection yet."""
 
 
 class Queued(Wait):
@@ -237,6 +243,7 @@ class Queued(Wait):
 
     def again(self) -> Queued:
         """It was woken in vain."""
+        _woken[0] -= bool(self._until)
         self._until = 0.0
         self._cells[0](1.0)
         return self
@@ -245,12 +252,15 @@ class Queued(Wait):
         """It was given a connection."""
         self._cells[0](-1.0)
         self._until = perf_counter()
+        _woken[0] += 1
 
     def got(self) -> None:
         """The connection was its own."""
         until, self._until = self._until, 0.0
-        if until and self._forks == _forks[0]:
-            self._cells[1](until - self._begin)
+        if until:
+            _woken[0] -= 1
+            if self._forks == _forks[0]:
+                self._cells[1](until - self._begin)
 
     def __del__(self) -> None:  # A call that has failed on its connection.
         try:

@@ -18,6 +18,15 @@ from tests.workers.serving import SECONDS, Server, serving
 
 BIND = ("-b", "127.0.0.1:{port}", "--log-level", "warning", "plain:wsgi")
 GEVENT = pytest.param("gevent", marks=pytest.mark.slow)  # Its workers take seconds to end.
+KINDS = ["sync", "gthread", GEVENT]
+UVICORN = "uvicorn_worker.UvicornWorker"
+
+
+def app(kind: str) -> str:
+    """What workers of this kind serve."""
+    if "aiohttp" in kind:
+        return "with_aiohttp:make"
+    return "plain:asgi" if kind in (UVICORN, "asgi") else "plain:wsgi"
 
 
 def up(server: Server, workers: int) -> list[int]:
@@ -33,13 +42,12 @@ def leave(connections: list[socket.socket]) -> None:
         connection.close()
 
 
-@pytest.mark.parametrize("kind", ["sync", "gthread", GEVENT, "uvicorn_worker.UvicornWorker"])
+@pytest.mark.parametrize("kind", [*KINDS, UVICORN])
 def test_a_worker_killed_by_force_is_replaced_and_counted_as_killed(
     kind: str, tmp_path: Path
 ) -> None:
     """Whatever kind it is."""
-    app = "plain:asgi" if "Uvicorn" in kind else "plain:wsgi"
-    with serving("gunicorn", tmp_path, "-w", "2", "-k", kind, *BIND[:-1], app) as server:
+    with serving("gunicorn", tmp_path, "-w", "2", "-k", kind, *BIND[:-1], app(kind)) as server:
         victim, _ = up(server, 2)
         os.kill(victim, signal.SIGKILL)
 
@@ -86,13 +94,13 @@ def test_a_worker_that_hangs_is_a_timeout(tmp_path: Path) -> None:
             server.becomes(1, 2, timeout=1)
 
 
-@pytest.mark.parametrize("kind", ["sync", "gthread", GEVENT])
+@pytest.mark.parametrize("kind", [*KINDS, UVICORN, "asgi", "aiohttp.GunicornWebWorker"])
 def test_a_worker_that_has_served_its_requests_says_so(kind: str, tmp_path: Path) -> None:
     """And one that is asked to end meanwhile does not."""
     limit = ("--max-requests", "3", "-k", kind)
-    with serving("gunicorn", tmp_path, "-w", "1", *limit, *BIND) as server:
+    with serving("gunicorn", tmp_path, "-w", "1", *limit, *BIND[:-1], app(kind)) as server:
         up(server, 1)
-        first = [server.ask() for _ in range(3)]
+        first = [server.ask() for _ in range(4 if "aiohttp" in kind else 3)]
         server.becomes(1, 2, max_requests=1)
         second = server.ask()
         os.kill(second, signal.SIGTERM)

@@ -15,6 +15,8 @@ OLDEST += ["waitress==1.4.0", "granian==1.6.4", "httptools", "uvloop"]
 FILES = ["test_gunicorn.py", "test_others.py", "test_uvicorn.py", "oldest_parents.py"]
 OTHERWISE = [
     "UvicornWorker",  # uvicorn-worker wants gunicorn 20.1, see tests/matrix/test_versions.py.
+    "asgi",  # Since 24.
+    "aiohttp",
     "gevent",  # gunicorn's other kinds are enough here, and uvicorn's other loop.
     "asyncio",
     "through_a_reload_and_a_kill and hypercorn",  # It has no reload by a signal.

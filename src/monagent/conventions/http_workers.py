@@ -85,13 +85,14 @@ _doomed: dict[int, str] = {}
 _limited: set[int] = set()  # Who may serve so many requests, and then ends in order, unasked.
 _listening: set[tuple[str, int]] = set()
 _pools: list[tuple[str, Threads]] = []
+_served: list[int] = []
 _sampled: list[bool] = []
 
 _ASKED = (0, -2, -15)  # SIGINT, SIGTERM: what a supervisor ends its workers by.
 
 
 def _forked() -> None:
-    for kept in (_alive, _unwatched, _doomed, _limited, _listening, _pools):
+    for kept in (_alive, _unwatched, _doomed, _limited, _listening, _pools, _served):
         kept.clear()
     if _sampled:  # What the child will have to look at, it begins anew.
         _sampled.clear()
@@ -143,6 +144,16 @@ def limited(server: str, pid: int) -> None:
 def asked(pid: int) -> None:
     """A worker is to end, for another reason than the number of its requests."""
     _limited.discard(pid)
+
+
+def served(requests: int) -> None:
+    """A server in this process, a worker of another one, ends after so many requests."""
+    _served.append(requests)
+
+
+def most_served() -> int:
+    """The requests of the server in this process that has said so; 0 if none has."""
+    return max(_served, default=0)
 
 
 def ended(pid: int, code: int | None, reason: str | None = None) -> bool:

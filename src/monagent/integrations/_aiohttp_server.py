@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from monagent.clock import perf_counter
-from monagent.conventions import http
+from monagent.conventions import http, http_workers
 from monagent.conventions.http import error_type
 from monagent.integrations._aiohttp_answer import Served, received, route_of
 
@@ -70,6 +70,19 @@ def handling(original: Any) -> Any:
         return result
 
     return _handle_request
+
+
+def stopping(original: Any) -> Any:
+    """Wrapper of `Server.shutdown`, for gunicorn's workers of aiohttp."""
+
+    async def shutdown(self: Any, timeout: Any = None) -> None:
+        try:
+            http_workers.served(self.requests_count - 1)  # One more than its limit ends a worker.
+        except BaseException as error:
+            http_workers.failed(error)
+        await original(self, timeout)
+
+    return shutdown
 
 
 def failing(original: Any) -> Any:

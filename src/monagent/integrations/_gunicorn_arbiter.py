@@ -105,7 +105,10 @@ def ended(worker: Any, pid: int, status: int) -> None:
 
 
 def leave_mark(worker: Any) -> None:
-    """In a worker that ends: tell the master when it is for having served its requests."""
-    if worker.nr >= worker.max_requests:
+    """In a worker that ends: tell the master when it is for having served its requests.
+
+    Workers of other projects leave the counting to their own server.
+    """
+    if max(worker.nr, http_workers.most_served()) >= worker.max_requests:
         os.pwrite(worker.tmp.fileno(), RECYCLED, 0)
         worker.notify()  # Writing has touched the file's times, which are the heartbeat.

@@ -26,12 +26,13 @@ def working(original: Any) -> Any:
                 http_workers.threads(SERVER, pool(ref(self)))
         except BaseException as error:
             http_workers.failed(error)
-        found = original(self)  # It serves in there until it is to end.
         try:
-            leave_mark(self)
-        except BaseException as error:
-            http_workers.failed(error)
-        return found
+            return original(self)  # It serves in there until it is to end.
+        finally:  # aiohttp's workers end by SystemExit.
+            try:
+                leave_mark(self)
+            except BaseException as error:
+                http_workers.failed(error)
 
     return init_process
 

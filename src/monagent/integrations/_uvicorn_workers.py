@@ -115,6 +115,18 @@ def serving(original: Any) -> Any:
     return startup
 
 
+def stopping(original: Any) -> Any:
+    async def shutdown(self: Any, sockets: Any = None) -> None:
+        try:
+            if not self.should_exit:  # Nobody asked: it is for the number of its requests.
+                http_workers.served(self.server_state.total_requests)
+        except BaseException as error:
+            http_workers.failed(error)
+        await original(self, sockets=sockets)
+
+    return shutdown
+
+
 def connecting(original: Any) -> Any:
     def connection_made(self: Any, transport: Any) -> Any:
         try:

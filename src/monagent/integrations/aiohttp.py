@@ -34,6 +34,11 @@ def failing(original: Any) -> Any:
     return _aiohttp_server.failing(original)
 
 
+@replace("aiohttp.web_server", "Server.shutdown")
+def stopping(original: Any) -> Any:
+    return _aiohttp_server.stopping(original)
+
+
 @replace("aiohttp.web_response", "StreamResponse.prepare")
 def preparing(original: Any) -> Any:
     return _aiohttp_answer.preparing(original)

@@ -115,6 +115,11 @@ def serve(original: Any) -> Any:
     return _uvicorn_workers.serving(original)
 
 
+@replace("uvicorn.server", "Server.shutdown")
+def stop(original: Any) -> Any:
+    return _uvicorn_workers.stopping(original)
+
+
 @replace("uvicorn.protocols.http.h11_impl", "H11Protocol.connection_made")
 @replace(
     "uvicorn.protocols.http.httptools_impl", "HttpToolsProtocol.connection_made", optional=True

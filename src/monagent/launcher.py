@@ -265,7 +265,7 @@ def _listen(found: Settings, directory: str) -> tuple[socket | None, bool]:
     try:  # Who had the port may have ended between the two looks.
         return listening.listen(found.host, found.port), False
     except OSError as error:
-        guard.say(listening.problem(found, error))
+        guard.say(listening.problem(found, error, tree.neighbour(directory, found.port)))
         return None, True
 
 

@@ -58,9 +58,20 @@ def leaving(settings: Settings) -> str:
     return f"port {where} is still held by the exporter of the run before; trying again"
 
 
-def problem(settings: Settings, error: OSError) -> str:
-    """Why nobody can scrape right now, in one sentence."""
+def problem(settings: Settings, error: OSError, neighbour: int) -> str:
+    """Why nobody can scrape right now, in one sentence.
+
+    Args:
+        neighbour: the process that began another tree whose exporter has the port, or 0.
+    """
     where = f"{settings.host}:{settings.port}"
     if error.errno == errno.EADDRINUSE:
-        return f"port {where} is taken by another program; trying again until it is free"
+        again = "trying again until it is free"
+        if neighbour:
+            return (
+                f"port {where} is taken by another tree of monagent, begun by process {neighbour}:"
+                " for one endpoint start both below one `monagent run` or name one MONAGENT_DIR,"
+                f" for two set another MONAGENT_PORT; {again}"
+            )
+        return f"port {where} is taken by another program; {again}"
     return f"cannot listen on {where}: {error}; trying again"

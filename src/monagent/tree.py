@@ -14,7 +14,7 @@ from monagent.system import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import MutableMapping
+    from collections.abc import Iterator, MutableMapping
 
     from monagent.settings import Settings
 
@@ -176,18 +176,29 @@ def announce_endpoint(path: str, url: str) -> None:
 def predecessor_listens(path: str, port: int) -> bool:
     """Whether a tree beside this one has ended whose exporter still listens there: it does for a
     moment, and for as long as its last deliveries take."""
+    return any(not process.runs(*root) for root in _listening_at(path, port))
+
+
+def neighbour(path: str, port: int) -> int:
+    """The process that began a tree beside this one whose exporter listens there; 0 if none does.
+
+    Trees of other users, or in a directory that somebody chose elsewhere, cannot be told."""
+    return next((pid for pid, _ in _listening_at(path, port)), 0)
+
+
+def _listening_at(path: str, port: int) -> Iterator[tuple[int, int]]:
+    """The roots of trees beside this one whose exporter listens there."""
     above = os.path.dirname(path)
     try:
         names = os.listdir(above)
     except OSError:
-        return False
+        return
     for other in [f"{above}/{name}" for name in names]:
         url = endpoint(other) if other != path else None
         if url and url.rpartition(":")[2].partition("/")[0] == str(port):
             root = directory.read_root(other)
-            if root is not None and not process.runs(*root) and exporter_runs(other):
-                return True
-    return False
+            if root is not None and exporter_runs(other):
+                yield root
 
 
 def _holder(fd: int) -> int:

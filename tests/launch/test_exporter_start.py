@@ -288,6 +288,31 @@ def test_a_taken_port_is_one_line_and_served_once_it_is_free(mode: str, tmp_path
 
 
 @pytest.mark.parametrize("mode", ADOPTED)
+def test_another_tree_that_has_the_port_is_no_other_program(mode: str, tmp_path: Path) -> None:
+    """The line names it, and what to do."""
+    port = free_port()
+    command = words(mode, [sys.executable, "-c", LOOP], ["--port", str(port)])
+
+    def begin(name: str) -> subprocess.Popen[bytes]:
+        places = {"MONAGENT_DIR": str(tmp_path / name), "MONAGENT_PORT": str(port)}
+        return subprocess.Popen(command, env=environment(mode, places), stderr=subprocess.PIPE)
+
+    with begin("first") as first:
+        until(lambda: scrape(tmp_path / "first"), "the first exporter")
+        with begin("second") as second:
+            assert second.stderr is not None
+            line = second.stderr.readline()
+            second.terminate()
+        first.terminate()
+
+    assert line.decode() == (
+        f"monagent: port 127.0.0.1:{port} is taken by another tree of monagent, begun by process"
+        f" {first.pid}: for one endpoint start both below one `monagent run` or name one"
+        " MONAGENT_DIR, for two set another MONAGENT_PORT; trying again until it is free\n"
+    )
+
+
+@pytest.mark.parametrize("mode", ADOPTED)
 def test_the_exporter_of_the_run_before_is_no_other_program(mode: str, tmp_path: Path) -> None:
     """It has the port until its last numbers are delivered: no reason for an alarm."""
     port = free_port()

@@ -51,7 +51,9 @@ class Listener:
                     first = False  # Who had it then may have ended before we could look.
                     await asyncio.sleep(AGAIN / 4)
                     continue
-                self._tell(listening.problem(self.settings, error))
+                if not self.told:
+                    neighbour = tree.neighbour(self.path, self.settings.port)
+                    self._tell(listening.problem(self.settings, error, neighbour))
                 await asyncio.sleep(AGAIN)
                 continue
             sock = socket.socket(fileno=found.detach())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monagent.instrument import Library, giving_coroutines, replace
-from monagent.integrations import _httpcore, _httpcore_retries
+from monagent.integrations import _httpcore, _httpcore_queue, _httpcore_retries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,17 +80,17 @@ def pool(original: Any) -> Any:
 @replace("httpcore._sync.connection_pool", "ConnectionPoolByteStream.__init__", optional=True)
 @replace("httpcore._async.connection_pool", "ConnectionPoolByteStream.__init__", optional=True)
 def handed_over(original: Any) -> Any:
-    return _httpcore.handed_over("httpcore", original)
+    return _httpcore_queue.handed_over("httpcore", original)
 
 
 @replace("httpcore._synchronization", "Event.wait")
 def queued(original: Any) -> Any:
-    return _httpcore.queued("httpcore", original)
+    return _httpcore_queue.queued("httpcore", original)
 
 
 @replace("httpcore._synchronization", "AsyncEvent.wait")
 def queued_async(original: Any) -> Any:
-    return _httpcore.queued_async("httpcore", original)
+    return _httpcore_queue.queued_async("httpcore", original)
 
 
 @replace("httpcore._sync.connection", "exponential_backoff", optional=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from monagent.instrument import Library, giving_coroutines, replace
-from monagent.integrations import _httpcore, _httpcore_retries
+from monagent.integrations import _httpcore, _httpcore_queue, _httpcore_retries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,17 +78,17 @@ def pool(original: Any) -> Any:
 @replace("httpcore2._sync.connection_pool", "PoolByteStream.__init__", optional=True)
 @replace("httpcore2._async.connection_pool", "PoolByteStream.__init__", optional=True)
 def handed_over(original: Any) -> Any:
-    return _httpcore.handed_over("httpcore2", original)
+    return _httpcore_queue.handed_over("httpcore2", original)
 
 
 @replace("httpcore2._synchronization", "Event.wait")
 def queued(original: Any) -> Any:
-    return _httpcore.queued("httpcore2", original)
+    return _httpcore_queue.queued("httpcore2", original)
 
 
 @replace("httpcore2._synchronization", "AsyncEvent.wait")
 def queued_async(original: Any) -> Any:
-    return _httpcore.queued_async("httpcore2", original)
+    return _httpcore_queue.queued_async("httpcore2", original)
 
 
 @replace("httpcore2._sync.connection", "exponential_backoff", optional=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Info
 
@@ -130,3 +132,93 @@ def test_a_gauge_in_two_registries_stays_while_one_has_it(
     Gauge("level", "Level.", registry=registry).inc()
 
     assert (moved, gone, numbers.total("level")) == (3.0, [0.0], 1.0)
+
+
+def test_what_is_told_to_a_gauge_without_registry_is_seen_when_it_is_in_one_again(
+    numbers: Numbers, registry: CollectorRegistry
+) -> None:
+    """By whoever holds it still; also to its children, and to those that it has got since."""
+    depth = Gauge("depth", "Depth.", registry=registry)
+    level = Gauge("level", "Level.", ["at"], registry=registry)
+    moods = Enum("mood", "Mood.", ["of"], states=["good", "bad"], registry=registry)
+    build = Info("build", "Build.", registry=registry)
+    held = level.labels("a")
+    held.set(3)
+    level.labels("gone").set(1)
+    moods.labels("a").state("bad")
+    build.info({"version": "1"})
+    metrics = (depth, level, moods, build)
+    names = ("depth", "level", "mood", "build_info")
+
+    def shown() -> list[list[tuple[str, float]]]:
+        return [
+            [("".join(a.values()), cells[0]) for a, cells in numbers.series(n) if cells[1]]
+            for n in names
+        ]
+
+    for metric in metrics:
+        registry.unregister(metric)
+    depth.set(7)
+    held.inc()
+    held.inc()
+    level.labels("b").dec(2)
+    level.remove("gone")
+    level.labels("gone").inc(5)
+    moods.labels("a").state("good")
+    moods.labels("b").state("bad")
+    build.info({"version": "2"})
+    build.info({"version": "3"})
+    gone = shown()
+    for metric in metrics:
+        registry.register(metric)
+    level.labels("b").inc()
+    level.labels("c").inc()
+
+    assert gone == [[], [], [], []]
+    assert [sorted(one) for one in shown()] == [
+        [("", 7.0)],
+        [("a", 5.0), ("b", -1.0), ("c", 1.0), ("gone", 5.0)],
+        [("abad", 0.0), ("agood", 1.0), ("bbad", 1.0), ("bgood", 0.0)],
+        [("3", 1.0)],
+    ]
+    assert "labels" not in vars(level)
+
+
+def test_a_gauge_without_registry_does_not_disturb_the_one_in_its_place(
+    numbers: Numbers, registry: CollectorRegistry
+) -> None:
+    """An application makes its metrics anew, and a thread still tells the old ones."""
+    old = Gauge("level", "Level.", ["at"], registry=registry)
+    registry.unregister(old)
+    new = Gauge("level", "Level.", ["at"], registry=registry)
+    new.labels("a").set(3)
+    old.labels("a").set(99)
+    old.labels("a").inc()
+
+    assert numbers.values("level", "at") == {("a",): 3.0}
+
+
+def test_a_forked_process_shows_what_it_has_told_itself(
+    numbers: Numbers, registry: CollectorRegistry
+) -> None:
+    """What its parent told while nobody saw it is the parent's."""
+    level = Gauge("level", "Level.", registry=registry)
+    mood = Enum("mood", "Mood.", states=["good", "bad"], registry=registry)
+    for metric in (level, mood):
+        registry.unregister(metric)
+    level.inc(5)
+    mood.state("bad")
+    read, write = os.pipe()
+    if os.fork() == 0:
+        level.inc(2)
+        for metric in (level, mood):
+            registry.register(metric)
+        found = [numbers.total("level"), *(cells[0] for _, cells in numbers.series("mood"))]
+        os.write(write, repr(found).encode())
+        os._exit(0)
+    os.wait()
+    registry.register(level)
+
+    assert (os.read(read, 100), numbers.total("level")) == (b"[2.0, 0.0, 0.0]", 5.0)
+    os.close(read)
+    os.close(write)

@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import sys
 from math import isfinite
+from types import MethodType
 
 from monagent.conventions import _adopted as recorded
-from monagent.conventions._adopted import GONE, HIDDEN, Step
+from monagent.conventions._adopted import GONE, Step
 from monagent.instrument.watch import failed
 from monagent.integrations._adopted import target
 from monagent.integrations._adopted_prometheus_series import (
     MERGES,
     NAME,
+    TAKEN_BACK,
+    hidden_labels,
+    hide,
     of,
+    reveal,
     series,
     shift,
     tell_states,
@@ -276,13 +281,21 @@ def unregistered(original: Any) -> Any:
 
 def _in_registries(collector: Any, more: int) -> None:
     """A gauge, an info or an enum that leaves the last registry it is in is gone; in the next it
-    has what it had.  One that never was in any is shown as the others are."""
+    has what it had or was told since.  One that never was in any is shown as the others are."""
     metrics = sys.modules.get(MODULE)
     if metrics is None or not isinstance(collector, metrics.MetricWrapperBase):
         return
+    if collector._type not in TAKEN_BACK:
+        return
     before = vars(collector).get("_monagent_registries")
-    after = collector._monagent_registries = max((before or 0) + more, 0)
-    if after == 0 or before == 0:
-        for one in [collector, *vars(collector).get("_metrics", {}).values()]:
-            if one._is_observable():
-                shift(one, Step(0.0) if after else HIDDEN)
+    after = max((before or 0) + more, 0)
+    if after == before or (after and before != 0):
+        collector._monagent_registries = after
+        return
+    if after:
+        vars(collector).pop("labels", None)
+    else:  # Of this one alone: all others' is as fast as ever.
+        collector.labels = MethodType(hidden_labels, collector)
+    children = list(vars(collector).get("_metrics", {}).values())
+    for one in [collector, *children]:
+        (reveal if after else hide)(one)

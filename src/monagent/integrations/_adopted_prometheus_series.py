@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from _thread import get_ident
 from math import isfinite
 
 from monagent.conventions import _adopted as recorded
-from monagent.conventions._adopted import GONE, Series
+from monagent.conventions._adopted import GONE, HIDDEN, Series, Step
+from monagent.instrument.watch import failed
 from monagent.integrations._adopted import version
 from monagent.metrics import recording
 
@@ -13,8 +16,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
-
-    from monagent.conventions._adopted import Step
 
 NAME = "prometheus_client"
 
@@ -27,6 +28,12 @@ MERGES = {
     "livemostrecent": "last",
 }
 """What several processes' values make, by a gauge's `multiprocess_mode`; all others add up."""
+
+TAKEN_BACK = ("gauge", "info", "stateset")
+"""The library's types whose series may go; what counts goes on, for a total must not fall."""
+
+_making: set[tuple[int, str]] = set()
+"""Thread and name of children that are made beneath a hidden parent now."""
 
 
 def of(child: Any, announced: bool = False) -> Series:
@@ -54,21 +61,24 @@ def series(
     labels = dict(zip(child._labelnames, child._labelvalues, strict=False))
     library = (NAME, version(NAME))
     name = child._name + suffix
-    return recorded.series(
+    found = recorded.series(
         library, kind, name, child._documentation, {**labels, **more}, bounds, merge, announced
     )
+    return Hidden(found, 0.0) if hidden(child) else found
 
 
 def tell_states(enum: Any, now: str, announced: bool = False) -> None:
     """Each state is a series, 1 where it is the one."""
+    if hidden(enum):
+        enum._monagent_state = (os.getpid(), now)
+        return
     for one in enum._states:
         series(enum, "", {enum._name: one}, announced).record(float(one == now))
 
 
 def withdraw(child: Any) -> None:
-    """A child is gone, also for whoever holds it still; what counts goes on, for a total must not
-    fall."""
-    if child._type in ("gauge", "info", "stateset"):
+    """A child is gone, also for whoever holds it still; what counts goes on."""
+    if child._type in TAKEN_BACK:
         shift(child, GONE)
         child._monagent = recorded.left_out()
 
@@ -90,6 +100,82 @@ def shift(child: Any, step: Step) -> None:
     for one in shown:
         if one is not None and one.kept:
             one.record(step)
+
+
+class Hidden(Series):
+    """Keeps what a series is told while it is not shown, and leaves its cells to whoever has taken
+    its place.
+
+    Attributes:
+        shown: the series.
+        told: what it is to be told when it is shown again.
+        process: the one in which that was told; a fork has told nothing yet.
+    """
+
+    __slots__ = ("process", "shown", "told")
+
+    def __init__(self, shown: Series, told: float) -> None:
+        super().__init__(shown.recording, self._keep, shown.kept)
+        self.shown = shown
+        self.told = told
+        self.process = os.getpid()
+
+    def _keep(self, value: float) -> None:
+        if self.process != os.getpid():
+            self.told, self.process = Step(0.0), os.getpid()
+        if not isinstance(value, Step):
+            self.told = value
+        elif value is not GONE:
+            self.told = type(self.told)(self.told + value)
+
+    def show(self) -> Series:
+        if self.kept:  # Not an overflow series, which is of others too.
+            self.shown.record(self.told if self.process == os.getpid() else Step(0.0))
+        return self.shown
+
+
+def hidden(child: Any) -> bool:
+    """Whether this gauge, info or enum, or its parent, has left the registries that it was in."""
+    return vars(child).get("_monagent_registries") == 0 or (
+        bool(_making) and (get_ident(), child._name) in _making
+    )
+
+
+def hide(child: Any) -> None:
+    """Shown no more, whatever it is told."""
+    if child._is_observable():
+        shift(child, HIDDEN)
+    child._monagent_registries = 0
+    if "_monagent" in vars(child) and not withdrawn(child):
+        child._monagent = Hidden(child._monagent, Step(0.0))
+
+
+def reveal(child: Any) -> None:
+    """Shown again, as what it was before or was told since."""
+    child._monagent_registries = 1
+    kept = vars(child).get("_monagent")
+    process, state = vars(child).pop("_monagent_state", (0, ""))
+    if isinstance(kept, Hidden):
+        child._monagent = kept.show()
+    elif process == os.getpid() and not withdrawn(child):
+        tell_states(child, state)
+    elif child._is_observable():
+        shift(child, Step(0.0))
+
+
+def hidden_labels(self: Any, *labelvalues: Any, **labelkwargs: Any) -> Any:
+    """`labels` of a hidden parent."""
+    making = (get_ident(), self._name)
+    _making.add(making)
+    try:
+        child = type(self).labels(self, *labelvalues, **labelkwargs)
+    finally:
+        _making.discard(making)
+    try:
+        child._monagent_registries = 0
+    except BaseException as error:
+        failed(NAME, error)
+    return child
 
 
 def _gauge(child: Any) -> tuple[str, tuple[float, ...], str]:

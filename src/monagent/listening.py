@@ -7,22 +7,18 @@ import errno
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from monagent.settings import Settings
+
+    Resolved = tuple[int, int, int, str, tuple[Any, ...]]
 
 BACKLOG = 128
 
 
 def listen(host: str, port: int) -> _socket.socket:
     """A socket listening there. Raises OSError when the address is taken or not ours."""
-    # As bytes: text would load the codec for international names, 5 ms.
-    family, kind, protocol, _, address = _socket.getaddrinfo(
-        host.encode("ascii" if host.isascii() else "idna"),
-        port,
-        0,
-        _socket.SOCK_STREAM,
-        0,
-        _socket.AI_PASSIVE,
-    )[0]
+    family, kind, protocol, _, address = resolved(host, port)
     sock = _socket.socket(family, kind | _socket.SOCK_CLOEXEC, protocol)
     try:
         # Connections of the last run linger for a minute; a live listener still refuses us.
@@ -33,6 +29,20 @@ def listen(host: str, port: int) -> _socket.socket:
         sock.close()
         raise
     return sock
+
+
+def resolved(host: str, port: int) -> Resolved:
+    """What a socket that is to listen there is made of; its address is the last. Raises OSError."""
+    # As bytes: text would load the codec for international names, 5 ms.
+    found: list[Resolved] = _socket.getaddrinfo(
+        host.encode("ascii" if host.isascii() else "idna"),
+        port,
+        0,
+        _socket.SOCK_STREAM,
+        0,
+        _socket.AI_PASSIVE,
+    )
+    return found[0]
 
 
 def url(sock: _socket.socket, settings: Settings) -> str:

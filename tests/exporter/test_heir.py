@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -12,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from monagent import tree, where
-from monagent.exporter import heir
+from monagent.exporter import heir, waiting
+from monagent.exporter.lock import Lock
 from monagent.store import directory, process
 from tests.exporter.running import DEADLINE, fetch, text_samples, until
 from tests.launch.oracle import RUN, environment
@@ -98,7 +100,10 @@ def test_the_next_tree_gets_the_port_of_one_in_which_nobody_records(tmp_path: Pa
         ) as second:
             until(lambda: not tree.exporter_pid(state), "the first exporter's end")
             until(lambda: served(port), "the second one's endpoint")
+            beside = list(Path(state).parent.glob(f"{second.pid}-*/{directory.WAITING}"))
             second.communicate(b"\n", timeout=DEADLINE)
+
+    assert beside == []
 
 
 def served(port: int) -> bool:
@@ -107,6 +112,58 @@ def served(port: int) -> bool:
         return bool(count(port))
     except OSError:
         return False
+
+
+@pytest.mark.parametrize(
+    ("own", "host", "more", "gives_way"),
+    [
+        ("127.0.0.1", "127.0.0.1", 0, True),
+        ("127.0.0.1", "0.0.0.0", 0, True),
+        ("0.0.0.0", "127.0.0.1", 0, True),
+        ("127.0.0.1", "127.0.0.2", 0, False),
+        ("127.0.0.1", "127.0.0.1", 1, False),
+    ],
+)
+def test_a_tree_in_which_nobody_records_gives_away_what_the_next_one_waits_for(
+    own: str, host: str, more: int, gives_way: bool, tmp_path: Path
+) -> None:
+    """No other address, whose holder is another program; and only if that one goes on waiting."""
+    state, beside = (f"{directory.home(str(tmp_path))}/{name}" for name in ("50-500", "60-600"))
+    os.makedirs(beside)
+    lock = Lock(beside, guest=True)
+    with socket.create_server((own, 0)) as ours:
+        port = ours.getsockname()[1]
+        seen = [heir.wanted(state, ours)]
+        assert lock.take()
+        seen.append(heir.wanted(state, ours))  # It has not said what it waits for.
+        waiting.begin(beside, host, port + more)
+        seen.append(heir.wanted(state, ours))  # It has just begun.
+        os.utime(f"{beside}/{directory.WAITING}", (0, 0))
+        long, without = heir.wanted(state, ours), heir.wanted(state, None)
+        waiting.end(beside)
+        seen.append(heir.wanted(state, ours))
+        waiting.begin(beside, host, port + more)
+        os.utime(f"{beside}/{directory.WAITING}", (0, 0))
+        lock.release()
+        seen.append(heir.wanted(state, ours))  # It has ended.
+
+    assert (long, without, seen) == (gives_way, False, [False] * 5)
+
+
+def test_what_an_exporter_waits_for_is_told_until_it_has_ended(tmp_path: Path) -> None:
+    """It leaves nothing behind, also if it has never got the port."""
+    state, environ = tmp_path / "state", environment(RUN, {"MONAGENT_DIR": str(tmp_path / "state")})
+    file = state / directory.WAITING
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        words = [sys.executable, "-I", "-m", "monagent", "run", "--port", str(port), "--"]
+        program = [*words, sys.executable, "-c", f"{RECORD}; input()"]
+        with subprocess.Popen(program, env=environ, stdin=subprocess.PIPE) as waiter:
+            told = until(lambda: file.exists() and file.read_text(), "what it waits for")
+            waiter.communicate(b"\n", timeout=DEADLINE)
+            until(lambda: not tree.exporter_runs(str(state)), "the exporter's end")
+
+    assert (told, list(state.iterdir())) == (f"127.0.0.1 {port}\n", [])
 
 
 @pytest.fixture

@@ -40,6 +40,7 @@ def clear(
         directory.RETAINED,
         LEDGER,
         directory.ENDPOINT,
+        directory.WAITING,
         directory.LOG,
         directory.SUPERVISOR,
         directory.SUPERVISOR + directory.STDERR,

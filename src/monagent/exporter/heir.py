@@ -9,16 +9,14 @@ port to the next one.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
+from socket import socket
 
 from monagent import settings, tree, where
+from monagent.exporter import waiting
 from monagent.store import directory, process, visitors
 
 SHELLS = frozenset(b"ash bash busybox csh dash fish ksh mksh sh tcsh zsh".split())
-
-PATIENCE = 2.0
-"""Seconds that an exporter has to announce its endpoint."""
 
 
 def find(path: str, proc: str = "/proc") -> tuple[int, int] | None:
@@ -58,9 +56,11 @@ def succeed(path: str, root: tuple[int, int]) -> None:
         visitors.receive(path, root)
 
 
-def wanted(path: str) -> bool:
-    """Whether the exporter of a tree beside this one has no endpoint yet: perhaps since we have its
+def wanted(path: str, sock: socket | None) -> bool:
+    """Whether the exporter of a tree beside this one has no endpoint, since this socket has its
     port."""
+    if sock is None:
+        return False
     above = os.path.dirname(path)
     if above != directory.home(os.path.dirname(above)):
         return False
@@ -68,17 +68,8 @@ def wanted(path: str) -> bool:
         names = os.listdir(above)
     except OSError:
         return False
-    return any(_waits(f"{above}/{name}") for name in names if f"{above}/{name}" != path)
-
-
-def _waits(path: str) -> bool:
-    try:
-        begun = os.stat(f"{path}/{directory.LOCK}").st_mtime
-    except OSError:
-        return False
-    if tree.endpoint(path) is not None or time.time() - begun < PATIENCE:
-        return False
-    return tree.exporter_pid(path) > 0
+    others = [f"{above}/{name}" for name in names if f"{above}/{name}" != path]
+    return any(waiting.waits_for(one, sock) and tree.exporter_pid(one) > 0 for one in others)
 
 
 def _is_in(path: str, pid: int, proc: str) -> bool:

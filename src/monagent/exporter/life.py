@@ -223,7 +223,7 @@ class Life:
 
     def _first_runs(self, root: int, ticks: int) -> bool:
         """Whether the tree's first process runs, or one that takes its place."""
-        if self._root == self._heir and heir.wanted(self.path):
+        if self._root == self._heir and heir.wanted(self.path, self._sock):
             return False
         if process.runs(root, ticks):
             return True

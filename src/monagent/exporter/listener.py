@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import time
 import urllib.parse
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from monagent import listening, tree
+from monagent.exporter import waiting
 from monagent.exporter.disk import Disk, replace
 from monagent.exporter.voice import Voice
 from monagent.exporter.webconfig import WebConfig, Wrong
@@ -39,6 +41,7 @@ class Listener:
         if self.fd is not None:
             sock = socket.socket(fileno=self.fd)
             sock.set_inheritable(False)
+            waiting.end(self.path)
             return sock
         patience = time.monotonic() + PATIENCE
         first = True
@@ -47,6 +50,8 @@ class Listener:
                 found = listening.listen(self.settings.host, self._port())
             except OSError as error:
                 failed()
+                if error.errno == errno.EADDRINUSE:
+                    waiting.begin(self.path, self.settings.host, self._port())
                 if first or (time.monotonic() < patience and self._by_predecessor()):
                     first = False  # Who had it then may have ended before we could look.
                     await asyncio.sleep(AGAIN / 4)
@@ -56,6 +61,7 @@ class Listener:
                     self._tell(listening.problem(self.settings, error, neighbour))
                 await asyncio.sleep(AGAIN)
                 continue
+            waiting.end(self.path)
             sock = socket.socket(fileno=found.detach())
             if self.settings.port == 0:
                 self.voice.say(f"metrics on {listening.url(sock, self.settings)}", "info")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import io
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -189,6 +190,56 @@ def test_the_stream_passes_for_the_servers(numbers: Numbers) -> None:
     asked(work, source=stream)
 
     assert vars(stream) == {"mark": "mine"}
+
+
+class Body:
+    """Gives lines by an iterator of their own."""
+
+    def read(self, size: int | None = None) -> bytes:
+        """Some bytes."""
+        return b""
+
+    def readline(self, limit: int = -1, /) -> bytes:
+        """A line."""
+        return b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter([b"abc", b"d"])
+
+
+@pytest.mark.parametrize(
+    ("made", "size"),
+    [
+        (lambda: io.BytesIO(LONG), len(LONG)),
+        (lambda: io.BufferedReader(io.BytesIO(LONG)), len(LONG)),
+        (Body, 4),
+    ],
+)
+def test_the_streams_methods_look_as_without_us(
+    numbers: Numbers, made: Callable[[], Any], size: int
+) -> None:
+    """Of C and of Python; and it is the iterator of its own lines if the server's is that."""
+    names = [
+        name
+        for name in ("read", "readline", "readlines", "read1", "readinto")
+        if hasattr(made(), name)
+    ]
+    found: list[Any] = []
+
+    def look(source: Any) -> None:
+        methods = [getattr(source, name) for name in names]
+        found.extend((m.__name__, m.__qualname__, m.__doc__) for m in methods)
+        found.extend(inspect.signature(m) for m in methods)
+        lines = iter(source)
+        found.extend((lines is source, list(lines)))
+
+    asked(look, source=made())
+    with_us = found.copy()
+    found.clear()
+    look(made())
+
+    assert with_us == found
+    assert numbers.sums(SIZE) == {"unmatched": size}
 
 
 def test_an_environ_that_is_used_again_and_again_has_one_stand_in(numbers: Numbers) -> None:

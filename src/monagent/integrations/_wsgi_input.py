@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import sys
 from operator import attrgetter
-from types import FunctionType
+from types import FunctionType, MethodDescriptorType
 
 from monagent.conventions import http
+from monagent.instrument.identity import pass_for
 from monagent.integrations._stand_in import Passing
 
 TYPE_CHECKING = False
@@ -27,8 +28,8 @@ What lies in C has the same number."""
 _kinds: dict[type, type[CountedInput]] = {}
 
 
-def counting(name: str, size_of: Callable[[Any], int]) -> Any:
-    """A method of this name that counts what it gives."""
+def counting(name: str, size_of: Callable[[Any], int], original: Any = None) -> Any:
+    """A method of this name that counts what it gives, with the looks of the stream's own."""
 
     def method(self: CountedInput, *size: Any, **named: Any) -> Any:
         given = getattr(self._monagent_app, name)(*size, **named)
@@ -42,7 +43,7 @@ def counting(name: str, size_of: Callable[[Any], int]) -> Any:
         return given
 
     method.__name__ = name
-    return method
+    return pass_for(method, original) if callable(original) else method
 
 
 class CountedInput(Passing):
@@ -52,15 +53,19 @@ class CountedInput(Passing):
     _monagent_most: int
     _monagent_request: Request
 
-    read = counting("read", len)
-    readline = counting("readline", len)
-    readlines = counting("readlines", lambda lines: sum(map(len, lines)))
-
     def __iter__(self) -> Iterator[bytes]:
-        return map(self._monagent_got, self._monagent_app)
+        lines = iter(self._monagent_app)
+        return self if lines is self._monagent_app else map(self._monagent_got, lines)
 
     def __next__(self) -> bytes:
-        return self._monagent_got(next(self._monagent_app))
+        data: bytes = next(self._monagent_app)
+        try:  # As above: a call more for each line would show.
+            request, most = self._monagent_request, self._monagent_most
+            received = request.received + len(data)
+            request.received = received if received < most else most
+        except BaseException as error:
+            http.failed(error)
+        return data
 
     def _monagent_got(self, data: bytes) -> bytes:
         try:
@@ -71,12 +76,14 @@ class CountedInput(Passing):
         return data
 
 
-OTHERS = {
-    "read1": counting("read1", len),
-    "readinto": counting("readinto", int),
-    "readinto1": counting("readinto1", int),
+ALWAYS: dict[str, Callable[[Any], int]] = {
+    "read": len,
+    "readline": len,
+    "readlines": lambda lines: sum(map(len, lines)),
 }
-"""What only some servers' streams have."""
+"""What every server's stream has to have, and the size of what that gives."""
+OTHERS: dict[str, Callable[[Any], int]] = {"read1": len, "readinto": int, "readinto1": int}
+"""What only some have."""
 
 
 class Entered(CountedInput):
@@ -112,7 +119,12 @@ def kind_of(source: Any) -> type[CountedInput]:
     else:  # It will never have more, as those of uWSGI and granian.
         names = {name for name in dir(kind) if name[:2] != "__"} - set(dir(CountedInput))
         has |= {name: property(attrgetter(f"_monagent_app.{name}")) for name in names}
-    has |= {name: method for name, method in OTHERS.items() if hasattr(source, name)}
+    reading = ALWAYS | {name: size for name, size in OTHERS.items() if hasattr(source, name)}
+    for name, size_of in reading.items():
+        original = getattr(kind, name, None)
+        method = has[name] = counting(name, size_of, original)
+        if type(original) is MethodDescriptorType:  # It says whose it is when it is bound.
+            method.__qualname__ = f"{kind.__qualname__}.{name}"
     return type("CountedInput", bases or (CountedInput,), has)
 
 

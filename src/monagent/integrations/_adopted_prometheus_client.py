@@ -57,8 +57,7 @@ def begun(original: Any) -> Any:
 
 @target(NAME, MODULE, "Gauge.__init__")
 def at_zero(original: Any) -> Any:
-    """A gauge is 0 from the beginning, unless the latest of several values is what counts; one that
-    its registry refuses never begins."""
+    """A gauge begins at 0, unless the latest of several values counts, or its registry refuses."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = original(self, *args, **kwargs)

@@ -213,28 +213,6 @@ def test_filtering_that_is_not_pythons_own_is_asked() -> None:
     ]
 
 
-def test_the_method_can_be_copied_and_pickled(tmp_path: Path) -> None:
-    """Logger inherits it, and has one of its own with us; a program without us knows its name."""
-    text = """
-        import copy, inspect, logging, pickle
-        one, base = logging.Logger.filter, logging.Filterer.filter
-        bound = logging.getLogger("shop").filter
-        for method in (one, base, bound):
-            print(pickle.loads(pickle.dumps(method)) == method, copy.deepcopy(method) == method)
-            print(inspect.signature(method), method.__name__, method.__module__, method.__doc__)
-            print(inspect.getsource(method))
-        with open("PICKLED", "MODE") as file:
-            if file.writable(): pickle.dump(one, file)
-            else: print(pickle.load(file) == one)
-    """.replace("PICKLED", str(tmp_path / "pickled"))
-    watched = program(text.replace("MODE", "wb"), tmp_path)
-    plain = program(text.replace("MODE", "rb"), tmp_path, adopted=False)
-
-    assert (watched.errors, plain.errors) == (b"", b"")
-    assert plain.output == watched.output + b"True\n"
-    assert plain.output.count(b"True True\n") == 3
-
-
 def test_it_can_be_switched_off(tmp_path: Path) -> None:
     """MONAGENT_LOGGING=off leaves the method alone."""
     text = "import logging\nprint(hasattr(logging.Logger.filter, '__wrapped__'))"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from monagent.instrument.identity import function_type, pass_for
+from monagent.instrument.identity import pass_for
 from monagent.instrument.lazy import promised
 
 TYPE_CHECKING = False
@@ -64,12 +64,7 @@ class Target:
             return False
         if self._stands_in(found):
             return True
-        wrapper = _wrapped(found, self.make)
-        if hung is _ABSENT and type(wrapper) is function_type():
-            # Where it hangs, and not where it comes from: there pickle would find the original.
-            wrapper.__module__ = owner.__module__
-            wrapper.__qualname__ = f"{owner.__qualname__}.{name}"
-        self._hang(owner, name, hung, wrapper)
+        self._hang(owner, name, hung, _wrapped(found, self.make))
         return True
 
     def _hang(self, owner: Any, name: str, hung: Any, wrapper: Any) -> None:

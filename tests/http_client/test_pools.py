@@ -203,7 +203,8 @@ def test_a_call_that_is_woken_in_vain_waits_once(
             with client.stream("GET", server.url("/ok")):
                 calls = [threads.submit(client.get, server.url(path)) for path in paths]
                 until(lambda: numbers.total(PENDING) == len(paths))
-            assert isinstance(calls[-1].exception(), httpx.RemoteProtocolError)
+            # Before httpcore 1.0 another thread may close what this one reads from.
+            assert isinstance(calls[-1].exception(), httpx.TransportError)
         del calls  # with the error
     # What has failed on its connection counts when its error goes.
     until(lambda: gc.collect() >= 0 and count(numbers, WAIT) >= len(paths))

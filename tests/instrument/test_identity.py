@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import wrapt
 
 from monagent.instrument import Call, Observed
 from monagent.instrument.identity import giving_coroutines, pass_for, with_parameters_of
 from monagent.instrument.watch import Watcher
+from monagent.integrations import _database
 from tests.launch.oracle import python
 
 
@@ -160,3 +162,29 @@ def test_the_coroutine_is_the_originals_own() -> None:
 
     assert inspect.iscoroutinefunction(made)
     assert asyncio.run(made()) == 7
+
+
+def test_what_acts_at_its_call_is_called_once() -> None:
+    """Whether arguments fit is not tried on another agent's wrapper, nor on one of ours."""
+    called: list[int] = []
+
+    async def plain(value: int) -> int:
+        return value
+
+    @wrapt.decorator
+    def counting(wrapped: Any, _: Any, args: Any, kwargs: Any) -> Any:
+        called.append(*args)
+        return wrapped(*args, **kwargs)
+
+    def acting(value: int) -> Any:
+        called.append(value)
+        return plain(value)
+
+    def labels_of(*_: Any) -> Any:
+        return None
+
+    watched = Watcher("tested", around, False).wrapper_of(giving_coroutines(acting))
+    measured = _database.measured("tested", counting(plain), labels_of)
+    assert [asyncio.run(call) for call in (watched(1), measured(2))] == [1, 2]
+
+    assert called == [1, 2]

@@ -20,6 +20,8 @@ _ASIDE = " (as of importlib._bootstrap)>"
 _COROUTINE = 0x80  # inspect.CO_COROUTINE
 _KINDS = 0x20 | _COROUTINE | 0x200  # of generators, coroutines, async generators
 _FLAGS_TELL = sys.implementation.name == "cpython" and sys.version_info >= (3, 11)
+_acting: set[Any] = set()
+"""Codes with the flag of coroutine functions that do something before the first step."""
 _MOST_SHAPES = 100  # of arguments: how many by place, and the names of others
 _ANNOTATIONS = "__annotate__" if sys.version_info >= (3, 14) else "__annotations__"
 
@@ -93,7 +95,9 @@ def giving_coroutines(function: Any) -> Any:
     https://docs.python.org/3/library/dis.html#opcode-RETURN_GENERATOR
     """
     if _FLAGS_TELL:
-        return _flagged(function, _COROUTINE)
+        plain = _flagged(function, _COROUTINE)
+        _acting.add(plain.__code__)
+        return plain
 
     async def awaiting(*args: Any, **kwargs: Any) -> Any:
         return await function(*args, **kwargs)
@@ -108,7 +112,7 @@ def at_the_call(wrapper: Any, original: Any) -> Any:
 
     Only where the flag of a code is no more than that: else it has to begin by itself.
     """
-    if not _FLAGS_TELL:
+    if not may_be_tried(original):
         return wrapper
     fitting: set[Any] = set()
     step_aside(wrapper).__qualname__ = original.__qualname__
@@ -121,6 +125,14 @@ def at_the_call(wrapper: Any, original: Any) -> Any:
         return wrapper(*args, **kwargs)
 
     return _flagged(call, wrapper.__code__.co_flags & _KINDS)
+
+
+def may_be_tried(original: Any) -> bool:
+    """Whether a call does no more than bind the arguments: not if it is that of another agent's
+    wrapper, or of one of ours that passes for a function of coroutines."""
+    if not _FLAGS_TELL or type(original) is not function_type():
+        return False
+    return bool(original.__code__.co_flags & _KINDS) and original.__code__ not in _acting
 
 
 def try_on(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from monagent.clock import perf_counter
 from monagent.conventions.database import TIMERS, broke, covered, timer_of
-from monagent.instrument.identity import giving_coroutines, step_aside, try_on
+from monagent.instrument.identity import giving_coroutines, may_be_tried, step_aside, try_on
 from monagent.instrument.watch import failed
 
 TYPE_CHECKING = False
@@ -69,6 +69,7 @@ def measured(library: str, original: Any, labels_of: LabelsOf) -> Any:
 def _measured_coroutine(library: str, original: Any, labels_of: LabelsOf) -> Any:
     timers = TIMERS
     fitting: set[Any] = set()
+    binds = may_be_tried(original)
 
     async def recorded(self: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         labels = None
@@ -103,7 +104,7 @@ def _measured_coroutine(library: str, original: Any, labels_of: LabelsOf) -> Any
             failed(library, error)
         if not above:
             shape = (len(args), *kwargs) if kwargs else len(args)
-            if shape not in fitting:
+            if binds and shape not in fitting:
                 try_on(original, (self, *args), kwargs, fitting, shape)
             return recorded(self, args, kwargs)
         if kwargs or len(args) != 2:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from monagent import settings
 from monagent.settings_kinds import expected
+from monagent.settings_paths import FILE
 
 
 class Wrong(Exception):
@@ -51,8 +52,9 @@ def split(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
 
 def _check(name: str, setting: settings.Setting, value: str) -> None:
     """A wrong option stops the start: whoever typed it is looking at the terminal."""
+    kind = FILE if setting.attribute == "config" else setting.kind
     try:
-        setting.kind.parse(value)
+        kind.parse(value)
     except ValueError as error:
-        wanted = expected(setting.kind, error)
-        raise Wrong(f"{name}: found {setting.kind.found(value)}, expected {wanted}") from None
+        wanted = expected(kind, error)
+        raise Wrong(f"{name}: found {kind.found(value)}, expected {wanted}") from None

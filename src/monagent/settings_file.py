@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 
-from monagent.settings_paths import WEB_CONFIG, parse_file
+from monagent.settings_paths import WEB_CONFIG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,10 +44,7 @@ class Lines:
 
 
 def read(environ: Mapping[str, str]) -> Lines:
-    """The lines of the file that the environment names; none without one.
-
-    A file that does not exist is left to the setting itself, which then says so.
-    """
+    """The lines of the file that the environment names; none without one."""
     lines = Lines()
     path = environ.get(VARIABLE, "").strip()
     if not path:
@@ -57,24 +54,15 @@ def read(environ: Mapping[str, str]) -> Lines:
             raw = file.read()
         lines.folder = os.path.dirname(os.path.abspath(path))
     except (OSError, ValueError) as error:
-        if _exists(path):
-            reason = getattr(error, "strerror", None) or error
-            lines.lost.append(
-                f"{VARIABLE}: found {path!r}, which cannot be read ({reason}),"
-                " expected a file of settings"
-            )
+        reason = getattr(error, "strerror", None) or error
+        lines.lost.append(
+            f"{VARIABLE}: found {path!r}, which cannot be read ({reason}),"
+            " expected a file of settings"
+        )
         return lines
     for number, line in enumerate(raw.removeprefix(b"\xef\xbb\xbf").splitlines(), 1):
         _take(lines, f"{os.path.basename(path)}:{number}", line.strip())
     return lines
-
-
-def _exists(path: str) -> bool:
-    try:
-        parse_file(path)
-    except ValueError:
-        return False
-    return True
 
 
 def _take(lines: Lines, place: str, raw: bytes) -> None:

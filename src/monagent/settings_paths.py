@@ -87,4 +87,4 @@ def _found_there(text: str) -> str:
 FILE = Kind("the path of a file that exists", parse_file)
 PATH = Kind("a path", parse_path)
 OUTPUT = Kind(REPLACEABLE, parse_replaceable, _found_there)
-PATHS = (FILE, PATH, OUTPUT)
+PATHS = (PATH, OUTPUT)

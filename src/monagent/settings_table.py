@@ -28,7 +28,7 @@ from monagent.settings_kinds import (
     several,
     whole,
 )
-from monagent.settings_paths import FILE, OUTPUT, PATH, WEB_CONFIG
+from monagent.settings_paths import OUTPUT, PATH, WEB_CONFIG
 
 
 class Setting:
@@ -227,7 +227,7 @@ TABLE = (
     Setting(
         "config",
         "MONAGENT_CONFIG",
-        FILE,
+        PATH,  # As that below, which it may name.
         None,
         "File of further settings, one a line as MONAGENT_PORT=9464; the same variable in the"
         " environment comes first.",
@@ -235,7 +235,7 @@ TABLE = (
     Setting(
         "web_config",
         WEB_CONFIG,
-        PATH,  # Not FILE: a missing one must close the endpoint, not open it without a password.
+        PATH,  # A missing one must close the endpoint, not open it without a password.
         None,
         "Prometheus web configuration file: TLS and basic authentication of the endpoint.",
     ),

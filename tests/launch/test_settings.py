@@ -35,7 +35,6 @@ WRONG = {
         "good,bad(",
         "regular expressions separated by commas; using none",
     ),
-    "MONAGENT_CONFIG": ("/no/such/file", "the path of a file that exists; using none"),
     "MONAGENT_ADOPT": (
         "prometheus_client,statsd",
         "names out of otel, prometheus_client; using none",
@@ -302,6 +301,10 @@ def test_options_mean_variables() -> None:
     [
         (["--prot", "1"], "found the option --prot, expected a known one; did you mean --port?"),
         (["--port", "x"], "--port: found 'x', expected a number from 0 to 65535"),
+        (
+            ["--config", "/no/such/file"],
+            "--config: found '/no/such/file', expected the path of a file that exists",
+        ),
         (["--port"], "--port: found no value, expected a number from 0 to 65535"),
         (["--host", "--port"], "--host: found no value, expected a host name or an address"),
     ],

@@ -165,15 +165,16 @@ def test_a_file_that_cannot_be_read_is_told_and_may_have_named_a_password() -> N
     assert (known.problems, known.closed) == ([sentence], "")
 
 
-def test_a_file_that_does_not_exist_is_told_once() -> None:
-    """By the setting that names it."""
-    found = load({"MONAGENT_CONFIG": "/no/such/file"})
+def test_a_file_that_is_not_there_is_told_once_and_may_have_named_a_password_too() -> None:
+    """A volume that was not mounted, or a wrong letter in its name; a folder is no file either."""
+    for path, reason in (("/no/such/file", "No such file or directory"), ("/", "Is a directory")):
+        found = load({"MONAGENT_CONFIG": path})
+        known = load({"MONAGENT_CONFIG": path, "MONAGENT_WEB_CONFIG": __file__})
+        sentence = unread(path, reason)
 
-    assert " ".join(found.problems) == (
-        "MONAGENT_CONFIG: found '/no/such/file', expected the path of a file that exists;"
-        " using none"
-    )
-    assert found.closed == ""
+        assert found.problems == [sentence + CLOSED]
+        assert found.closed == sentence + CLOSED
+        assert (known.problems, known.closed) == ([sentence], "")
 
 
 def test_a_line_that_is_no_text_costs_none_of_the_others(tmp_path: Path) -> None:

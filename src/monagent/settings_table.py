@@ -193,7 +193,8 @@ TABLE = (
         "MONAGENT_PEER_LIMIT",
         whole(0, 100_000),
         100,
-        "Most hosts without such a name that outgoing calls are told apart by; the rest is other.",
+        "Most hosts without such a name that outgoing calls of one process are told apart by; the"
+        " rest is other.",
     ),
     Setting(
         "service_name",

@@ -50,6 +50,31 @@ def test_every_way_to_execute_counts_once(numbers: Numbers, tmp_path: Path) -> N
     assert numbers.databases() == {("sqlite", "shop.db")}
 
 
+@pytest.mark.parametrize(
+    ("names", "label"),
+    [
+        (("189948f3-3c8e-4f2b-9d6a-0c1f5b7e2a11.db", "{id}.db"), "{id}.db"),
+        (("run-4711042.sqlite3", "run-31337.sqlite3"), "run-{id}.sqlite3"),
+        (("day_2026-11-23.db", "day_20261123.db"), "day_{id}.db"),
+        (("9f86d081884c7d65.cache", "cafe2345cafe2345.cache"), "{id}.cache"),
+        (("tmpab12_x9z", "tmp12345abc"), "tmp{id}"),
+        (("shop2026.db",), "shop2026.db"),
+        (("deadbeefcafe.db",), "deadbeefcafe.db"),
+        (("tmpdir_of_mine.db",), "tmpdir_of_mine.db"),
+    ],
+)
+def test_one_of_many_files_is_named_as_the_others(
+    names: tuple[str, ...], label: str, numbers: Numbers, tmp_path: Path
+) -> None:
+    """However many processes there are with one each."""
+    for name in names:
+        connection = sqlite3.connect(tmp_path / name)
+        connection.execute("SELECT 1")
+        connection.close()
+
+    assert numbers.databases() == {("sqlite", label)}
+
+
 @pytest.mark.parametrize("kind", [str, os.fsencode])
 def test_a_path_of_ones_own_is_named_as_the_file(
     kind: Any, numbers: Numbers, tmp_path: Path

@@ -241,7 +241,7 @@ def namespace(name: str | None) -> str | None:
 
 
 def file_name(path: object) -> str:
-    """The name of a database that is a file: `app.db`, `:memory:`."""
+    """The name of a database that is a file: `app.db`, `:memory:`; `{id}.db` for one of many."""
     if isinstance(path, os.PathLike):  # which may say anything else as text
         path = os.fspath(path)
     if isinstance(path, bytes):
@@ -251,7 +251,31 @@ def file_name(path: object) -> str:
         text, _, options = text[5:].partition("?")
         if "mode=memory" in options:
             return ":memory:"
-    return text.rpartition("/")[2] or ":memory:"
+    name = text.rpartition("/")[2] or ":memory:"
+    return _without_ids(name) if name.startswith("tmp") or _digits(name) >= _ID_DIGITS else name
+
+
+def _digits(name: str) -> int:
+    return sum(map(str.isdigit, name))
+
+
+_ID_DIGITS = 5
+"""A number of so many, as a process or a day has, is nobody's name for a database."""
+
+
+def _without_ids(name: str) -> str:
+    """Short programs with a file each would have a label each, however few a process may have."""
+    import re  # 10 ms, if nobody has done so: for these names alone.
+
+    return re.sub(
+        r"(?<=^tmp)[a-z0-9_]{8}(?![a-z0-9_])"  # tempfile's
+        r"|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+        r"|(?<![0-9A-Za-z])(?=[a-f]*\d)[0-9a-f]{12,}(?![0-9A-Za-z])"
+        r"|\d{4}-\d\d-\d\d"
+        rf"|\d{{{_ID_DIGITS},}}",
+        "{id}",
+        name,
+    )
 
 
 def _status(error: BaseException) -> str | None:

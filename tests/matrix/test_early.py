@@ -13,6 +13,7 @@ from tests.matrix.servers import DURATION, serving
 from tests.recorded import counted
 
 APP = read(APPS / "bare_wsgi.py")
+OVER_ASGI = read(APPS / "bare_asgi.py")
 
 
 @pytest.mark.parametrize("server", APP.servers)
@@ -42,3 +43,21 @@ def test_a_body_that_breaks_off_has_the_status_that_the_client_has_got(
 
     assert seen.by(DURATION, "http.response.status_code") == {str(answer.status): 1}
     assert seen.by(DURATION, "error.type") == {"ValueError": 1}
+
+
+@pytest.mark.parametrize("path", ["/early", "/bodiless"])
+@pytest.mark.parametrize("server", OVER_ASGI.servers)
+def test_over_asgi_too_the_status_is_the_one_that_the_client_has_got(
+    server: str, path: str, tmp_path: Path
+) -> None:
+    """Whether the application raises before its body or only never sends one."""
+    state = tmp_path / "state"
+    with serving(OVER_ASGI, server, tmp_path) as port:
+        answer = ask(port, "GET", path)
+        until(lambda: counted(state).total(DURATION) == 1, "the request is counted")
+    seen = counted(state)
+
+    # granian answers 500, hypercorn until 0.16; gunicorn's own worker only closes the connection.
+    assert seen.by(DURATION, "http.response.status_code") == {str(answer.status or 200): 1}
+    error = "ValueError" if path == "/early" else "incomplete_response"
+    assert seen.by(DURATION, "error.type") == {error: 1}

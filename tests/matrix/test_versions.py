@@ -34,12 +34,12 @@ SETS = {
         "[flask- or bare_wsgi or early",
         # Under gevent, gunicorn 20.0 sends empty files, bare as well; hypercorn 0.14 answers 500
         # when a body breaks off, see test_early.py.
-        ["gunicorn-gevent-static", "servers.py and hypercorn-wsgi-late"],
+        ["gunicorn-gevent-static", "servers.py and hypercorn-wsgi-late", "over_asgi"],
     ),
     "over-asgi": (
         OVER_ASGI,
-        ["servers", "unanswered"],
-        "fastapi- or starlette- or bare_asgi or unanswered",
+        ["servers", "unanswered", "early"],
+        "fastapi- or starlette- or bare_asgi or unanswered or over_asgi",
         # gunicorn 20 has no workers of its own for ASGI. Under granian 1.6 the anyio of those
         # years raises a group of what was raised and of a `receive` cancelled, bare as well.
         ["gunicorn-asgi", "fastapi-granian", "starlette-granian-late"],

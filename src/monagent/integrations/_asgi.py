@@ -21,8 +21,7 @@ from monagent.integrations import _asgi_within, _mount, _websocket
 from monagent.integrations._asgi_request import (
     FRESH,
     Request,
-    gone,
-    has_left,
+    broke_off,
     marked,
     paths_of,
 )
@@ -275,8 +274,8 @@ async def awaiting(given: Awaitable[Any]) -> Any:
 def over(request: Request, error: BaseException | None) -> None:
     """The application is through with the request."""
     if not request.recorded:
-        if gone and not request.end and has_left(request):
-            request.gone = True
+        if not request.end:
+            broke_off(request)
         request.over(error)
 
 

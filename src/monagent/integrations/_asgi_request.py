@@ -5,7 +5,6 @@ https://asgi.readthedocs.io/en/latest/specs/www.html
 
 from __future__ import annotations
 
-import os
 import sys
 from operator import attrgetter
 from types import CoroutineType
@@ -15,6 +14,14 @@ from monagent.conventions import http
 from monagent.conventions._exchange import Exchange, Rare
 from monagent.conventions._plain import Sender, asks, coroutines_are, ended, leavers
 from monagent.conventions.realtime import EventStream
+from monagent.integrations._asgi_messages import (
+    BODY,
+    LENGTH,
+    declared,
+    extension,
+    header,
+    legible,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,17 +34,15 @@ if TYPE_CHECKING:
     Send = Callable[[Message], Awaitable[Any]]
     Headers = Iterable[tuple[bytes, bytes]]
 
-LENGTH = b"content-length"
-
 FRESH, STREAMING, LAST = 0, 1, 2
 """Of a response's body: nothing sent, a part sent, the last part on its way."""
 
-BODY = frozenset(
-    f"http.response.{part}" for part in ("body", "pathsend", "zerocopysend", "trailers")
-)
-
 gone: list[Callable[[Request], object]] = []
 """Says of a request whether its client has left; see `tells_who_left`."""
+
+held: list[Callable[[Request], bool]] = []
+"""Says of a request whose application has broken off whether the server has sent nothing yet, and
+so still answers 500: some hold the head of an answer back until its body begins."""
 
 if asks is not None:
     asks(gone)
@@ -239,25 +244,6 @@ def tells_who_left(method: str, attribute: str) -> None:
     gone[:] = [leavers(method, attribute) if plain else asked]
 
 
-def declared(head: Message) -> float:
-    """The length of the body that the start of a response promises, infinite where it does not."""
-    value = header(head.get("headers"), LENGTH)
-    # Of nothing, the end is an empty part.
-    return int(value) if value.isdigit() and value != b"0" else float("inf")
-
-
-def header(headers: object, wanted: bytes) -> bytes:
-    """The value of a response's header, empty where there is none."""
-    if isinstance(headers, (list, tuple)):  # Others can perhaps be read only once, by the server.
-        try:
-            for name, value in headers:
-                if name.lower() == wanted:  # Django sends its own spelling.
-                    return bytes(value)
-        except (TypeError, ValueError, AttributeError):
-            pass  # No pairs of bytes: the server will tell the application.
-    return b""
-
-
 def has_left(request: Request) -> bool:
     """Whether the client has left, by what the server's integration has said."""
     try:
@@ -266,33 +252,9 @@ def has_left(request: Request) -> bool:
         return False
 
 
-def legible(message: Any) -> bool:
-    """Whether it is a message at all."""
-    get: Any = getattr(message, "get", None)
-    kind = None if get is None else get("type")
-    if kind == "http.response.start":
-        return isinstance(get("status"), int)
-    return isinstance(kind, str) and isinstance(get("body", b""), (bytes, bytearray, memoryview))
-
-
-def extension(kind: str, message: Message, trailers: bool) -> tuple[int, bool]:
-    """Bytes of the body that a message of an ASGI extension sends, and whether it is the last."""
-    if kind == "http.response.trailers":
-        return 0, not message.get("more_trailers", False)
-    if kind not in BODY:
-        return 0, False  # early hints, push and whatever comes
-    try:
-        size = _zero_copied(message) if "file" in message else os.stat(message["path"]).st_size
-    except (LookupError, TypeError, ValueError, AttributeError, OSError):
-        size = 0  # No file: the server will see that as well.
-    return size, not message.get("more_body", False) and not trailers
-
-
-def _zero_copied(message: Message) -> int:
-    """Bytes from the offset, or the file's position, to the count or its end."""
-    file, offset, count = message["file"], message.get("offset"), message.get("count")
-    number = file if isinstance(file, int) else file.fileno()
-    if offset is None:
-        offset = os.lseek(number, 0, os.SEEK_CUR)
-    rest: int = os.fstat(number).st_size - offset
-    return max(0, rest if count is None else min(count, rest))
+def broke_off(request: Request) -> None:
+    """The application is through with the request before its answer was."""
+    if gone and has_left(request):
+        request.gone = True
+    elif held and not request.gone and held[0](request):
+        request.status = 500

@@ -10,7 +10,7 @@ from time import sleep
 
 from monagent.conventions import http, http_workers
 from monagent.instrument import Library, replace
-from monagent.integrations import _asgi, _websocket, _wsgi, _wsgi_request
+from monagent.integrations import _asgi, _asgi_request, _websocket, _wsgi, _wsgi_request
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def asgi(original: Any) -> Any:
         listens()
         try:
             callback = _asgi.measured(callback)
+            _asgi_request.held[:] = [lambda request: request.stage == _asgi_request.FRESH]
             _websocket.unclosed[:] = [lambda _: _websocket.UNSAID]
             _websocket.unanswered[:] = [_websocket.REFUSED]
         except BaseException as error:

@@ -31,6 +31,7 @@ def asgi(original: Any) -> Any:
         try:
             self.app = _asgi.measured(app)
             _asgi_request.gone[:] = [has_left]
+            _asgi_request.held[:] = [held]
             _websocket.unclosed[:] = [unclosed]
         except BaseException as error:
             http.failed(error)
@@ -42,6 +43,12 @@ def has_left(request: _asgi_request.Request) -> bool:
     """Whether the client of a request has left: its stream is closed, not by an answer's end."""
     stream: Any = getattr(request.send, "__self__", None)
     return bool(stream.closed) and stream.state.name != "CLOSED"
+
+
+def held(request: _asgi_request.Request) -> bool:
+    """Whether nothing of an answer was sent; until 0.16 its head waits for the body."""
+    stream = getattr(request.send, "__self__", None)
+    return str(getattr(stream, "state", "")).endswith(".REQUEST")
 
 
 def unclosed(send: Any) -> int:

@@ -39,7 +39,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def answer(method: str, path: str, receive: Any, send: Any) -> None:
-    if path in ("/stream", "/endless", "/late"):
+    if path in ("/stream", "/endless", "/late", "/early", "/bodiless"):
         await chunks(path, receive, send)
     elif path == "/events":
         await start(200, [(b"content-type", b"text/event-stream")], send)
@@ -79,6 +79,10 @@ async def whole(status: int, body: bytes, send: Any) -> None:
 
 async def chunks(path: str, receive: Any, send: Any) -> None:
     await start(200, [], send)
+    if path == "/early":
+        raise ValueError
+    if path == "/bodiless":
+        return
     await send({"type": "http.response.body", "body": b"a", "more_body": True})
     if path == "/late":
         raise ValueError

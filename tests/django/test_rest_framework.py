@@ -86,6 +86,20 @@ def test_throttles_decide_once_for_a_request(numbers: Numbers) -> None:
     assert numbers.counts()["GET /limited 429"] == 1
 
 
+@pytest.mark.parametrize("path", ["/chosen/", "/bare/"])
+def test_throttles_that_a_view_chooses_itself_decide(numbers: Numbers, path: str) -> None:
+    """It is asked once, and stays as it was; where it chooses none, nobody decides."""
+    answers = [get("wsgi", path + kind) for kind in ("few", "lazy", "few", "none", "nothing")]
+
+    assert [answer.status for answer in answers] == [200, 200, 429, 200, 200]
+    assert decisions(numbers) == {
+        f"{path}<kind> rest_framework allowed": 2,
+        f"{path}<kind> rest_framework limited": 1,
+    }
+    assert [b"get_throttles" in answer.body for answer in answers] == [False] * 5
+    assert answers[0].body.startswith(b"[1,")
+
+
 def test_a_client_that_has_used_up_its_limit_is_close_to_it(numbers: Numbers) -> None:
     """One client, two limits."""
     for _ in range(2):

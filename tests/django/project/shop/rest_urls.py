@@ -73,6 +73,26 @@ class Limited(APIView):
         return Response("in")
 
 
+class Choosing(APIView):
+    """Chooses its throttles by the request; whoever asks it twice gets two more."""
+
+    throttle_classes = [Many]
+    asked = 0
+
+    def get_throttles(self) -> Any:
+        self.asked += 1
+        assert "get_throttles" not in vars(self)
+        return {
+            "few": [Few() for _ in range(self.asked)],
+            "lazy": (Few() for _ in range(self.asked)),
+            "none": [],
+            "nothing": iter(()),
+        }[self.kwargs["kind"]]
+
+    def get(self, request: Any, kind: str) -> Response:
+        return Response([self.asked, sorted(vars(self))])
+
+
 @api_view(["GET"])
 def function(request: Any) -> Response:
     return Response("of a function")
@@ -86,5 +106,7 @@ urlpatterns = [
     path("function", function),
     path("limited", Limited.as_view(throttle_classes=[Many, Few])),
     path("scoped", Limited.as_view(throttle_classes=[Scoped], throttle_scope="few")),
+    path("chosen/<kind>", Choosing.as_view()),
+    path("bare/<kind>", Choosing.as_view(throttle_classes=[])),
     path("broken", Limited.as_view(throttle_classes=[Broken])),
 ]

@@ -138,19 +138,25 @@ def test_bodies_are_counted_as_received(numbers: Numbers) -> None:
     packed = gzip.compress(b"a" * 10_000)
     chunks = f"POST /whole {HEAD}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
     serve(app, post("/whole", b"a" * 1000), chunks.encode(), post("/streamed", b"b" * 70_000))
-    zipped = post("/whole", packed, "Content-Encoding: gzip\r\n")
-    serve(app, zipped, decompress_request=True)
+    zipped = "Content-Encoding: gzip\r\n"
+    in_chunks = f"POST /whole {HEAD}Transfer-Encoding: chunked\r\n{zipped}\r\n".encode()
+    for piece in (packed[:20], packed[20:], b""):
+        in_chunks += b"%x\r\n%b\r\n" % (len(piece), piece)
+    sent = (post("/whole", packed, zipped), in_chunks, post("/whole", b"abc"))
+    serve(app, *sent, decompress_request=True)
+    serve(app, in_chunks, decompress_request=True, xheaders=True)
     serve(function, post("/f", b"abcd"))
+    serve(function, in_chunks, decompress_request=True)
 
     assert numbers.sums("http.server.request.body.size") == {
-        "/whole": 1000 + 5 + len(packed),
+        "/whole": 1000 + 5 + 3 + 3 * len(packed),
         "/streamed": 70_000,
-        "unmatched": 4,
+        "unmatched": 4 + len(packed),
     }
     assert numbers.counts() == {
-        "POST /whole 200": 3,
+        "POST /whole 200": 6,
         "POST /streamed 200": 1,
-        "POST unmatched 200": 1,
+        "POST unmatched 200": 2,
     }
 
 

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+PACKED = "_monagent_packed"
+"""Under this name hangs on the connection object that its request's body is counted packed."""
+
 
 def arriving(original: Any) -> Any:
     """Wrapper of `_RoutingDelegate.headers_received`, behind what applies a proxy's scheme."""
@@ -66,18 +69,34 @@ def arrival() -> Callable[[Any, Any, Any], None]:
     return arrive
 
 
+def unpacking(original: Any) -> Any:
+    """Wrapper of `_GzipMessageDelegate.data_received`, which clients use as well: a piece of a body
+    as it came, of which the others get to see what was in it."""
+
+    async def data_received(self: Any, chunk: bytes) -> Any:
+        try:
+            if self._decompressor is not None:
+                to = self._delegate
+                connection = getattr(to, "request_conn", None) or getattr(to, "connection", None)
+                exchange = getattr(connection, OWN, None)
+                if exchange is not None:
+                    setattr(connection, PACKED, True)
+                    exchange.received += len(chunk)
+        except BaseException as error:
+            http.failed(error)
+        return await original(self, chunk)
+
+    return data_received
+
+
 def receiving(original: Any) -> Any:
     """Wrapper of `_RoutingDelegate.data_received`: a piece of the request's body."""
 
     def data_received(self: Any, chunk: bytes) -> Any:
         try:
             exchange = getattr(self.request_conn, OWN, None)
-            if exchange is not None:
-                headers = self.request_conn._request_headers
-                if "X-Consumed-Content-Encoding" in headers and "Content-Length" in headers:
-                    exchange.received = int(headers["Content-Length"])
-                else:
-                    exchange.received += len(chunk)
+            if exchange is not None and not hasattr(self.request_conn, PACKED):
+                exchange.received += len(chunk)
         except BaseException as error:
             http.failed(error)
         return original(self, chunk)

@@ -39,6 +39,11 @@ def called(original: Any) -> Any:
     return _tornado_arrival.called(original)
 
 
+@replace("tornado.http1connection", "_GzipMessageDelegate.data_received")
+def unpacking(original: Any) -> Any:
+    return _tornado_arrival.unpacking(original)
+
+
 @replace("tornado.routing", "_RoutingDelegate.data_received")
 def receiving(original: Any) -> Any:
     return _tornado_arrival.receiving(original)

@@ -60,7 +60,14 @@ def routing(original: Any) -> Any:
             restart(scope)  # The middleware of the documentation's pages has asked a router.
         except BaseException as error:
             http.failed(error)
-        return await original(self, scope, receive, send)
+        try:
+            return await original(self, scope, receive, send)
+        except Exception:
+            try:
+                refused(scope)
+            except BaseException as error:
+                http.failed(error)
+            raise
 
     return __call__
 
@@ -118,6 +125,13 @@ def restart(scope: Scope) -> Exchange | None:
         exchange.prefix = scope[PREFIX]
         exchange.route = exchange.prefix or UNMATCHED
     return exchange
+
+
+def refused(scope: Scope) -> None:
+    """Nobody may have taken the request: its path is the document's, its method is not."""
+    path = getattr(scope.get("endpoint"), ROUTE, None)
+    if path is not None and (exchange := restart(scope)) is not None:
+        exchange.route = exchange.prefix + path
 
 
 def routed(scope: Scope, path: str | None) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from monagent import where
+
 SCRIPTS = Path(sysconfig.get_path("scripts"))
 
 
@@ -31,9 +33,11 @@ SETTINGS = {
     "MONAGENT_LOG_LEVEL": "warning",
     "MALLOC_TRIM_THRESHOLD_": "1000000000",
     "MALLOC_TOP_PAD_": "33554432",
+    where.SITE: sysconfig.get_path("purelib"),
 }
 """In the environment of every row, since requests goes through all of it at each call: what the
-benchmark sets is no cost of monagent's, but what `monagent run` adds is.
+benchmark sets is no cost of monagent's, but what `monagent run` adds is, PYTHONPATH.  It adds
+MONAGENT_SITE only where monagent runs from a checkout, as here.
 
 A buffer at the top of glibc's heap is given back to the kernel, and asked for again, at each call;
 one that lies below anything that lives is not. A row pays a tenth more by that or less, by chance:

@@ -6,6 +6,7 @@ The launcher and the agent in every process ask here, so that both come to the s
 from __future__ import annotations
 
 import fcntl
+from errno import EMFILE, ENFILE
 
 from monagent.clock import time
 from monagent.store import directory, process, visitors
@@ -87,14 +88,14 @@ def _withdraw(path: str) -> None:
 
 
 def exporter_runs(path: str) -> bool:
-    """Whether an exporter holds this directory's lock, or was started a moment ago; at a place for
-    visitors the host's is taken for granted."""
+    """Whether an exporter holds this directory's lock, or was started a moment ago; taken for
+    granted at a place for visitors, of whom the host's is, and by who may open no more files."""
     if visitors.is_place(path):
         return True
     try:
         fd = os.open(f"{path}/{directory.LOCK}", os.O_RDWR | os.O_CLOEXEC)
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno in (EMFILE, ENFILE)
     try:
         return _holder(fd) > 0 or abs(time() - os.fstat(fd).st_mtime) < GRACE
     finally:

@@ -15,6 +15,7 @@ import pytest
 
 from monagent import guard
 from monagent.instrument.identity import step_aside
+from monagent.metrics.pulse import checks, pulse
 from tests.launch import oracle
 
 pytestmark = pytest.mark.swallows
@@ -203,6 +204,25 @@ def test_what_keeps_failing_is_switched_off_and_says_so(
     assert (before, guard.off("often"), guard.off("seldom")) == (False, True, False)
     assert len(lines) == 1
     assert lines[0].startswith(f"monagent: often failed {guard.LIMIT} times and is switched off")
+
+
+def test_what_is_switched_off_is_asked_no_more(clock: list[float]) -> None:
+    """The looks at the surroundings of a program in which they always fail."""
+    asked: list[float] = []
+
+    def fails() -> None:
+        asked.append(clock[0])
+        raise ValueError
+
+    before = checks[:]
+    try:
+        checks[:] = [fails]
+        for turn in range(guard.LIMIT + 5):
+            pulse(float(turn))
+    finally:
+        checks[:] = before
+
+    assert len(asked) == guard.LIMIT
 
 
 @pytest.mark.parametrize(("level", "said"), [("info", 1), ("error", 1), ("off", 0)])

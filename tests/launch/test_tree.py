@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,20 @@ def test_an_exporter_is_there_if_it_holds_the_lock_or_was_just_announced(tmp_pat
     assert announced == (True, 0)
     assert holding == (True, child)
     assert dead == (False, 0)
+
+
+def test_who_has_given_up_opening_files_takes_the_exporter_for_living(tmp_path: Path) -> None:
+    """As a sandbox does: it could start none, and would be told so every two seconds."""
+    tree.announce_exporter(str(tmp_path))
+    make_old(tmp_path / directory.LOCK)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        cannot_tell = tree.exporter_runs(str(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+    assert (cannot_tell, tree.exporter_runs(str(tmp_path))) == (True, False)
 
 
 def test_only_directories_without_a_living_soul_are_abandoned(tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ def look(now: float, ends: Callable[[], bool] = sys.is_finalizing) -> None:
 
 
 def _run(checks: list[Callable[[], None]], ends: Callable[[], bool]) -> None:
-    if ends():  # A destructor was the last to work, and nothing can be imported any more.
+    # A destructor may be the last to work, when nothing can be imported any more.
+    if guard.off("pulse") or ends():
         return
     for check in checks:
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import io
 import sys
 from typing import Any
+from wsgiref.util import FileWrapper
 
 import flask
 import pytest
@@ -21,6 +23,7 @@ from monagent.integrations import (
     _websocket,
     _wsgi,
     _wsgi_body,
+    _wsgi_file,
     _wsgi_input,
     _wsgi_request,
 )
@@ -59,6 +62,7 @@ MODULES = [
     _websocket,
     _wsgi,
     _wsgi_body,
+    _wsgi_file,
     _wsgi_input,
     _wsgi_request,
     declared,
@@ -166,15 +170,22 @@ def answers_of_wsgi() -> list[Any]:
             return flask.Response(iter(["data: 1\n\n"]), mimetype="text/event-stream")
         return name
 
+    @app.get("/file")
+    def file() -> Any:
+        wrapped = flask.request.environ["wsgi.file_wrapper"](io.BytesIO(b"file"))
+        return flask.Response(wrapped, direct_passthrough=True)
+
     @app.post("/up")
     def up() -> str:
         return str(len(flask.request.get_data()))
 
     got = []
-    gets = [(path, "GET") for path in ("/a", "/events", "/fail")]
+    gets = [(path, "GET") for path in ("/a", "/events", "/fail", "/file")]
     for path, method in [*gets, ("/a", "POST"), ("/b/c", "POST"), ("/up", "POST")]:
         sent = b"x" * 70_000 if method == "POST" else b""
-        answer = app.test_client().open(path, method=method, data=sent)
+        environ = {"wsgi.file_wrapper": FileWrapper}
+        client = app.test_client()
+        answer = client.open(path, method=method, data=sent, environ_overrides=environ)
         got.append((answer.status, list(answer.headers), answer.get_data()))
         answer.close()
     return got

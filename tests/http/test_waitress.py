@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
+from http.client import HTTPConnection, IncompleteRead
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +118,50 @@ def test_a_client_that_leaves_a_file_is_counted_as_gone(numbers: Numbers, tmp_pa
 
     assert numbers.counts() == {"GET unmatched 200 client_disconnected": 1}
     assert 0 <= numbers.sums("http.server.response.body.size")["unmatched"] < 50_000_000
+
+
+def test_what_is_sent_of_a_file_counts(numbers: Numbers, tmp_path: Path) -> None:
+    """No more than the answer declares, and of a compressed file what is in it."""
+    file = tmp_path / "file"
+    with gzip.open(file, "wb") as written:
+        written.write(b"x" * 100_000)
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        declared = environ["QUERY_STRING"]
+        start_response("200 OK", [("Content-Length", declared)] if declared else [])
+        return environ["wsgi.file_wrapper"](gzip.GzipFile(file))
+
+    with serving(app) as [port]:
+        assert answer(port, "/?300") == (200, b"x" * 300)
+        until(lambda: numbers.sums("http.server.response.body.size") == {"unmatched": 300})
+        assert answer(port) == (200, b"x" * 100_000)
+        until(lambda: numbers.counts() == {"GET unmatched 200": 2})
+
+    assert numbers.sums("http.server.response.body.size") == {"unmatched": 100_300}
+
+
+def test_what_is_wrapped_and_has_no_position_counts_as_it_is_read(numbers: Numbers) -> None:
+    """As the answer of a storage, which may break."""
+
+    class Storage:
+        pieces = [b"x" * 1000] * 5
+
+        def read(self, size: int) -> bytes:
+            if not self.pieces:
+                raise ConnectionError
+            return self.pieces.pop()
+
+    def app(environ: dict[str, Any], start_response: Any) -> Any:
+        start_response("200 OK", [])
+        return environ["wsgi.file_wrapper"](Storage())
+
+    with serving(app) as [port]:
+        with pytest.raises(IncompleteRead):
+            answer(port)
+        until(lambda: bool(numbers.counts()))
+
+    assert numbers.counts() == {"GET unmatched 200 ConnectionError": 1}
+    assert numbers.sums("http.server.response.body.size") == {"unmatched": 5000}
 
 
 def test_a_client_that_leaves_a_stream_is_counted_as_gone(numbers: Numbers) -> None:

@@ -6,10 +6,8 @@ import io
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
-from wsgiref.util import FileWrapper
 
 import pytest
 
@@ -85,80 +83,6 @@ def test_a_list_that_nobody_iterates_over_is_recorded_when_it_goes(numbers: Numb
     del body
 
     assert numbers.counts() == {"GET unmatched 200": 1}
-
-
-def test_a_file_wrapper_stays_the_object_that_servers_send_as_a_file(
-    numbers: Numbers, tmp_path: Path
-) -> None:
-    """Closed once, counted by what the file holds from its position on."""
-    path = tmp_path / "file"
-    path.write_bytes(b"x" * 1000)
-    file = path.open("rb")
-    file.seek(100)
-    closed = []
-    made: list[Any] = []
-
-    def close() -> None:
-        closed.append(True)
-        file.close()
-
-    def app(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [])
-        made.append(environ["wsgi.file_wrapper"](file))
-        made[0].close = close
-        return made[0]
-
-    environ = {"REQUEST_METHOD": "GET", "wsgi.file_wrapper": FileWrapper}
-    body: Any = measured(app)(environ, lambda *args: None)
-    assert body is made[0]
-    body.close()
-
-    assert closed == [True]
-    assert numbers.sums("http.server.response.body.size") == {"unmatched": 900}
-
-
-def test_a_wrapped_file_in_memory_has_the_size_of_what_is_left_of_it(numbers: Numbers) -> None:
-    """Flask's `send_file` and Django's `FileResponse` give one to the server."""
-    file = io.BytesIO(b"x" * 1000)
-    file.seek(100)
-
-    def app(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [])
-        return environ["wsgi.file_wrapper"](file)
-
-    environ = {"REQUEST_METHOD": "GET", "wsgi.file_wrapper": FileWrapper}
-    body: Any = measured(app)(environ, lambda *args: None)
-    assert b"".join(body) == b"x" * 900
-    body.close()
-
-    assert file.closed
-    assert numbers.sums("http.server.response.body.size") == {"unmatched": 900}
-
-
-def test_a_file_that_the_server_knows_again_is_handed_back(
-    numbers: Numbers, tmp_path: Path
-) -> None:
-    """uWSGI's wrapper is a function that returns the file; what has no descriptor is counted."""
-    path = tmp_path / "file"
-    path.write_bytes(b"x\n" * 500)
-
-    def app(environ: Any, start_response: Any) -> Any:
-        start_response("200 OK", [])
-        return environ["wsgi.file_wrapper"](files.pop(), 4096)
-
-    file = path.open("rb")
-    files: list[Any] = [io.BytesIO(b"abc"), file]
-    environ = {"REQUEST_METHOD": "GET", "wsgi.file_wrapper": lambda file, size: file}
-    body: Any = measured(app)(dict(environ), lambda *args: None)
-    assert body is file
-    body.close()
-    assert file.closed
-    other: Any = measured(app)(dict(environ), lambda *args: None)
-    assert b"".join(other) == b"abc"
-    other.close()
-
-    assert numbers.counts() == {"GET unmatched 200": 2}
-    assert numbers.sums("http.server.response.body.size") == {"unmatched": 1003}
 
 
 def test_any_other_iterable_is_handed_through_and_closed_once(numbers: Numbers) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from monagent.clock import perf_counter
 from monagent.conventions import http
 from monagent.instrument.identity import step_aside
+from monagent.integrations._wsgi_file import as_file, rest_of
 from monagent.integrations._wsgi_request import BYTES, ended, refused
 
 TYPE_CHECKING = False
@@ -30,11 +29,11 @@ def around(body: Any, request: Request, environ: dict[str, Any]) -> Any:
         wrapper = environ.get("wsgi.file_wrapper")
         if isinstance(wrapper, type):
             if isinstance(body, wrapper):
-                return _file(body, request)
+                return as_file(body, request)
         elif wrapper is not None and hasattr(kind, "read"):
             # uWSGI's is a function that gives back the very file, which uWSGI then knows again.
-            known = not hasattr(kind, "getbuffer") and _rest_of(body)
-            return _file(body, request) if known else counted(Counted(), body, request)
+            known = not hasattr(kind, "getbuffer") and rest_of(body)
+            return as_file(body, request) if known else counted(Counted(), body, request)
         if kind is object:  # gunicorn's ALREADY_HANDLED: the application has kept the socket.
             request.disown()
             return body
@@ -188,45 +187,3 @@ class CountedSized(Counted):
 
     def __len__(self) -> int:
         return len(self._body)
-
-
-def _file(body: Any, request: Request) -> Any:
-    """The file wrapper itself; servers call its `close` at the end, so that is where we stand."""
-    request.sent += _rest_of(body)
-    request.first = perf_counter()
-    close = getattr(body, "close", None)
-
-    def closing() -> None:
-        try:
-            if own is None:  # Put back what was there, so that no circle is left.
-                del body.close
-            else:
-                body.close = own
-            unsent = getattr(body, "remain", 0)  # waitress counts what it has not sent yet.
-            request.sent -= unsent
-            ended(request, not unsent)
-            request.let_go()
-        except BaseException as error:
-            http.failed(error)
-        if close is not None:
-            close()
-
-    try:
-        own = vars(body).get("close")
-        body.close = closing
-    except (AttributeError, TypeError):  # uWSGI's is of C
-        ended(request, True)
-    return body
-
-
-def _rest_of(body: Any) -> int:
-    """Bytes from the position of a file on disk or in memory to its end; 0 of any other."""
-    file: Any = getattr(body, "filelike", None) or getattr(body, "file", None) or body
-    try:
-        if hasattr(file, "getbuffer"):  # in memory
-            size: int = file.getbuffer().nbytes
-        else:
-            size = os.fstat(file.fileno()).st_size
-        return max(0, size - int(file.tell()))
-    except (AttributeError, OSError, ValueError):
-        return 0

@@ -1,7 +1,8 @@
 """What is recorded most has a part in C, where that was built: `part`, else None.
 
 It is src/native, `monagent._native` when compiled. What it does is written in Python as well,
-beside every use of it: that runs where there is no part in C, and takes whatever is not plain.
+beside every use of it: that runs where there is no part in C, and takes whatever is not plain. The
+other thing in C is how a program at work starts an exporter that was never its child.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 MOST_EDGES = 64
 """Of a histogram that is added to in C."""
 
-INTERFACE = 8
+INTERFACE = 9
 """Of the part in C, as it says itself: another one's was left by another tree."""
 
 

@@ -1,4 +1,5 @@
-"""Starting the exporter so that it is nobody's child: no `wait()` of the program ever meets it.
+"""Starting the exporter so that it is nobody's child: no `wait()` of the program ever meets it, but
+for a moment where a program at work has to start another one without the part in C.
 
 It also holds nothing of the program: no terminal, no pipe, no listening socket.
 """
@@ -89,21 +90,33 @@ def late(
     `waitpid` and `start_thread` are those of Python, not what gevent has put in their place.
     """
     tree.announce_exporter(directory)
-    argv = command(directory, "--detach")
+    made = _environment(directory, environ)
+    closed = tuple(fd for fd in _open_descriptors() if fd > 2)
+    if _orphaned(command(directory), made, closed):
+        return
+    child = _detaching(command(directory, "--detach"), made, closed)
+    start_thread(_reap, (waitpid, child))
+
+
+def _orphaned(argv: list[str], environ: dict[str, str], closed: tuple[int, ...]) -> bool:
+    """Whether the part in C has started it: then it was never a child of the program."""
+    from monagent import native  # The launcher needs none.
+
+    if native.part is None:
+        return False
+    variables = [os.fsencode(f"{name}={value}") for name, value in environ.items()]
+    begun: bool = native.part.orphaned(tuple(map(os.fsencode, argv)), tuple(variables), closed)
+    return begun
+
+
+def _detaching(argv: list[str], environ: dict[str, str], closed: tuple[int, ...]) -> int:
+    """Start one that is the program's child until it has forked, which it does at once."""
     actions: list[tuple[int, ...] | tuple[int, int, str, int, int]] = [
-        (os.POSIX_SPAWN_CLOSE, fd) for fd in _open_descriptors() if fd > 2
+        (os.POSIX_SPAWN_CLOSE, fd) for fd in closed
     ]
     for fd in (0, 1, 2):
         actions.append((os.POSIX_SPAWN_OPEN, fd, os.devnull, os.O_RDWR, 0))
-    child = os.posix_spawn(
-        argv[0],
-        argv,
-        _environment(directory, environ),
-        file_actions=actions,
-        setsid=True,
-        setsigmask=(),
-    )
-    start_thread(_reap, (waitpid, child))
+    return os.posix_spawn(argv[0], argv, environ, file_actions=actions, setsid=True, setsigmask=())
 
 
 def _reap(waitpid: Callable[[int, int], object], child: int) -> None:

@@ -1,5 +1,6 @@
 /* The plain path of what is recorded most, in C: of requests and outgoing calls over HTTP, of
-   statements and pools of databases, of jobs.
+   statements and pools of databases, of jobs; and what Python cannot do at all: a process that is
+   nobody's child.
 
    Whatever is not plain (an exception, an event stream, a client that left, types of one's own) is
    handed back, and goes the way that is written in Python beside every use of what is here: see
@@ -37,7 +38,7 @@ static struct PyModuleDef definition = {
 static int (*const rooms[])(PyObject *) = {
     add_exchanges, add_enders, add_relays, add_endings, add_servings, add_asgi, add_wsgi,
     add_timers, add_pools, add_statements, add_calls, add_bodies, add_connections, add_callers,
-    add_routes, add_recorders, add_attempts,
+    add_routes, add_recorders, add_attempts, add_orphans,
 };
 
 PyMODINIT_FUNC
@@ -56,7 +57,7 @@ PyInit__native(void)
             return NULL;
         }
     /* A file that an older or newer tree has left is known by it. */
-    if (PyModule_AddIntConstant(module, "INTERFACE", 8) < 0) {
+    if (PyModule_AddIntConstant(module, "INTERFACE", 9) < 0) {
         Py_DECREF(module);
         return NULL;
     }

@@ -30,6 +30,7 @@ int add_callers(PyObject *module);
 int add_routes(PyObject *module);
 int add_recorders(PyObject *module);
 int add_attempts(PyObject *module);
+int add_orphans(PyObject *module);
 
 /* Seconds, as time.perf_counter of CPython on Linux. */
 double now(void);

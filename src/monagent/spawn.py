@@ -95,7 +95,10 @@ def late(
     if _orphaned(command(directory), made, closed):
         return
     child = _detaching(command(directory, "--detach"), made, closed)
-    start_thread(_reap, (waitpid, child))
+    if _alone():
+        _reap(waitpid, child)
+    else:
+        start_thread(_reap, (waitpid, child))
 
 
 def _orphaned(argv: list[str], environ: dict[str, str], closed: tuple[int, ...]) -> bool:
@@ -119,8 +122,17 @@ def _detaching(argv: list[str], environ: dict[str, str], closed: tuple[int, ...]
     return os.posix_spawn(argv[0], argv, environ, file_actions=actions, setsid=True, setsigmask=())
 
 
+def _alone() -> bool:
+    """Whether this thread is the only one: then nobody else can wait for a child meanwhile, and
+    another thread would be in the way of a fork of the program's, of which Python 3.12 warns."""
+    try:
+        return len(os.listdir("/proc/self/task")) == 1
+    except OSError:
+        return False
+
+
 def _reap(waitpid: Callable[[int, int], object], child: int) -> None:
-    """The child forks at once and ends; a program that waits for any child may be faster."""
+    """Beside other threads: a program that waits for any child there may be faster."""
     try:
         waitpid(child, 0)
     except OSError:

@@ -42,6 +42,37 @@ found, status = os.wait()
 print(found == child, os.waitstatus_to_exitcode(status), len(os.read(reads, 99)), flush=True)
 """
 
+FORKS = """\
+import os, select, sqlite3, time
+
+base = sqlite3.connect(":memory:")
+most = 0
+while not select.select([0], [], [], 0)[0]:
+    base.execute("select 1")
+    most = max(most, len(os.listdir("/proc/self/task")))
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    assert os.wait() == (child, 0)
+    time.sleep(0.001)
+print(most, flush=True)
+"""
+
+WORKS = """\
+import os, select, sqlite3, threading, time
+
+threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+base = sqlite3.connect(":memory:")
+while not select.select([0], [], [], 0.01)[0]:
+    base.execute("select 1")
+try:
+    while True:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        time.sleep(0.01)
+except ChildProcessError:
+    print("none is left", flush=True)
+"""
+
 SHOWS = """\
 import os, signal, sys, json
 
@@ -126,6 +157,17 @@ def _of_a_killed_exporter(code: str, way: str, state: Path) -> tuple[bytes, byte
 def test_a_program_that_waits_for_any_child_meets_its_own(tmp_path: Path) -> None:
     """While another thread of it starts the exporter: no stranger, and one SIGCHLD."""
     assert _of_a_killed_exporter(WAITS, "on", tmp_path / "state") == (b"True 3 1\n", b"")
+
+
+@pytest.mark.parametrize("way", [pytest.param("on", marks=IN_C), "off"])
+def test_a_program_of_one_thread_stays_one(way: str, tmp_path: Path) -> None:
+    """Python 3.12 warns of a fork beside another thread; and it meets no child but its own."""
+    assert _of_a_killed_exporter(FORKS, way, tmp_path / "state") == (b"1\n", b"")
+
+
+def test_without_the_part_in_c_the_child_of_a_moment_is_waited_for(tmp_path: Path) -> None:
+    """Where other threads run, by one that ends with it."""
+    assert _of_a_killed_exporter(WORKS, "off", tmp_path / "state") == (b"none is left\n", b"")
 
 
 @IN_C

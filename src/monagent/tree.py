@@ -9,7 +9,7 @@ import fcntl
 from errno import EMFILE, ENFILE
 
 from monagent.clock import time
-from monagent.store import directory, process, visitors
+from monagent.store import directory, layout, process, visitors
 from monagent.store.descriptors import create
 from monagent.system import os
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 GRACE = 5.0
 """Seconds that a new exporter gets to take the lock before somebody starts another one."""
+
+LEFT = 1.0
+"""When a lock was last touched (unix seconds) whose exporter has ended within a program, and left
+the tree's numbers to the next one."""
 
 
 def find(
@@ -79,11 +83,32 @@ def _take(path: str, root: tuple[int, int]) -> bool:
 
 def _withdraw(path: str) -> None:
     """An exporter that the tree before us announced, and that has ended with it, comes no more: a
-    service may be begun again within a moment."""
+    service may be begun again within a moment. What it has left to nobody is no number of ours."""
     if not exporter_pid(path):
         try:
+            if os.stat(f"{path}/{directory.LOCK}").st_mtime == LEFT:
+                _forget(path)
             os.utime(f"{path}/{directory.LOCK}", (0, 0))
         except OSError:  # None was ever announced.
+            pass
+
+
+def _forget(path: str) -> None:
+    """Removes the totals there, the shards of the dead, and where these could be scraped."""
+    from monagent.store.reader import ShardFile, scan
+
+    names = (directory.RETAINED, directory.LEDGER, directory.ENDPOINT)
+    gone = [f"{path}/{name}" for name in names]
+    for shard in scan(path):
+        try:
+            if not ShardFile.open(shard, keep=False).alive():
+                gone.append(shard)
+        except (layout.Foreign, OSError, ValueError, MemoryError, OverflowError):  # No shard.
+            continue
+    for file in gone:
+        try:
+            os.unlink(file)
+        except OSError:
             pass
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 
 import monagent
-from monagent import tree
+from monagent import settings, tree, where
 from monagent.exporter.lock import Lock
-from tests.exporter.running import DEADLINE, fetch, text_samples, until
+from tests.exporter.forge import REQUESTS, Forged
+from tests.exporter.running import DEADLINE, fetch, sleeper, text_samples, until, write_root
 
 PROGRAM = """
 import json, os, sys, time
@@ -86,6 +87,14 @@ def port_of(path: Path) -> int:
     """Where it listens, once it does."""
     url = until(lambda: tree.endpoint(str(path)), "the endpoint")
     return int(url.rpartition(":")[2].partition("/")[0])
+
+
+def answer(port: int) -> str:
+    """What a scrape gets; nothing while nobody listens."""
+    try:
+        return fetch(port, "/metrics").text
+    except ConnectionRefusedError:
+        return ""
 
 
 def test_a_thread_serves_and_its_lock_bears_a_look_from_inside(tmp_path: Path) -> None:
@@ -206,3 +215,42 @@ def test_without_a_delivery_nobody_waits_for_the_thread(tmp_path: Path) -> None:
     _, errors = program.communicate("exit\n", timeout=DEADLINE)
 
     assert (program.returncode, errors) == (0, "")
+
+
+def test_while_the_trees_first_process_runs_the_next_one_goes_on_with_the_total(
+    tmp_path: Path,
+) -> None:
+    """It records nothing, but what it starts does; no second passes until that may serve."""
+    found = []
+    with sleeper() as root:
+        write_root(tmp_path, root.pid)
+        for _ in range(3):
+            program = start(tmp_path)
+            text = until(lambda: answer(port_of(tmp_path)), "an answer on the port of the first")
+            found.append(text_samples(text)["hits_total"])
+            out, errors = program.communicate("exit\n")
+            assert (out, errors, tree.exporter_runs(str(tmp_path))) == ("serving\n", "", False)
+
+    assert found == [1.0, 2.0, 3.0]
+
+
+def test_a_tree_does_not_count_what_the_one_before_has_left(tmp_path: Path) -> None:
+    """In a directory that somebody chose; who still records there is of the new one."""
+    tmp_path.chmod(0o700)
+    with sleeper() as root, sleeper() as daemon, sleeper() as dead:
+        write_root(tmp_path, root.pid)
+        Forged(str(tmp_path), [(REQUESTS, {}, [1.0])], pid=daemon.pid)
+        Forged(str(tmp_path), [(REQUESTS, {}, [2.0])], pid=dead.pid)
+        (tmp_path / "retained").write_bytes(b"")
+        lock = Lock(str(tmp_path), guest=True)
+        assert lock.take()
+        lock.leave()
+        lock.release()
+        for one in (root, dead):
+            one.kill()
+            one.wait()
+        tree.find(settings.load({"MONAGENT_DIR": str(tmp_path)}), {}, where.bootstrap())
+        left = [path.name.partition("-")[0] for path in tmp_path.glob("*.shard")]
+
+    assert left == [str(daemon.pid)]
+    assert not (tmp_path / "retained").exists()

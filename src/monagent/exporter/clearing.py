@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Iterable
 
 from monagent import tree
-from monagent.exporter.engine import LEDGER
 from monagent.exporter.roster import somebody_records
 from monagent.store import directory, visitors
 from monagent.where import VISITORS
@@ -38,7 +37,7 @@ def clear(
     """
     names = [
         directory.RETAINED,
-        LEDGER,
+        directory.LEDGER,
         directory.ENDPOINT,
         directory.WAITING,
         directory.LOG,

@@ -26,10 +26,8 @@ from monagent.exporter.roster import Member, Roster
 from monagent.exporter.table import Table
 from monagent.exporter.users import Users
 from monagent.settings import Settings
+from monagent.store.directory import LEDGER
 from monagent.store.reader import ShardFile
-
-LEDGER = "ledger"
-"""File with the exporter's own counters, written before they are served."""
 
 BATCH = 16
 PATIENCE = 2.0

@@ -110,7 +110,7 @@ class Life:
             if self._sock is not None:
                 self._sock.close()
             self._worker.end()
-        if ended or (self.guest and self.engine.lonely):
+        if ended or (self.guest and self.engine.lonely and not self._root_waits()):
             clearing.clear(
                 self.path,
                 self._root,
@@ -118,6 +118,8 @@ class Life:
                 self.engine.leftovers(),
                 chosen=self.settings.dir is not None,
             )
+        elif self.guest:
+            self.lock.leave()
         self.lock.release()
 
     def stop(self) -> None:
@@ -190,6 +192,11 @@ class Life:
                 await asyncio.wait_for(self._wake.wait(), min(pause, 5.0))
             except asyncio.TimeoutError:
                 pass
+
+    def _root_waits(self) -> bool:
+        """Whether the tree's first process is another one and runs: it may start more."""
+        root, ticks = self._root or (0, 0)
+        return root not in (0, os.getpid()) and process.runs(root, ticks)
 
     async def _linger(self) -> bool:
         """Told to stop: a service manager stops all at once, and the program may still be counting.

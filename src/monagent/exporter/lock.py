@@ -11,6 +11,7 @@ import fcntl
 import os
 import struct
 
+from monagent import tree
 from monagent.store import directory
 from monagent.store.descriptors import create
 
@@ -50,6 +51,14 @@ class Lock:
         except OSError:
             return False
         return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
+
+    def leave(self) -> None:
+        """Says that this exporter has delivered what is there, and that the next one may begin at
+        once."""
+        try:
+            os.utime(self._fd, (tree.LEFT, tree.LEFT))
+        except OSError:  # As after an exporter that was killed.
+            pass
 
     def release(self) -> None:
         """Lets others have it; in a forked child, leaves it to the parent."""

@@ -27,6 +27,8 @@ WAITING = "waiting"
 LOCK = "exporter.lock"
 LOG = "exporter.log"
 RETAINED = "retained"
+LEDGER = "ledger"
+"""File with the exporter's own counters, written before they are served."""
 INNER = "workers"
 KEPT = ".kept"
 """Where a directory of the state directory's name with this behind it stands, the exporter puts the

@@ -29,6 +29,9 @@ WRONG_USAGE = 2
 _state: list[str] = []
 """The tree's state directory once there is one."""
 
+_served: list[int] = []
+"""The process that has begun the exporter inside, and delivers at its end."""
+
 # Taken now: gevent replaces them later, and what we wait for must not run its loop.
 _UNPATCHED = (os.waitpid, start_new_thread)
 
@@ -64,7 +67,8 @@ def ensure_exporter() -> None:
     if found.exporter == "thread":
         from monagent import exporter
 
-        exporter.serve_in_thread(_state[0], found)
+        if exporter.serve_in_thread(_state[0], found) is not None:
+            _served[:] = [os.getpid()]
     else:
         spawn.late(_state[0], {**os.environ, **settings.absolute(found)}, *_UNPATCHED)
 
@@ -88,6 +92,8 @@ def _start(environ: MutableMapping[str, str]) -> None:
     shard = Shard(directory, info(found))
     atexit.register(_stay)  # The last of all: what is registered first.
     atexit.register(shard.ending)
+    if _state and found.exporter == "thread":
+        atexit.register(_finish, found, _state[0])  # After all that the program has registered.
     _interpreter.start(
         lambda: _record(found, shard),
         collections=found.library("runtime") != "off",
@@ -97,6 +103,26 @@ def _start(environ: MutableMapping[str, str]) -> None:
         awaiting.wait(lambda: _watch(found, shard, environ), found.adopt)
     else:
         _watch(found, shard, environ)
+
+
+def _finish(found: Settings, path: str) -> None:
+    """The program ends, with its exporter inside: what has been counted since the last one of those
+    ended has still to be delivered, above all by a first process whose children alone recorded."""
+    try:
+        if _served == [os.getpid()] or not os.access(path, os.W_OK, effective_ids=True):
+            return
+        first, pulse = tree.is_first(path), sys.modules.get("monagent.metrics.pulse")
+        if found.delivers_at_the_end:
+            recorded = pulse is not None and pulse.due[0] > 0
+            wanted = first or recorded or tree.was_cut_short(path)
+        else:
+            wanted = first and tree.somebody_recorded(path)
+        if wanted:
+            from monagent import exporter
+
+            exporter.finish(path, found)
+    except Exception as error:
+        guard.failed("exporter", error)
 
 
 def _start_guarded(environ: MutableMapping[str, str]) -> None:

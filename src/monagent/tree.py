@@ -145,6 +145,35 @@ def unfinished(path: str) -> bool:
     return os.path.exists(f"{path}/{directory.LOCK}")
 
 
+def was_cut_short(path: str) -> bool:
+    """Whether an exporter within a program has ended without its last deliveries, as in a child
+    that was forked and ends with `os._exit`."""
+    try:
+        touched = os.stat(f"{path}/{directory.LOCK}").st_mtime
+    except OSError:
+        return False
+    return touched not in (0, LEFT) and not exporter_pid(path)
+
+
+def is_first(path: str) -> bool:
+    """Whether this process is the tree's first one."""
+    return (directory.read_root(path) or (0, 0))[0] == os.getpid()
+
+
+def somebody_recorded(path: str) -> bool:
+    """Whether another process than this one has left numbers there, or records them."""
+    names = []
+    for place in (path, f"{path}/{directory.INNER}"):
+        try:
+            names += os.listdir(place)
+        except OSError:
+            continue
+    own = f"{os.getpid()}-"
+    return directory.RETAINED in names or any(
+        name.endswith(layout.SUFFIX) and not name.startswith(own) for name in names
+    )
+
+
 def announce_exporter(path: str) -> None:
     """Tell the other processes that an exporter is about to take the lock."""
     lock = f"{path}/{directory.LOCK}"

@@ -209,6 +209,31 @@ def test_a_program_that_ends_before_the_thread_has_begun_waits_for_its_delivery(
     assert not state.exists()
 
 
+# It serves nothing while it runs.
+SILENT = """
+import atexit
+from monagent import exporter
+exporter.serve_in_thread = lambda *args: atexit.register(exporter.finish, *args) and None
+"""
+
+
+@pythons
+def test_a_program_that_has_not_served_delivers_at_its_end(tmp_path: Path, python: Path) -> None:
+    """In its own thread where Python starts no other one by then; nobody is to scrape that."""
+    state = tmp_path / "state"
+    state.mkdir()
+    file = tmp_path / "last.prom"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        program = start(state, SILENT, python, MONAGENT_TEXTFILE=str(file), MONAGENT_PORT=port)
+        tell(program, "add")
+        out, errors = program.communicate("exit\n")
+
+    assert (program.returncode, out, errors) == (0, "not serving\n", "")
+    assert text_samples(file.read_text())["hits_total"] == 2.0
+    assert not state.exists()
+
+
 def test_without_a_delivery_nobody_waits_for_the_thread(tmp_path: Path) -> None:
     """The program ends, whatever the thread is at."""
     program = start(tmp_path, SLOW.format(1000))

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from monagent.where import told
+from tests.exporter.running import text_samples
 from tests.launch.oracle import ENV, RUN, run, same
+from tests.ports import free_port
 from tests.recorded import counted
 
 ADOPTED = "import sys; print('monagent.agent' in sys.modules)"
@@ -180,3 +182,79 @@ def test_what_opentelemetry_instrument_starts_is_recorded(method: str, tmp_path:
 
     assert (found.code, found.stdout) == (0, b"True\n")
     assert counted(tmp_path / "state").total("db.client.operation.duration") == 3
+
+
+WORK = "import sqlite3\nfor _ in range({}): sqlite3.connect(':memory:').execute('select 1')\n"
+INSIDE = {
+    "other Pythons": (
+        "import subprocess, sys\n"
+        f"for _ in range(3): subprocess.run([sys.executable, '-c', {WORK.format(2)!r}], check=True)"
+    ),
+    "forked ones": (
+        "import multiprocessing, sqlite3\n"
+        f"def work(): exec({WORK.format(2)!r})\n"
+        "for _ in range(3):\n"
+        "    child = multiprocessing.get_context('fork').Process(target=work)\n"
+        "    child.start()\n"
+        "    child.join()\n"
+    ),
+}
+
+
+def statements(file: Path) -> float:
+    """How many of sqlite3 were delivered there."""
+    found = text_samples(file.read_text())
+    name = "db_client_operation_duration_seconds_count"
+    return sum(value for sample, value in found.items() if sample.startswith(name))
+
+
+@pytest.mark.parametrize("code", INSIDE.values(), ids=INSIDE)
+@pytest.mark.parametrize("mode", [RUN, ENV])
+def test_what_children_alone_count_is_delivered_with_the_exporter_inside(
+    mode: str, code: str, tmp_path: Path
+) -> None:
+    """One after the other each serves and ends; their parent, which records nothing, is the last
+    one, and leaves nothing."""
+    state, file = tmp_path / "state", tmp_path / "last.prom"
+    environ = {
+        "MONAGENT_DIR": str(state),
+        "MONAGENT_TEXTFILE": str(file),
+        "MONAGENT_EXPORTER": "thread",
+    }
+    port = ["--port", str(free_port())]  # Whoever chooses one says so.
+
+    found = run(mode, [sys.executable, "-c", code], environ=environ, options=port)
+
+    assert (found.code, found.stdout, found.stderr) == (0, b"", b"")
+    assert statements(file) == 6
+    assert list(state.iterdir()) == []
+
+
+SHELLS = {
+    "two Pythons": ('$PYTHON -c "$WORK"; $PYTHON -c "$WORK"; exit 3', 4),
+    "one that forks": ('$PYTHON -c "$FORKS"; exit 3', 6),
+}
+
+
+@pytest.mark.parametrize(("script", "total"), SHELLS.values(), ids=SHELLS)
+def test_a_shells_children_go_on_with_the_total_and_a_new_tree_begins_its_own(
+    script: str, total: int, tmp_path: Path
+) -> None:
+    """With the exporter inside; what the last of them leaves is nobody's number."""
+    file = tmp_path / "last.prom"
+    environ = {
+        "MONAGENT_DIR": str(tmp_path / "state"),
+        "MONAGENT_TEXTFILE": str(file),
+        "MONAGENT_EXPORTER": "thread",
+        "PYTHON": sys.executable,
+        "WORK": WORK.format(2),
+        "FORKS": INSIDE["forked ones"],
+    }
+    port = ["--port", str(free_port())]
+    totals = []
+    for _ in range(2):
+        found = run(RUN, ["sh", "-c", script], environ=environ, options=port)
+        assert (found.code, found.stdout, found.stderr) == (3, b"", b"")
+        totals.append(statements(file))
+
+    assert totals == [total, total]

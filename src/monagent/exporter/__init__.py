@@ -52,6 +52,17 @@ def serve_in_thread(path: str, settings: Settings) -> Callable[[], None] | None:
     return guest.serve(path, settings)
 
 
+def finish(path: str, settings: Settings) -> None:
+    """Delivers the last numbers of directory `path` from this process, which is ending, unless the
+    directory has an exporter; and clears it where the tree ends with this process."""
+    _offer_dependencies(settings)
+    from monagent.exporter import guest
+
+    stop = guest.serve(path, settings, last=True)
+    if stop is not None:
+        stop()
+
+
 def _offer_dependencies(settings: Settings) -> None:
     """Puts the folder with our dependencies last on the path, where a feature needs some."""
     from monagent import where

@@ -16,8 +16,8 @@ from monagent.exporter.outbox import LAST
 from monagent.settings import Settings
 
 
-def serve(path: str, settings: Settings) -> Callable[[], None] | None:
-    """See `exporter.serve_in_thread`."""
+def serve(path: str, settings: Settings, last: bool = False) -> Callable[[], None] | None:
+    """See `exporter.serve_in_thread`, and for the `last` numbers `exporter.finish`."""
     lock = Lock(path, guest=True)
     if not lock.take():
         return None
@@ -28,6 +28,8 @@ def serve(path: str, settings: Settings) -> Callable[[], None] | None:
 
     async def live() -> None:
         life = Life(path, settings, lock, guest=True)
+        if last:
+            life.stop()
         lives.append(life)
         begun.set()
         await life.run()
@@ -44,7 +46,10 @@ def serve(path: str, settings: Settings) -> Callable[[], None] | None:
     thread = threading.Thread(target=run, name="monagent-exporter", daemon=True)
     try:
         thread.start()
-    except RuntimeError:  # 3.12 and later start none any more once the program has ended.
+    except RuntimeError:  # 3.12 starts none any more once the program has ended.
+        if last:
+            run()
+            return None
         loop.close()
         lock.release()
         return None
@@ -53,7 +58,8 @@ def serve(path: str, settings: Settings) -> Callable[[], None] | None:
         if os.getpid() != pid or not thread.is_alive():
             return
         # Nobody else delivers; without anything to deliver the program must not wait.
-        ends = time.monotonic() + (GRACE + LAST if settings.delivers_at_the_end else 0.04)
+        awaited = last or settings.delivers_at_the_end
+        ends = time.monotonic() + (GRACE + LAST if awaited else 0.04)
         begun.wait(ends - time.monotonic())
         try:
             for life in lives:

@@ -92,10 +92,8 @@ class Life:
         self.outbox.begin()
         await self._work(lambda: clearing.sweep(self.path))
         loop.set_exception_handler(self._strange)
-        tasks = [
-            asyncio.ensure_future(self._kept_up(one))
-            for one in (self._serve, self._feed, self.outbox.push)
-        ]
+        services = () if self._stop.is_set() else (self._serve, self._feed, self.outbox.push)
+        tasks = [asyncio.ensure_future(self._kept_up(one)) for one in services]
         try:
             ended = await self._rounds()
             while not await self._finish(ended):

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from monagent.integrations import rest_framework
 from tests.django.sending import get
 from tests.http.numbers import Numbers
 
@@ -98,6 +100,20 @@ def test_throttles_that_a_view_chooses_itself_decide(numbers: Numbers, path: str
     }
     assert [b"get_throttles" in answer.body for answer in answers] == [False] * 5
     assert answers[0].body.startswith(b"[1,")
+
+
+@pytest.mark.swallows
+@pytest.mark.parametrize("name", ["Chosen", "route_of", "django_request"])
+def test_throttles_of_a_view_decide_whatever_of_ours_fails(
+    numbers: Numbers, swallowed: list[Any], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Each part of the look at them alone."""
+    monkeypatch.setattr(rest_framework, name, Mock(side_effect=ValueError("sabotage")))
+    paths = ("/chosen/few", "/bare/lazy", "/chosen/few", "/limited", "/chosen/none")
+    answers = [get("wsgi", path) for path in paths]
+
+    assert [answer.status for answer in answers] == [200, 200, 429, 429, 200]
+    assert swallowed
 
 
 def test_a_client_that_has_used_up_its_limit_is_close_to_it(numbers: Numbers) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import inspect
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from monagent import guard
 from monagent.conventions import http
+from monagent.integrations import _tornado_arrival
 from monagent.integrations._wsgi import measured
 from tests.http import (
     test_bottle,
@@ -23,6 +25,7 @@ from tests.http import (
 )
 from tests.http.asgi import run
 from tests.http.numbers import Numbers
+from tests.http.serve_tornado import handling, post, serve
 from tests.http.test_sabotage import Bottom, broken
 from tests.http.wsgi import get
 
@@ -78,6 +81,24 @@ def quart(folder: Path) -> list[Any]:
     refused = run(test_quart.nested(), "/outer/inner/leaf/7/", "DELETE")
     # The methods of a set, in any order.
     return [*(run(test_quart.nested(), path) for path in paths), [each["type"] for each in refused]]
+
+
+def test_packed_bodies_arrive_whatever_of_ours_fails(
+    numbers: Numbers, swallowed: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In Tornado, which unpacks them piece by piece."""
+    from tornado.web import Application
+
+    monkeypatch.setattr(_tornado_arrival, "PACKED", None)  # No name of an attribute.
+    body = gzip.compress(b"a" * 1000)
+    whole = handling(lambda handler: handler.write(str(len(handler.request.body))))
+    app = Application([("/whole", whole)])
+    zipped = post("/whole", body, "Content-Encoding: gzip\r\n")
+    answers = serve(app, zipped, zipped, decompress_request=True)
+
+    assert [answer.rpartition(b"\r\n")[2] for answer in answers] == [b"1000"] * 2
+    assert numbers.counts() == {"POST /whole 200": 2}
+    assert swallowed
 
 
 SHARED = ("monagent.integrations._mounts", "monagent.integrations._werkzeug_rules")

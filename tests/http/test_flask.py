@@ -15,12 +15,14 @@ from typing import Any
 import flask
 import pytest
 from flask.views import MethodView
+from werkzeug.debug import DebuggedApplication
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import BaseConverter, IntegerConverter, Rule
 from werkzeug.test import Client
 
 from monagent import settings
+from monagent.integrations import _wsgi
 from monagent.integrations._werkzeug_rules import of_other_methods
 from tests.e2e.command import until
 from tests.http.conversations import Bottom
@@ -111,6 +113,34 @@ def test_a_debugging_application_raises_as_before(numbers: Numbers, tmp_path: Pa
 
     assert caught.traceback[-1].name == "fail"
     assert numbers.counts() == {"GET /fail/<kind> 500 KeyError": 1}
+
+
+def test_an_exception_that_the_debugger_answers_has_its_class(
+    numbers: Numbers, tmp_path: Path
+) -> None:
+    """Werkzeug's, in front of the application; what a rule has not taken has none."""
+    app = application(tmp_path)
+    app.debug = True
+    client = Client(measured(DebuggedApplication(app)))
+
+    assert client.get("/fail/now").status_code == 500
+    assert client.get("/nothing").status_code == 404
+    assert numbers.counts() == {"GET /fail/<kind> 500 KeyError": 1, "GET unmatched 404": 1}
+
+
+@pytest.mark.swallows
+def test_the_debugger_answers_whatever_of_ours_fails(
+    swallowed: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The exception that passes is the application's."""
+    app = application(tmp_path)
+    app.debug = True
+    monkeypatch.setattr(_wsgi, "error_type", None)
+    answer = Client(measured(DebuggedApplication(app))).get("/fail/now")
+
+    assert answer.status_code == 500
+    assert "KeyError" in answer.text
+    assert swallowed
 
 
 def test_applications_behind_a_dispatcher_have_their_mount_point(

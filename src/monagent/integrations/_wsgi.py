@@ -12,6 +12,7 @@ from monagent.conventions import http
 from monagent.conventions._arrivals import arrived
 from monagent.conventions._exchange import KEY, Exchange
 from monagent.conventions._plain import Starter, arrived_wsgi, counted, started_with
+from monagent.conventions.http import error_type
 from monagent.integrations import _mount, _wsgi_body, _wsgi_input
 from monagent.integrations._handed_on import held_by, is_a_servers
 from monagent.integrations._stand_in import standing_in
@@ -68,7 +69,11 @@ def measured_method(original: Any) -> Any:
         except BaseException as error:
             http.failed(error)
         if request is None:
-            return original(self, environ, start_response)
+            try:
+                return original(self, environ, start_response)
+            except Exception as error:
+                passed(environ, error)
+                raise
         try:
             starts = request if is_starter else request.starting_response
             body = original(self, environ, starts)
@@ -152,6 +157,17 @@ def with_body(request: Request, environ: Environ) -> None:
     source = environ.get("wsgi.input")
     if source is not None and (length or environ.get("HTTP_TRANSFER_ENCODING")):
         environ["wsgi.input"] = _wsgi_input.counted_input(source, request, most)
+
+
+def passed(environ: Environ, error: Exception) -> None:
+    """An application inside has raised: somebody in front of it may answer, as Werkzeug's debugger
+    does."""
+    try:
+        exchange = environ.get(KEY)
+        if exchange is not None:
+            exchange.caught = error_type(error)
+    except BaseException as ours:
+        http.failed(ours)
 
 
 def used(environ: Environ) -> bool:

@@ -28,7 +28,10 @@ def main(target: str) -> int:
         final.rename(old)
     fresh.rename(final)
     shutil.rmtree(old, ignore_errors=True)
-    print(f"monagent: installed in {target}; set PYTHONPATH={target}/site/monagent/bootstrap")
+    print(
+        f"monagent: installed in {target}; for an application that mounts this volume at the same "
+        f"path: PYTHONPATH={target}/site/monagent/bootstrap"
+    )
     return 0
 
 

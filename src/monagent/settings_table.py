@@ -179,7 +179,7 @@ TABLE = (
         "MONAGENT_LABELS",
         LABELS,
         {},
-        "Constant labels on every series.",
+        "Constant labels on every series but target_info.",
     ),
     Setting(
         "peer_services",

@@ -11,7 +11,8 @@ WARNING = "warning"  # it was ignored: in a destructor, in a callback of C code
 ERRORS = Counter(
     "errors",
     unit="{error}",
-    help="Exceptions that nobody caught, by type and by what they ended.",
+    help="Exceptions that nobody caught: critical if one ended the program, error if a thread, "
+    "task or callback, warning if it was ignored, as in a destructor.",
     labels=("type", "severity"),
     limit=1_000,
 )

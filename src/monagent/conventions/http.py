@@ -86,7 +86,7 @@ FIRST_BYTE = Histogram(
 QUEUE = Histogram(
     "http.server.request.queue.duration",
     unit="s",
-    help="Time a request waited in front of the server, by the proxy's X-Request-Start header.",
+    help="Time a request waited in front of the server, by a proxy's X-Request-Start header.",
     buckets=EDGES,
 )
 

@@ -24,7 +24,7 @@ LIBRARY = Library(
     "logging",
     versions="",
     records=("logs",),
-    covers="records by level and logger, past every handler",
+    covers="records by level and logger, whatever handlers do with them",
 )
 
 

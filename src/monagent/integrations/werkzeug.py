@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 LIBRARY = Library(
     "werkzeug",
     versions=">=2.2",
-    records=("http",),
-    covers="requests of any application that its development server runs",
+    records=("http", "realtime"),
+    covers="requests and event streams of any application that its development server runs",
 )
 
 

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from typing import Any
 
 LIBRARY = Library(
-    "wsgiref", versions="", records=("http",), covers="requests of any application it serves"
+    "wsgiref",
+    versions="",
+    records=("http", "realtime"),
+    covers="requests and event streams of any application it serves",
 )
 
 

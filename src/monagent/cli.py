@@ -65,7 +65,7 @@ def _misunderstood(command: str) -> str:
     """What was meant, as far as one can tell: a command misspelt, or the `run` left out."""
     from shutil import which
 
-    from monagent.settings import nearest
+    from monagent.settings_names import nearest
 
     meant = nearest(command, ["run", *EXPLAINING])
     if meant is None and which(command):

@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from monagent import cli_scrape, settings, tree, where
+from monagent import cli_scrape, settings, settings_names, tree, where
 from monagent.cli_metrics import misspelt
 from monagent.cli_scrape import Sample
 from monagent.cli_verdict import UNTOUCHED, Verdict, judge, reached
@@ -122,12 +122,11 @@ def understand(arguments: list[str]) -> Asked:
         else:
             raise Wrong(f"found the option {word}, expected a known one")
     asked.words = words
-    unknown = [name for name in asked.expect if name not in settings.libraries()]
+    known = settings_names.libraries()
+    unknown = [name for name in asked.expect if name not in known]
     if unknown:
-        meant = settings.nearest(unknown[0], settings.libraries())
-        hint = f"; did you mean {meant!r}?" if meant else ""
-        shown = "expected names that `monagent list` shows"
-        raise Wrong(f"--expect: found {unknown[0]!r}, {shown}{hint}")
+        shown = "expected names that `monagent list` shows" + settings_names.hint(unknown[0], known)
+        raise Wrong(f"--expect: found {unknown[0]!r}, {shown}")
     return asked
 
 

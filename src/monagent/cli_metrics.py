@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from monagent import settings
+from monagent import settings, settings_names
 from monagent.catalogue import added, declared, exposed
 
 TYPE_CHECKING = False
@@ -70,7 +70,7 @@ def misspelt(found: settings.Settings) -> list[str]:
     }
     problems = []
     for name in found.edges.keys() - known.keys():
-        meant = settings.nearest(name, list(known))
+        meant = settings_names.nearest(name, list(known))
         if meant:
             problems.append(
                 f"{settings.BUCKETS}{name}: found no histogram of this name;"

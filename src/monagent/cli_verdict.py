@@ -106,7 +106,7 @@ def reached(samples: list[Sample]) -> bool:
 
 
 def asked_for(found: Settings, families: dict[str, tuple[str, ...]]) -> set[str]:
-    """Libraries that a setting names, not the families that it may name as well."""
+    """Libraries that a setting names, not what belongs to none (`errors`, `runtime`)."""
     return {name for name in families if found.asked(name)}
 
 

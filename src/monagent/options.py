@@ -35,7 +35,9 @@ def split(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
         name, equals, value = word.partition("=")
         setting = table.get(name)
         if setting is None:
-            meant = settings.nearest(name, list(table))
+            from monagent.settings_names import nearest  # Only who errs pays for it.
+
+            meant = nearest(name, list(table))
             hint = f"; did you mean {meant}?" if meant else ", see monagent run --help"
             raise Wrong(f"found the option {name}, expected a known one{hint}")
         if not equals:

@@ -27,9 +27,7 @@ __all__ = [
     "Settings",
     "absolute",
     "current",
-    "libraries",
     "load",
-    "nearest",
     "use",
 ]
 
@@ -177,19 +175,6 @@ def use(settings: Settings | None) -> None:
     _current[:] = [] if settings is None else [settings]
 
 
-def libraries() -> list[str]:
-    """Names that may be switched: the integrations and families on disk."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    names: set[str] = set()
-    for room in ("integrations", "conventions"):
-        try:
-            files = os.listdir(os.path.join(here, room))
-        except OSError:
-            continue
-        names.update(name.removesuffix(".py") for name in files if not name.startswith("_"))
-    return sorted(names)
-
-
 _TWINS = [name for setting in TABLE for name, _ in setting.twins]
 _KNOWN = frozenset([setting.name for setting in TABLE] + _TWINS + list(INTERNAL))
 _current: list[Settings] = []
@@ -240,8 +225,10 @@ def _set_free(settings: Settings, name: str, text: str) -> None:
             settings.edges[metric] = edges
             settings.origins["buckets." + metric.lower()] = name
         return
+    from monagent import settings_names  # Only who sets one pays for it.
+
     library = library_name(name[len(PREFIX) :])
-    known = libraries()
+    known = settings_names.libraries()
     if library in known:
         mode = _parsed(settings, name, MODE, text, "on")
         if isinstance(mode, str):
@@ -249,8 +236,10 @@ def _set_free(settings: Settings, name: str, text: str) -> None:
             settings.origins["library." + library] = name
         return
     names = [s.name for s in TABLE] + [PREFIX + library.upper() for library in known]
-    meant = nearest(name, [known for known in names if known.startswith(PREFIX)])
+    meant = settings_names.nearest(name, [known for known in names if known.startswith(PREFIX)])
     hint = f", expected a known name; did you mean {meant}?" if meant else ", which nobody knows"
+    if members := settings_names.FAMILIES.get(library):
+        hint = ", expected a library's, as " + ", ".join(PREFIX + one.upper() for one in members)
     said = f"{name}: found this variable{hint}; it is ignored"
     settings.problems.append(_placed(settings, name) + said)
 
@@ -281,7 +270,9 @@ def _shown(value: object) -> str:
 
 def _check_names(settings: Settings) -> None:
     """OpenTelemetry's list may name instrumentations that monagent lacks, ours may not."""
-    known = libraries()
+    from monagent import settings_names  # As above.
+
+    known = settings_names.libraries()
     for attribute, more in (("disable", ("*",)), ("enable_only", ())):
         origin = settings.origins[attribute]
         if not origin.startswith(PREFIX):
@@ -292,8 +283,7 @@ def _check_names(settings: Settings) -> None:
         ignored = "it is ignored" + ("" if kept or more else ", and all libraries are recorded")
         for name in listed:
             if name not in kept:
-                meant = nearest(name, known)
-                hint = f"; did you mean {meant!r}?" if meant else ""
+                hint = settings_names.hint(name, known)
                 settings.problems.append(
                     f"{origin}: found {name!r}, expected names that `monagent list` shows{hint};"
                     f" {ignored}"
@@ -308,23 +298,3 @@ def _made_by_kubernetes(name: str, text: str) -> bool:
     return (rest != name and rest[:1].isdigit()) or name.startswith(
         ("MONAGENT_SERVICE_HOST", "MONAGENT_SERVICE_PORT")
     )
-
-
-def nearest(name: str, known: list[str]) -> str | None:
-    """The known name that takes the fewest edits, if those are few."""
-    best, fewest = None, 1 + len(name) // 4
-    for candidate in known:
-        edits = _edits(name, candidate)
-        if edits <= fewest and (best is None or edits < fewest):
-            best, fewest = candidate, edits
-    return best
-
-
-def _edits(one: str, other: str) -> int:
-    row = list(range(len(other) + 1))
-    for i, letter in enumerate(one, 1):
-        before, row[0] = row[0], i
-        for j, letter_of_other in enumerate(other, 1):
-            cost = min(row[j] + 1, row[j - 1] + 1, before + (letter != letter_of_other))
-            before, row[j] = row[j], cost
-    return row[len(other)]

@@ -9,8 +9,11 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from monagent import catalogue, cli_metrics, options, settings, settings_paths
-from monagent.exporter import naming
+from monagent import (
+    options,
+    settings,
+    settings_paths,
+)
 from monagent.settings import load
 from monagent.settings_kinds import alternatives
 
@@ -96,22 +99,6 @@ def test_metrics_are_at_a_path_that_can_be_asked_for(path: str) -> None:
     found = load({"MONAGENT_PATH": path, "MONAGENT_MOUNT": path})
 
     assert (found.path, found.mount, len(found.problems)) == ("/metrics", None, 2)
-
-
-def test_a_constant_label_is_none_that_metrics_have_themselves() -> None:
-    """Those of histograms, and all of the conventions: without an error no `error_type` stands."""
-    conventions = {label for _, metric in catalogue.declared() for label in metric.labels}
-    dotted = {label for label in conventions if "." in label}
-    for label in ("le", "quantile", *dotted, *map(naming.label, dotted)):
-        found = load({"MONAGENT_LABELS": f"team=core,{label}=x"})
-
-        assert found.labels == {}
-        assert " ".join(found.problems) == (
-            f"MONAGENT_LABELS: found 'team=core,{label}=x', expected no label that metrics have"
-            f" themselves, as {label}; using none"
-        )
-    with pytest.raises(options.Wrong, match=r"as le$"):
-        options.split(["--labels", "le=x"])
 
 
 def test_every_setting_of_the_table_is_an_attribute_and_nothing_else() -> None:
@@ -210,73 +197,6 @@ def test_what_kubernetes_sets_for_a_service_called_monagent_is_not_ours() -> Non
     assert (found.port, found.problems) == (9464, [])
 
 
-@pytest.mark.parametrize(
-    ("environ", "expected"),
-    [
-        ({}, "on"),
-        ({"MONAGENT_DISABLE": "STARLETTE"}, "off"),
-        ({"MONAGENT_ENABLE_ONLY": "starlette"}, "on"),
-        ({"MONAGENT_ENABLE_ONLY": "http"}, "off"),
-        ({"MONAGENT_DISABLE": "*"}, "off"),
-        ({"MONAGENT_DISABLE": "starlette", "MONAGENT_STARLETTE": "otel"}, "otel"),
-        ({"MONAGENT_STARLETTE": "0"}, "off"),
-    ],
-)
-def test_a_library_is_switched_by_its_own_variable_before_the_lists(
-    environ: dict[str, str], expected: str
-) -> None:
-    """The narrower wish wins."""
-    found = load(environ)
-
-    assert (found.library("starlette"), found.problems) == (expected, [])
-
-
-def test_a_list_names_libraries_that_exist() -> None:
-    """Ours are checked; OpenTelemetry's may hold instrumentations that we lack."""
-    ours = load({"MONAGENT_DISABLE": "starlete"})
-    theirs = load({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "starlete"})
-
-    assert " ".join(ours.problems) == (
-        "MONAGENT_DISABLE: found 'starlete', expected names that `monagent list` shows;"
-        " did you mean 'starlette'?; it is ignored"
-    )
-    assert theirs.problems == []
-
-
-@pytest.mark.parametrize(
-    ("listed", "mode", "told"),
-    [
-        ("sqlite3,sqlite4", "off", "'sqlite4'{}; did you mean 'sqlite3'?; it is ignored"),
-        ("sqlite4", "on", "'sqlite4'{}; did you mean 'sqlite3'?; it is ignored, and all {}"),
-        ("*", "on", "'*'{}; it is ignored, and all {}"),
-    ],
-)
-def test_a_wrong_name_among_the_only_libraries_is_as_if_it_were_not_there(
-    listed: str, mode: str, told: str
-) -> None:
-    """Where no other one is left the list is empty, which means all."""
-    found = load({"MONAGENT_ENABLE_ONLY": listed})
-    told = told.format(", expected names that `monagent list` shows", "libraries are recorded")
-
-    assert (found.library("sqlite3"), found.library("flask")) == ("on", mode)
-    assert found.problems == [f"MONAGENT_ENABLE_ONLY: found {told}"]
-
-
-def test_buckets_are_found_by_the_metrics_name() -> None:
-    """What a variable's name cannot have is an underscore there: OpenTelemetry takes `.`, `-` and
-    `/`, prometheus_client `:`."""
-    found = load(
-        {
-            "MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION": "0.1, 1,2.5",
-            "MONAGENT_BUCKETS_SHOP_LEAD_TIME_A_B_C": "1",
-        }
-    )
-
-    assert found.buckets("http.server.request.duration") == (0.1, 1.0, 2.5)
-    assert found.buckets("shop.lead-time/a_b:c") == (1.0,)
-    assert found.buckets("db.client.operation.duration") is None
-
-
 def test_options_mean_variables() -> None:
     """The command begins at the first word that is no option, or behind `--`."""
     words = ["--port", "0", "--disable=redis,celery", "--strict", "--host", "::", "app", "--port"]
@@ -330,22 +250,6 @@ def test_patterns_may_begin_with_flags() -> None:
         False,
         False,
     ]
-
-
-def test_buckets_of_a_misspelt_histogram_are_told_where_settings_are_asked_for() -> None:
-    """The program may have histograms of its own, so only a name that is nearly ours is wrong."""
-    found = load(
-        {
-            "MONAGENT_BUCKETS_HTTP_SERVER_REQUST_DURATION": "1",
-            "MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION": "1",
-            "MONAGENT_BUCKETS_ORDERS_VALUE": "1",
-        }
-    )
-
-    assert " ".join(cli_metrics.misspelt(found)) == (
-        "MONAGENT_BUCKETS_HTTP_SERVER_REQUST_DURATION: found no histogram of this name; did you"
-        " mean MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION?"
-    )
 
 
 def test_a_file_for_the_numbers_replaces_nothing_but_a_regular_file(

@@ -1,0 +1,144 @@
+"""Names that settings name: libraries, histograms and labels, each of which must have an effect."""
+
+from __future__ import annotations
+
+import pytest
+
+from monagent import catalogue, cli_list, cli_metrics, options, settings_names
+from monagent.exporter import naming
+from monagent.settings import load
+
+
+def test_a_constant_label_is_none_that_metrics_have_themselves() -> None:
+    """Those of histograms, and all of the conventions: without an error no `error_type` stands."""
+    conventions = {label for _, metric in catalogue.declared() for label in metric.labels}
+    dotted = {label for label in conventions if "." in label}
+    for label in ("le", "quantile", *dotted, *map(naming.label, dotted)):
+        found = load({"MONAGENT_LABELS": f"team=core,{label}=x"})
+
+        assert found.labels == {}
+        assert " ".join(found.problems) == (
+            f"MONAGENT_LABELS: found 'team=core,{label}=x', expected no label that metrics have"
+            f" themselves, as {label}; using none"
+        )
+    with pytest.raises(options.Wrong, match=r"as le$"):
+        options.split(["--labels", "le=x"])
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, "on"),
+        ({"MONAGENT_DISABLE": "STARLETTE"}, "off"),
+        ({"MONAGENT_ENABLE_ONLY": "starlette"}, "on"),
+        ({"MONAGENT_ENABLE_ONLY": "http"}, "off"),
+        ({"MONAGENT_DISABLE": "*"}, "off"),
+        ({"MONAGENT_DISABLE": "starlette", "MONAGENT_STARLETTE": "otel"}, "otel"),
+        ({"MONAGENT_STARLETTE": "0"}, "off"),
+    ],
+)
+def test_a_library_is_switched_by_its_own_variable_before_the_lists(
+    environ: dict[str, str], expected: str
+) -> None:
+    """The narrower wish wins."""
+    found = load(environ)
+
+    assert (found.library("starlette"), found.problems) == (expected, [])
+
+
+def test_a_list_names_libraries_that_exist() -> None:
+    """Ours are checked; OpenTelemetry's may hold instrumentations that we lack."""
+    ours = load({"MONAGENT_DISABLE": "starlete"})
+    theirs = load({"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "starlete"})
+
+    assert " ".join(ours.problems) == (
+        "MONAGENT_DISABLE: found 'starlete', expected names that `monagent list` shows;"
+        " did you mean 'starlette'?; it is ignored"
+    )
+    assert theirs.problems == []
+
+
+@pytest.mark.parametrize(
+    ("listed", "mode", "told"),
+    [
+        ("sqlite3,sqlite4", "off", "'sqlite4'{}; did you mean 'sqlite3'?; it is ignored"),
+        ("sqlite4", "on", "'sqlite4'{}; did you mean 'sqlite3'?; it is ignored, and all {}"),
+        ("*", "on", "'*'{}; it is ignored, and all {}"),
+    ],
+)
+def test_a_wrong_name_among_the_only_libraries_is_as_if_it_were_not_there(
+    listed: str, mode: str, told: str
+) -> None:
+    """Where no other one is left the list is empty, which means all."""
+    found = load({"MONAGENT_ENABLE_ONLY": listed})
+    told = told.format(", expected names that `monagent list` shows", "libraries are recorded")
+
+    assert (found.library("sqlite3"), found.library("flask")) == ("on", mode)
+    assert found.problems == [f"MONAGENT_ENABLE_ONLY: found {told}"]
+
+
+@pytest.mark.parametrize("family", settings_names.FAMILIES)
+def test_a_family_of_metrics_is_no_name_of_a_library(family: str) -> None:
+    """Nothing asks for it: taken as one it would switch nothing, or leave all libraries out."""
+    libraries = settings_names.FAMILIES[family]
+    variables = ", ".join(f"MONAGENT_{name.upper()}" for name in libraries)
+    wanted = f"expected names that `monagent list` shows, as {', '.join(libraries)}"
+    own = load({f"MONAGENT_{family.upper()}": "off"})
+    only = load({"MONAGENT_ENABLE_ONLY": family})
+
+    assert (own.modes, only.enable_only, only.library("flask")) == ({}, (), "on")
+    assert " ".join(own.problems) == (
+        f"MONAGENT_{family.upper()}: found this variable, expected a library's, as {variables};"
+        " it is ignored"
+    )
+    assert load({"MONAGENT_DISABLE": family}).problems == [
+        f"MONAGENT_DISABLE: found {family!r}, {wanted}; it is ignored"
+    ]
+    assert " ".join(only.problems) == (
+        f"MONAGENT_ENABLE_ONLY: found {family!r}, {wanted}; it is ignored, and all libraries are"
+        " recorded"
+    )
+
+
+def test_all_that_may_be_switched_has_an_effect() -> None:
+    """Libraries, and the two that the agent asks for; of the families all others are named."""
+    records = {library.name: library.records for library in cli_list.libraries()}
+    recorded = {family for families in records.values() for family in families}
+    named = {family: sorted(names) for family, names in settings_names.FAMILIES.items()}
+
+    assert settings_names.libraries() == sorted([*records, "errors", "runtime"])
+    assert load({"MONAGENT_ERRORS": "off", "MONAGENT_DISABLE": "runtime"}).problems == []
+    assert set(named) == recorded - set(settings_names.libraries())
+    for family, names in named.items():
+        assert names == sorted(name for name in names if family in records[name])
+
+
+def test_buckets_are_found_by_the_metrics_name() -> None:
+    """What a variable's name cannot have is an underscore there: OpenTelemetry takes `.`, `-` and
+    `/`, prometheus_client `:`."""
+    found = load(
+        {
+            "MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION": "0.1, 1,2.5",
+            "MONAGENT_BUCKETS_SHOP_LEAD_TIME_A_B_C": "1",
+        }
+    )
+
+    assert found.buckets("http.server.request.duration") == (0.1, 1.0, 2.5)
+    assert found.buckets("shop.lead-time/a_b:c") == (1.0,)
+    assert found.buckets("db.client.operation.duration") is None
+
+
+def test_buckets_of_a_misspelt_histogram_are_told_where_settings_are_asked_for() -> None:
+    """The program may have histograms of its own, so only a name that is nearly ours is wrong."""
+    found = load(
+        {
+            "MONAGENT_BUCKETS_HTTP_SERVER_REQUST_DURATION": "1",
+            "MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION": "1",
+            "MONAGENT_BUCKETS_ORDERS_VALUE": "1",
+        }
+    )
+
+    assert " ".join(cli_metrics.misspelt(found)) == (
+        "MONAGENT_BUCKETS_HTTP_SERVER_REQUST_DURATION: found no histogram of this name; did you"
+        " mean MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION?"
+    )

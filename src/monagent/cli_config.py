@@ -87,7 +87,8 @@ def markdown() -> str:
         option = f"`{setting.option}`" if setting.option else ""
         default = "" if shown(setting.default) == "-" else f"`{shown(setting.default)}`"
         lines.append(f"| `{setting.name}`{twins} | {option} | {default} | {setting.sentence} |")
-    lines.append("| `MONAGENT_<LIBRARY>` | | `on` | `on`, `off` or `otel` for one library. |")
+    mode = "`on` or `off` for one library; fastapi and sqlalchemy also take `otel`"
+    lines.append(f"| `MONAGENT_<LIBRARY>` | | `on` | {mode}. |")
     lines.append("| `MONAGENT_BUCKETS_<METRIC>` | | | Upper edges of a histogram's buckets. |")
     return "\n".join(lines)
 

@@ -9,7 +9,16 @@ from __future__ import annotations
 import os
 
 from monagent import settings_file, where
-from monagent.settings_kinds import EDGES, MODE, SWITCH, Kind, expected, library_name, metric_name
+from monagent.settings_kinds import (
+    EDGES,
+    MODE,
+    PLAIN_MODE,
+    SWITCH,
+    Kind,
+    expected,
+    library_name,
+    metric_name,
+)
 from monagent.settings_paths import PATHS, WEB_CONFIG, shut, unreadable
 from monagent.settings_table import BUCKETS, PREFIX, TABLE, Setting
 
@@ -230,7 +239,8 @@ def _set_free(settings: Settings, name: str, text: str) -> None:
     library = library_name(name[len(PREFIX) :])
     known = settings_names.libraries()
     if library in known:
-        mode = _parsed(settings, name, MODE, text, "on")
+        kind = MODE if library in settings_names.BACK_ENDS else PLAIN_MODE
+        mode = _parsed(settings, name, kind, text, "on")
         if isinstance(mode, str):
             settings.modes[library] = mode
             settings.origins["library." + library] = name

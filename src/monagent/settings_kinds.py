@@ -55,8 +55,11 @@ def parse_inverted(text: str) -> bool:
 
 def parse_mode(text: str) -> str:
     """A library's mode: on, off or otel."""
-    if text.lower() == "otel":
-        return "otel"
+    return "otel" if text.lower() == "otel" else parse_plain_mode(text)
+
+
+def parse_plain_mode(text: str) -> str:
+    """The mode of a library that monagent alone records: on or off."""
     return "on" if parse_switch(text) else "off"
 
 
@@ -287,6 +290,7 @@ def _unquoted(text: str) -> str:
 
 SWITCH = Kind("on or off", parse_switch)
 MODE = Kind("on, off or otel", parse_mode)
+PLAIN_MODE = Kind(SWITCH.expected, parse_plain_mode)
 TEXT = Kind("text", str)
 NAMES = Kind("names of libraries separated by commas", parse_names)
 WORDS = Kind("words separated by commas", parse_list)

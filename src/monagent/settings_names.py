@@ -10,6 +10,9 @@ import os
 SWITCHES = ("errors", "runtime")
 """What is recorded without any library, and switched as one is."""
 
+BACK_ENDS = ("fastapi", "sqlalchemy")
+"""Libraries that OpenTelemetry's instrumentor may record instead: those of the mode `otel`."""
+
 FAMILIES = {
     "database": ("sqlite3", "sqlalchemy", "psycopg"),
     "http_client": ("requests", "httpx", "urllib3"),

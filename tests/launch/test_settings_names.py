@@ -6,6 +6,7 @@ import pytest
 
 from monagent import catalogue, cli_list, cli_metrics, options, settings_names
 from monagent.exporter import naming
+from monagent.instrument import targets
 from monagent.settings import load
 
 
@@ -29,12 +30,12 @@ def test_a_constant_label_is_none_that_metrics_have_themselves() -> None:
     ("environ", "expected"),
     [
         ({}, "on"),
-        ({"MONAGENT_DISABLE": "STARLETTE"}, "off"),
-        ({"MONAGENT_ENABLE_ONLY": "starlette"}, "on"),
+        ({"MONAGENT_DISABLE": "FASTAPI"}, "off"),
+        ({"MONAGENT_ENABLE_ONLY": "fastapi"}, "on"),
         ({"MONAGENT_ENABLE_ONLY": "http"}, "off"),
         ({"MONAGENT_DISABLE": "*"}, "off"),
-        ({"MONAGENT_DISABLE": "starlette", "MONAGENT_STARLETTE": "otel"}, "otel"),
-        ({"MONAGENT_STARLETTE": "0"}, "off"),
+        ({"MONAGENT_DISABLE": "fastapi", "MONAGENT_FASTAPI": "otel"}, "otel"),
+        ({"MONAGENT_FASTAPI": "0"}, "off"),
     ],
 )
 def test_a_library_is_switched_by_its_own_variable_before_the_lists(
@@ -43,7 +44,7 @@ def test_a_library_is_switched_by_its_own_variable_before_the_lists(
     """The narrower wish wins."""
     found = load(environ)
 
-    assert (found.library("starlette"), found.problems) == (expected, [])
+    assert (found.library("fastapi"), found.problems) == (expected, [])
 
 
 def test_a_list_names_libraries_that_exist() -> None:
@@ -98,6 +99,20 @@ def test_a_family_of_metrics_is_no_name_of_a_library(family: str) -> None:
         f"MONAGENT_ENABLE_ONLY: found {family!r}, {wanted}; it is ignored, and all libraries are"
         " recorded"
     )
+
+
+@pytest.mark.parametrize("name", settings_names.libraries())
+def test_a_library_has_the_mode_otel_where_an_instrumentor_may_record_it(name: str) -> None:
+    """Of another one the mode would say nothing, and leave it recorded as before."""
+    cli_list.libraries()  # They declare it.
+    variable = f"MONAGENT_{name.upper()}"
+    found = load({variable: "otel"})
+
+    if name in targets.adoptions:
+        assert (found.library(name), found.problems) == ("otel", [])
+    else:
+        assert (found.library(name), found.asked(name)) == ("on", False)
+        assert found.problems == [f"{variable}: found 'otel', expected on or off; using on"]
 
 
 def test_all_that_may_be_switched_has_an_effect() -> None:

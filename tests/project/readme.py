@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from monagent import catalogue, cli_list, settings_table
+from monagent import catalogue, cli_list, settings_names, settings_table
 from monagent.metrics import Metric
 from monagent.settings_table import Setting
 from monagent.store.reader import Instrument
@@ -32,7 +32,10 @@ def settings() -> str:
         )
         for setting in settings_table.TABLE
     ]
-    rows.append(("`MONAGENT_<LIBRARY>`", "`on`, `off` or `otel` for one library.", "`on`"))
+    also = " and ".join(f"`{name.upper()}`" for name in settings_names.BACK_ENDS)
+    rows.append(
+        ("`MONAGENT_<LIBRARY>`", f"`on` or `off` for one library; {also} also take `otel`.", "`on`")
+    )
     rows.append(
         (
             f"`{settings_table.BUCKETS}<METRIC>`",

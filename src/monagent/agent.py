@@ -136,8 +136,8 @@ def _explain(found: Settings, first: bool) -> None:
     """Say what is wrong with the settings, in the tree's first process only."""
     if not first:
         return
-    for problem in found.problems:
-        guard.say(problem)
+    for line in settings.lines(found):
+        guard.say(line)
     if found.problems and found.strict:
         guard.say("MONAGENT_STRICT is on: not started", "error")
         os._exit(WRONG_USAGE)  # SystemExit at this point would be reported as a crash of Python.

@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 
-from monagent import conventions, metrics
+from monagent import conventions, metrics, units
 from monagent.exporter import naming
 from monagent.exporter.families import RESOURCE, SUFFIXES
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def exposed(metric: metrics.Metric | Instrument) -> str:
     """The name on the endpoint; of a histogram without `_bucket`, `_count` and `_sum`."""
-    name = naming.family(metric.name, metric.kind, naming.unit(metric.unit))
+    name = naming.family(metric.name, metric.kind, units.unit(metric.unit))
     return name + "_total" if metric.kind == "counter" else name
 
 
@@ -79,7 +79,7 @@ def _ours() -> Iterator[str]:
 
 def _samples(name: str, kind: str, unit: str, scope: str = "") -> list[str]:
     """The names of the samples that the endpoint shows of a metric."""
-    family = naming.family(name, kind, naming.unit(unit), scope)
+    family = naming.family(name, kind, units.unit(unit), scope)
     return [family + suffix for suffix in SUFFIXES.get(kind, ("",))]
 
 

@@ -25,19 +25,19 @@ def main(arguments: list[str]) -> int:
         print(f"monagent config: {error}", file=sys.stderr)
         return 2
     found = settings.load({**os.environ, **given})
-    if found.edges:  # The catalogue takes a while to load.
-        from monagent.cli_metrics import misspelt
-
-        found.problems += misspelt(found)
+    settings.lines(found)
     rows = effective(found, set(given))
     if as_json:
-        print(json.dumps({"settings": rows, "problems": found.problems}, indent=2))
+        told = {"settings": rows, "problems": found.problems, "remarks": found.remarks}
+        print(json.dumps(told, indent=2))
     else:
         width = max(len(str(row["name"])) for row in rows)
         for row in rows:
             print(f"{row['name']:<{width}}  {shown(row['value'])}  ({row['origin']})")
         for problem in found.problems:
             print(f"wrong: {problem}")
+        for remark in found.remarks:
+            print(f"look at: {remark}")
     return 1 if found.problems else 0
 
 

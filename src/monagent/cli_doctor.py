@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import NoReturn
 
 from monagent import cli_scrape, settings, settings_names, tree, where
-from monagent.cli_metrics import misspelt
 from monagent.cli_scrape import Sample
 from monagent.cli_verdict import UNTOUCHED, Verdict, judge, reached
 from monagent.launcher import NOT_EXECUTABLE, NOT_FOUND
@@ -86,13 +85,14 @@ def main(arguments: list[str]) -> int:
         print(f"monagent doctor: {error}\n{USAGE}", file=sys.stderr)
         return 2
     found = settings.load(os.environ)
+    settings.lines(found)
     off = not (found.enabled or asked.attach or seen.exit_code in (NOT_EXECUTABLE, NOT_FOUND))
     if off:
         switch = found.origins["enabled"]
         seen.problems[:] = [f"{switch} has switched monagent off: nothing is recorded"]
     blind = off or (seen.asks and not seen.samples)
     verdict = Verdict() if blind else judge(seen.samples, found, asked.expect)
-    problems = [*found.problems, *misspelt(found), *seen.problems, *verdict.problems]
+    problems = [*found.problems, *seen.problems, *verdict.problems]
     if not seen.answered and seen.exit_code is None and not off:
         problems.insert(0, f"the endpoint {seen.endpoint or '(none)'} does not answer")
     show(asked, seen, verdict, problems)

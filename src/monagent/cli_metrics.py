@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 
-from monagent import settings, settings_names
 from monagent.catalogue import added, declared, exposed
 
 TYPE_CHECKING = False
@@ -58,25 +57,6 @@ def _row(
         "buckets": list(buckets),
         "family": family,
     }
-
-
-def misspelt(found: settings.Settings) -> list[str]:
-    """Sentences about buckets set for a histogram that is not there, while one of about that name
-    is; the program may have others of its own."""
-    known = {
-        metric.name.replace(".", "_").upper(): metric.name
-        for _, metric in declared()
-        if metric.kind == "histogram"
-    }
-    problems = []
-    for name in found.edges.keys() - known.keys():
-        meant = settings_names.nearest(name, list(known))
-        if meant:
-            problems.append(
-                f"{settings.BUCKETS}{name}: found no histogram of this name;"
-                f" did you mean {settings.BUCKETS}{meant}?"
-            )
-    return sorted(problems)
 
 
 def markdown(rows: list[dict[str, object]]) -> str:

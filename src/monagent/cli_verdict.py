@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from monagent import catalogue, cli_list
+from monagent import catalogue, cli_list, units
 from monagent.cli_scrape import Sample
 from monagent.exporter import naming
 from monagent.instrument import status
@@ -130,7 +130,7 @@ def recorded_by_family(samples: list[Sample]) -> dict[tuple[str, str], float]:
     for family, metric in catalogue.declared():
         if metric.name not in OPERATIONS.get(family, (metric.name,)):
             continue
-        name = naming.family(metric.name, metric.kind, naming.unit(metric.unit))
+        name = naming.family(metric.name, metric.kind, units.unit(metric.unit))
         if metric.kind == "histogram":
             owners[name + "_count"] = family
         elif metric.kind == "counter":

@@ -72,8 +72,8 @@ def main(arguments: list[str]) -> int:
     if found.enabled and found.exporter != "off":
         _check_web_config(found)
     guard.level = found.log_level
-    for problem in found.problems:
-        guard.say(problem)
+    for line in settings.lines(found):
+        guard.say(line)
     if found.problems and found.strict:
         guard.say(REFUSED, "error")
         return WRONG_USAGE

@@ -1,7 +1,8 @@
 """The settings in force: read from the environment, checked, with where each value came from.
 
 `current()` is what the program around us was started with; it is read once per process.
-Wrong and unknown variables never raise: they are sentences in `problems`, and defaults apply.
+Wrong and unknown variables never raise: they are sentences in `problems`, and defaults apply;
+what is only likely to be wrong is one in `remarks`.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ __all__ = [
     "Settings",
     "absolute",
     "current",
+    "lines",
     "load",
     "use",
 ]
@@ -89,6 +91,7 @@ class Settings:
         self.modes: dict[str, str] = {}
         self.edges: dict[str, tuple[float, ...]] = {}
         self.problems: list[str] = []
+        self.remarks: list[str] = []  # what may be meant so, and stops no strict start
         self.origins: dict[str, str] = {}
         self.places: dict[str, str] = {}  # of variables that the settings file sets: file:line
         self.told: str | None = None  # the state directory of the tree that this is part of
@@ -110,9 +113,13 @@ class Settings:
         key = library_name(name)
         return self.modes.get(key, "off") != "off" or key in self.enable_only
 
-    def buckets(self, metric: str) -> tuple[float, ...] | None:
-        """Edges set for a histogram (`http.server.request.duration`), or None."""
-        return self.edges.get(metric_name(metric)) if self.edges else None
+    def buckets(self, metric: str, unit: str = "") -> tuple[float, ...] | None:
+        """Edges set for a histogram (`http.server.request.duration`, `s`), or None."""
+        if not self.edges:
+            return None
+        from monagent.settings_buckets import spellings  # Only who sets one pays for it.
+
+        return next((self.edges[n] for n in spellings(metric, unit) if n in self.edges), None)
 
     @property
     def kept(self) -> bool:
@@ -133,7 +140,11 @@ def load(environ: Mapping[str, str]) -> Settings:
     settings = Settings()
     lines = settings_file.read(environ)
     if lines.values or lines.problems or lines.lost:
-        given = {n: t for n, t in environ.items() if t.strip() and not _made_by_kubernetes(n, t)}
+        given = {
+            n: t
+            for n, t in environ.items()
+            if t.strip() and not settings_file.made_by_kubernetes(n, t)
+        }
         settings.places = {n: at for n, at in lines.places.items() if n not in given}
         environ = {**_with_paths(lines), **given}
         _tell_lost(settings, lines.lost, environ)
@@ -158,6 +169,15 @@ def load(environ: Mapping[str, str]) -> Settings:
         settings.otlp_endpoint = None
         settings.origins["otlp_endpoint"] = settings.origins["metrics_exporters"]
     return settings
+
+
+def lines(settings: Settings) -> list[str]:
+    """What a start has to say of them, asked for once: all that is wrong, and what may be."""
+    if settings.edges:
+        from monagent import settings_buckets  # Names are compared where somebody is told.
+
+        settings_buckets.check(settings)
+    return settings.problems + settings.remarks
 
 
 def absolute(settings: Settings, prefix: str = "") -> dict[str, str]:
@@ -213,7 +233,7 @@ def _set(settings: Settings, setting: Setting, environ: Mapping[str, str]) -> No
     value, origin = setting.default, "default"
     for name, kind in ((setting.name, setting.kind), *setting.twins):
         text = environ.get(name, "").strip()
-        if not text or _made_by_kubernetes(name, text):
+        if not text or settings_file.made_by_kubernetes(name, text):
             continue
         parsed = _parsed(settings, name, kind, text, setting.default)
         if parsed is not _WRONG:
@@ -225,7 +245,7 @@ def _set(settings: Settings, setting: Setting, environ: Mapping[str, str]) -> No
 
 def _set_free(settings: Settings, name: str, text: str) -> None:
     """MONAGENT_BUCKETS_<METRIC>, MONAGENT_<LIBRARY>, or a name that nobody knows."""
-    if _made_by_kubernetes(name, text):
+    if settings_file.made_by_kubernetes(name, text):
         return
     metric = metric_name(name[len(BUCKETS) :])
     if name.startswith(BUCKETS) and metric:
@@ -298,13 +318,3 @@ def _check_names(settings: Settings) -> None:
                     f"{origin}: found {name!r}, expected names that `monagent list` shows{hint};"
                     f" {ignored}"
                 )
-
-
-def _made_by_kubernetes(name: str, text: str) -> bool:
-    """A Kubernetes service called "monagent" sets MONAGENT_PORT=tcp://… in every pod beside it."""
-    if "://" in text and name == "MONAGENT_PORT":
-        return True
-    rest = name.removeprefix("MONAGENT_PORT_")
-    return (rest != name and rest[:1].isdigit()) or name.startswith(
-        ("MONAGENT_SERVICE_HOST", "MONAGENT_SERVICE_PORT")
-    )

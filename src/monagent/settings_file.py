@@ -65,6 +65,16 @@ def read(environ: Mapping[str, str]) -> Lines:
     return lines
 
 
+def made_by_kubernetes(name: str, text: str) -> bool:
+    """A Kubernetes service called "monagent" sets MONAGENT_PORT=tcp://… in every pod beside it."""
+    if "://" in text and name == "MONAGENT_PORT":
+        return True
+    rest = name.removeprefix("MONAGENT_PORT_")
+    return (rest != name and rest[:1].isdigit()) or name.startswith(
+        ("MONAGENT_SERVICE_HOST", "MONAGENT_SERVICE_PORT")
+    )
+
+
 def _take(lines: Lines, place: str, raw: bytes) -> None:
     if not raw or raw.startswith(b"#"):
         return

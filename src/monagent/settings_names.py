@@ -49,6 +49,8 @@ def nearest(name: str, known: list[str]) -> str | None:
     """The known name that takes the fewest edits, if those are few."""
     best, fewest = None, 1 + len(name) // 4
     for candidate in known:
+        if abs(len(candidate) - len(name)) > fewest:  # At least so many, without counting them.
+            continue
         needed = edits(name, candidate)
         if needed <= fewest and (best is None or needed < fewest):
             best, fewest = candidate, needed

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from monagent import cli_metrics
+from monagent import cli_metrics, units
 from monagent.exporter import naming, processes, selfmetrics
 from monagent.store.reader import Instrument
 from tests.services._started import program
@@ -31,7 +31,7 @@ def names() -> set[str]:
         found |= {f"{name}_bucket", f"{name}_count", f"{name}_sum"} if row["buckets"] else {name}
     for one in (*vars(processes).values(), *vars(selfmetrics).values()):
         if isinstance(one, Instrument):
-            name = naming.family(one.name, one.kind, naming.unit(one.unit))
+            name = naming.family(one.name, one.kind, units.unit(one.unit))
             found.add(f"{name}_total" if one.kind == "counter" else name)
     return found
 

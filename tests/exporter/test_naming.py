@@ -13,6 +13,7 @@ from opentelemetry.exporter.prometheus._mapping import (
 from prometheus_client import utils
 from prometheus_client.openmetrics import exposition
 
+from monagent import units
 from monagent.exporter import naming
 
 UNITS = st.one_of(
@@ -27,7 +28,7 @@ def test_any_text_is_mapped_as_the_package_maps_it(text: str, unit: str) -> None
     """Three pure functions against three pure functions."""
     assert naming.metric(text) == sanitize_full_name(text)
     assert naming.label(text) == sanitize_attribute(text)
-    assert naming.unit(unit) == map_unit(unit)
+    assert units.unit(unit) == map_unit(unit)
 
 
 @settings(max_examples=300, deadline=None)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from monagent import catalogue, cli_list, cli_metrics, options, settings_names
+from monagent import catalogue, cli_list, options, settings_buckets, settings_names
 from monagent.exporter import naming
 from monagent.instrument import targets
-from monagent.settings import load
+from monagent.settings import lines, load
 
 
 def test_a_constant_label_is_none_that_metrics_have_themselves() -> None:
@@ -143,17 +143,61 @@ def test_buckets_are_found_by_the_metrics_name() -> None:
     assert found.buckets("db.client.operation.duration") is None
 
 
-def test_buckets_of_a_misspelt_histogram_are_told_where_settings_are_asked_for() -> None:
-    """The program may have histograms of its own, so only a name that is nearly ours is wrong."""
-    found = load(
-        {
-            "MONAGENT_BUCKETS_HTTP_SERVER_REQUST_DURATION": "1",
-            "MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION": "1",
-            "MONAGENT_BUCKETS_ORDERS_VALUE": "1",
-        }
-    )
+def test_the_histograms_of_monagent_are_known_without_loading_what_declares_them() -> None:
+    """With their units, under both names of each."""
+    histograms = {m.name: m for _, m in catalogue.declared() if m.kind == "histogram"}
 
-    assert " ".join(cli_metrics.misspelt(found)) == (
-        "MONAGENT_BUCKETS_HTTP_SERVER_REQUST_DURATION: found no histogram of this name; did you"
-        " mean MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION?"
-    )
+    assert dict(settings_buckets.HISTOGRAMS) == {n: m.unit for n, m in histograms.items()}
+    for metric, unit in settings_buckets.HISTOGRAMS:
+        shown = catalogue.exposed(histograms[metric]).upper()
+        assert shown in settings_buckets.spellings(metric, unit)
+        found = load({f"MONAGENT_BUCKETS_{shown}": "1"})
+        assert (found.buckets(metric, unit), lines(found)) == ((1.0,), [])
+
+
+def test_the_name_without_the_unit_comes_first() -> None:
+    """Of the two ways to name a histogram; a unit that the name has itself is named once."""
+    both = {
+        "MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION_SECONDS": "1",
+        "MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION": "2",
+        "MONAGENT_BUCKETS_SHOP_LEAD_SECONDS": "3",
+    }
+    found = load(both)
+
+    assert found.buckets("http.server.request.duration", "s") == (2.0,)
+    assert found.buckets("shop.lead", "s") == found.buckets("shop_lead_seconds", "s") == (3.0,)
+    assert (found.buckets("shop.lead", "ms"), found.buckets("shop.lead")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint", "alone", "adopting"),
+    [
+        (
+            "HTTP_SERVER_REQUST_DURATION",
+            "; did you mean MONAGENT_BUCKETS_HTTP_SERVER_REQUEST_DURATION?",
+            "problems",
+            "remarks",
+        ),
+        (
+            "JOB_RUN_DURATION",
+            "; did you mean MONAGENT_BUCKETS_JOB_WAIT_DURATION?",
+            "remarks",
+            None,
+        ),
+        ("ORDERS_VALUE", ", see `monagent metrics`", "remarks", None),
+        ("HTTP_SERVER_REQUEST_DURATION", "", None, None),
+    ],
+)
+def test_buckets_for_a_histogram_that_is_not_there_are_told(
+    name: str, hint: str, alone: str | None, adopting: str | None
+) -> None:
+    """The program may have histograms of its own: only a typo is wrong, so that a strict start is
+    refused, and where the program's are adopted any other name is taken for one of those."""
+    variable = f"MONAGENT_BUCKETS_{name}"
+    said = f"{variable}: found no histogram of monagent's by this name{hint}"
+    for more, where in (({}, alone), ({"MONAGENT_ADOPT": "otel"}, adopting)):
+        found = load({variable: "1", **more})
+        told = lines(found)
+
+        assert told == ([said] if where else [])
+        assert where is None or getattr(found, where) == told

@@ -20,6 +20,7 @@ from monagent import guard
 from monagent.metrics import Recording
 from monagent.metrics import instruments as instruments_module
 from monagent.metrics.provider import MeterProvider
+from monagent.settings import load
 from monagent.store.shard import Shard
 from tests.metrics.said import identities, instruments, said
 
@@ -51,10 +52,10 @@ def test_instruments_are_described_as_their_creator_did(shard: Shard, meter: api
 
 
 def test_the_settings_buckets_come_before_the_advised(shard: Shard) -> None:
-    """MONAGENT_BUCKETS_<METRIC> holds for instrumentors too."""
-    provider = MeterProvider(Recording(shard, buckets={"latency": (7.0,)}.get))
-    meter = provider.get_meter("app")
-    meter.create_histogram("latency", explicit_bucket_boundaries_advisory=[1, 2]).record(1)
+    """MONAGENT_BUCKETS_<METRIC> holds for instrumentors too, with the unit as the endpoint has."""
+    chosen = load({"MONAGENT_BUCKETS_LATENCY_SECONDS": "7"})
+    meter = MeterProvider(Recording(shard, buckets=chosen.buckets)).get_meter("app")
+    meter.create_histogram("latency", "s", explicit_bucket_boundaries_advisory=[1, 2]).record(1)
 
     assert instruments(shard)["latency"].bounds == (7.0,)
 

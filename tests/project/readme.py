@@ -39,7 +39,10 @@ def settings() -> str:
     rows.append(
         (
             f"`{settings_table.BUCKETS}<METRIC>`",
-            f"Bucket edges, as in `{settings_table.BUCKETS}HTTP_SERVER_REQUEST_DURATION=0.1,1`.",
+            (
+                f"Bucket edges, as in `{settings_table.BUCKETS}HTTP_SERVER_REQUEST_DURATION=0.1,1`;"
+                " with the unit, as the endpoint names it, too."
+            ),
             "",
         )
     )

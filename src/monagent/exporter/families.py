@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import accumulate
 
+from monagent import units
 from monagent.exporter import naming
 from monagent.exporter.table import Target
 from monagent.store.reader import Instrument
@@ -172,7 +173,7 @@ class Families:
 
     def _family(self, instrument: Instrument) -> Family | None:
         kind = _TYPES.get(instrument.kind, "gauge")
-        unit = naming.unit(instrument.unit)
+        unit = units.unit(instrument.unit)
         name = naming.family(instrument.name, kind, unit, instrument.scope[0])
         family = self.by_name.get(name)
         if family is None:

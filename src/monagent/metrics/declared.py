@@ -101,7 +101,7 @@ class Metric:
         """The descriptor's fields in `recording`."""
         bounds = self.buckets
         if self.kind == "histogram":
-            bounds = recording.bounds(self.name, bounds)
+            bounds = recording.bounds(self.name, bounds, self.unit)
         return Spec(self.name, self.kind, self.unit, self.help, bounds, self.merge)
 
     def forget(self) -> None:
@@ -161,7 +161,7 @@ class Recording:
         self,
         shard: Shard | None = None,
         limit: int = SERIES_LIMIT,
-        buckets: Callable[[str], tuple[float, ...] | None] | None = None,
+        buckets: Callable[[str, str], tuple[float, ...] | None] | None = None,
     ) -> None:
         self._shard = shard
         self.limit = limit
@@ -180,9 +180,9 @@ class Recording:
         """The series of the metric `spec` in this recording; `limit` takes the place of its own."""
         return Family(self.shard, spec, limit or self.limit, _overflowed, maker)
 
-    def bounds(self, name: str, declared: tuple[float, ...]) -> tuple[float, ...]:
+    def bounds(self, name: str, declared: tuple[float, ...], unit: str = "") -> tuple[float, ...]:
         """The bucket edges of the histogram `name`: those of the settings before the declared."""
-        chosen = self.buckets(name) if self.buckets else None
+        chosen = self.buckets(name, unit) if self.buckets else None
         return declared if chosen is None else chosen
 
 

@@ -90,7 +90,7 @@ class Described:
         if kind != "histogram":
             return self.spec(kind)
         advised = DEFAULT_BOUNDS if self.advised is None else self.advised
-        return self.spec(kind, recording.bounds(self.name, advised))
+        return self.spec(kind, recording.bounds(self.name, advised, self.unit))
 
 
 class Point:

@@ -172,7 +172,8 @@ TABLE = (
         "MONAGENT_SERIES_LIMIT",
         whole(1, 10_000_000),
         10_000,
-        "Most series a metric may have; further ones add up in one overflow series.",
+        "Most series a metric may have, in one process log_messages_total 2,000 and errors_total"
+        " 1,000 at most; further ones add up in one overflow series.",
     ),
     Setting(
         "labels",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monagent import catalogue, cli_list, options, settings_buckets, settings_names
+from monagent import catalogue, cli_list, options, settings, settings_buckets, settings_names
 from monagent.exporter import naming
 from monagent.instrument import targets
 from monagent.settings import lines, load
@@ -141,6 +141,16 @@ def test_buckets_are_found_by_the_metrics_name() -> None:
     assert found.buckets("http.server.request.duration") == (0.1, 1.0, 2.5)
     assert found.buckets("shop.lead-time/a_b:c") == (1.0,)
     assert found.buckets("db.client.operation.duration") is None
+
+
+def test_the_setting_names_the_metrics_whose_own_series_limit_is_lower() -> None:
+    """Whoever raises it would wait for their series."""
+    (said,) = [one.sentence for one in settings.TABLE if one.attribute == "series_limit"]
+    lower = [(catalogue.exposed(m), m.limit) for _, m in catalogue.declared() if m.limit]
+
+    assert lower
+    for name, limit in lower:
+        assert f"{name} {limit:,}" in said
 
 
 def test_the_histograms_of_monagent_are_known_without_loading_what_declares_them() -> None:

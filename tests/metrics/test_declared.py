@@ -117,6 +117,20 @@ def test_beyond_the_limit_measurements_share_one_series(shard: Shard) -> None:
     assert found["monagent.series.overflow"] == {(("label", "route"), ("metric", "c")): 92}
 
 
+@pytest.mark.parametrize(("setting", "own", "holds"), [(5, 10, 5), (10, 5, 5), (5, None, 5)])
+def test_the_lower_limit_holds(shard: Shard, setting: int, own: int | None, holds: int) -> None:
+    """That of the settings and a metric's own; what is beyond is counted as such, here and not in
+    the exporter."""
+    metrics.use(Recording(shard, limit=setting))
+    counter = Counter("c", help="Things.", labels=("a",), limit=own)
+    for number in range(20):
+        counter.bind(f"{number}")(1)
+    found = said(shard)
+
+    assert len(found["c"]) == holds
+    assert sum(found["monagent.series.overflow"].values()) == 20 - (holds - 1)
+
+
 def test_the_overflow_counter_does_not_count_itself(shard: Shard) -> None:
     """Even when there are more overflowing metrics than it has series."""
     metrics.use(Recording(shard, limit=2))

@@ -37,7 +37,8 @@ class Metric:
         unit: UCUM unit: "s", "By", "{request}".
         help: one sentence that says what an operator learns, with a full stop.
         labels: attribute names, in the order in which `bind` takes their values.
-        limit: most series of this metric in one process; None: the setting MONAGENT_SERIES_LIMIT.
+        limit: most series of this metric in one process, where the setting MONAGENT_SERIES_LIMIT
+            allows more; None: as many as that does.
     """
 
     kind = ""
@@ -177,8 +178,9 @@ class Recording:
         return self._shard
 
     def family(self, spec: Spec, limit: int | None = None, maker: Maker | None = None) -> Family:
-        """The series of the metric `spec` in this recording; `limit` takes the place of its own."""
-        return Family(self.shard, spec, limit or self.limit, _overflowed, maker)
+        """The series of the metric `spec` in this recording; `limit` may be lower than its own."""
+        most = self.limit if limit is None else min(limit, self.limit)
+        return Family(self.shard, spec, most, _overflowed, maker)
 
     def bounds(self, name: str, declared: tuple[float, ...], unit: str = "") -> tuple[float, ...]:
         """The bucket edges of the histogram `name`: those of the settings before the declared."""

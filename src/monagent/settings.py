@@ -164,10 +164,10 @@ def load(environ: Mapping[str, str]) -> Settings:
             settings.problems.append(f"{place}: {name}: {said}")
     if settings.disable or settings.enable_only:
         _check_names(settings)
-    if settings.metrics_exporters and "otlp" not in settings.metrics_exporters:
-        # The endpoint of all signals may be there for traces alone.
-        settings.otlp_endpoint = None
-        settings.origins["otlp_endpoint"] = settings.origins["metrics_exporters"]
+    if settings.otlp_endpoint:
+        from monagent import settings_otlp  # Only who sets one pays for it.
+
+        settings_otlp.check(settings)
     return settings
 
 

@@ -74,6 +74,8 @@ def _otlp(
     )
 
 
+PROTOCOL = "http/protobuf"
+
 TABLE = (
     Setting(
         "enabled",
@@ -287,9 +289,9 @@ TABLE = (
     _otlp("HEADERS", HEADERS, {}, "Headers sent with every OTLP push."),
     _otlp(
         "PROTOCOL",
-        choice("http/protobuf", "http/json", "grpc"),
-        "http/protobuf",
-        "OTLP protocol; http/protobuf is the one that monagent speaks.",
+        choice(PROTOCOL, "http/json", "grpc"),
+        PROTOCOL,
+        "OTLP protocol; monagent pushes by http/protobuf, and where another one is set not at all.",
     ),
     _otlp(
         "TIMEOUT",

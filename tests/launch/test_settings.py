@@ -167,6 +167,34 @@ def test_an_endpoint_that_is_there_for_traces_gets_no_metrics(exporters: str, pu
     assert found.problems == []
 
 
+@pytest.mark.parametrize("protocol", ["grpc", "http/json"])
+def test_by_a_protocol_that_monagent_lacks_nothing_is_pushed(tmp_path: Path, protocol: str) -> None:
+    """A strict start goes on, as the variable may be there for the program's own telemetry; in the
+    settings file it is monagent's. Where nothing would be pushed anyway, nothing is said."""
+    asked = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4317"}
+    wrong = {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+    file = tmp_path / "monagent.conf"
+    file.write_text(f"OTEL_EXPORTER_OTLP_PROTOCOL={protocol}\n")
+    said = (
+        f"OTEL_EXPORTER_OTLP_PROTOCOL: found {protocol!r}, expected http/protobuf, by which alone"
+        " monagent pushes; nothing is pushed to OTEL_EXPORTER_OTLP_ENDPOINT"
+    )
+    found, filed = load({**asked, **wrong}), load({**asked, "MONAGENT_CONFIG": str(file)})
+
+    assert (found.otlp_endpoint, found.delivers_at_the_end) == (None, False)
+    assert (found.problems, found.remarks, settings.lines(found)) == ([], [said], [said])
+    assert (filed.otlp_endpoint, filed.remarks) == (None, [])
+    assert filed.problems == [f"monagent.conf:1: {said}"]
+    for silent in (
+        {},
+        {**asked, "OTEL_METRICS_EXPORTER": "none"},
+        {**asked, "MONAGENT_EXPORTER": "off"},
+        {**asked, "MONAGENT_ENABLED": "off"},
+        {**asked, "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf"},
+    ):
+        assert settings.lines(load({**wrong, **silent})) == []
+
+
 def test_a_misspelt_variable_is_named_with_the_one_that_was_meant() -> None:
     """Silence about a typo is the worst answer."""
     typo = load({"MONAGENT_PROT": "1"})

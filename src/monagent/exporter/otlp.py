@@ -115,7 +115,6 @@ class Otlp:
     trouble = ""
 
     def __init__(self, settings: Settings) -> None:
-        self._settings = settings
         self._url = settings.otlp_endpoint or ""
         self.where = without_password(self._url)
         self._told = _Told()
@@ -140,11 +139,6 @@ class Otlp:
 
     def send(self, total: Total, text: bytes) -> Outcome:  # noqa: ARG002 - the data alone
         """Pushes the numbers; raises Failed."""
-        if self._settings.otlp_protocol != "http/protobuf":
-            raise Failed(
-                f"OTEL_EXPORTER_OTLP_PROTOCOL: found {self._settings.otlp_protocol!r},"
-                " expected 'http/protobuf'"
-            )
         self._told.last = ""
         if self._session is not None:
             self._session.answer = None

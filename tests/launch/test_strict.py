@@ -40,6 +40,28 @@ def test_strict_refuses_to_start() -> None:
 
 
 @pytest.mark.parametrize(
+    "environ",
+    [
+        {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "grpc",
+        },
+        {"MONAGENT_BUCKETS_ORDERS_VALUE": "1"},
+    ],
+)
+def test_what_may_be_meant_for_the_programs_own_metrics_stops_no_strict_start(
+    environ: dict[str, str],
+) -> None:
+    """It is said in one line per tree, by whoever begins that."""
+    told = {"MONAGENT_STRICT": "1", "MONAGENT_PORT": "0", "MONAGENT_LOG_LEVEL": "warning"}
+    for mode in (RUN, ENV):
+        found = run(mode, [sys.executable, "-c", CHILD], environ={**told, **environ})
+
+        assert (found.code, found.stdout, found.stderr.count(b"\n")) == (0, b"1\n", 1)
+        assert found.stderr.startswith(f"monagent: {list(environ)[-1]}: found ".encode())
+
+
+@pytest.mark.parametrize(
     ("text", "told"),
     [
         (None, "found {!r}, which cannot be read, expected a web configuration file"),

@@ -182,7 +182,7 @@ TABLE = (
         "MONAGENT_LABELS",
         LABELS,
         {},
-        "Constant labels on every series but target_info.",
+        "Constant labels on every series but target_info; a metric's own label of that name stays.",
     ),
     Setting(
         "peer_services",

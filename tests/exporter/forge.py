@@ -21,6 +21,7 @@ LATENCY = Instrument(
 )
 ACTIVE = Instrument("http.server.active_requests", "updowncounter", "{request}", "In flight.")
 TEMPERATURE = Instrument("room.temperature", "gauge", "Cel", "Warmth.", (), "max")
+LIBRARIES = Instrument("libraries.info", "gauge", "", "Libraries.", (), "ever")
 
 
 @dataclass

@@ -16,7 +16,7 @@ from monagent.exporter.merge import merge
 from monagent.exporter.retained import Archive, Torn
 from monagent.exporter.roster import Roster
 from monagent.exporter.table import Table
-from tests.exporter.forge import ACTIVE, LATENCY, REQUESTS, Deaths, Forged
+from tests.exporter.forge import ACTIVE, LATENCY, LIBRARIES, REQUESTS, Deaths, Forged
 
 
 class Killed(BaseException):
@@ -92,6 +92,7 @@ def population(path: Path, count: int) -> list[Forged]:
                 (REQUESTS, {"route": f"/{number}"}, [1.0]),
                 (LATENCY, {}, [0.3, 1.0, 2.0, 3.0, 0.01, 0.1 * (number + 1)]),
                 (ACTIVE, {}, [1.0]),
+                (LIBRARIES, {"library": str(number % 2)}, [1.0, 1.0 + number]),
             ],
         )
         for number in range(count)

@@ -13,7 +13,7 @@ from monagent.exporter import exact
 from monagent.exporter.merge import Feed, Retained, merge
 from monagent.exporter.table import OVERFLOW, Table
 from monagent.store.reader import Instrument, Series
-from tests.exporter.forge import ACTIVE, LATENCY, REQUESTS
+from tests.exporter.forge import ACTIVE, LATENCY, LIBRARIES, REQUESTS, TEMPERATURE
 
 FLOATS = st.floats(0, 1e12, allow_nan=False)
 Said = list[tuple[Instrument, dict[str, Any], list[float]]]
@@ -52,6 +52,8 @@ def processes(draw: st.DrawFn) -> list[Said]:
             low = draw(FLOATS)
             edges = [low, low + draw(FLOATS)]
             said.append((LATENCY, {"route": route}, [draw(FLOATS), *buckets, *edges]))
+            set_to = [float(draw(st.integers(0, 1))), float(draw(st.integers(1, 9)))]
+            said.append((LIBRARIES, {"library": route}, set_to))
         return said
 
     return [one() for _ in range(draw(st.integers(1, 5)))]
@@ -105,22 +107,27 @@ def test_infinities_neither_raise_nor_vanish() -> None:
 
 
 def test_up_down_counters_and_gauges_of_the_dead_are_gone() -> None:
-    """What a dead process had in flight is in flight no more."""
+    """What a dead process had in flight is in flight no more, and what it found warm may be cold;
+    but for a gauge of what was ever true."""
     table = Table()
-    dead, values = shard(table, [(ACTIVE, {}, [3.0]), (REQUESTS, {}, [3.0])])
+    warm: Said = [(TEMPERATURE, {}, [30.0, 5.0]), (LIBRARIES, {}, [1.0, 5.0])]
+    dead, values = shard(table, [(ACTIVE, {}, [3.0]), (REQUESTS, {}, [3.0]), *warm])
     retained = Retained(table)
     retained.add(dead, values)
     for target in retained.targets:
         target.feeds += 1
     dead.release()
 
-    assert shown(table, merge(retained, [])) == {("http.requests", "{}"): [3.0]}
+    assert shown(table, merge(retained, [])) == {
+        ("http.requests", "{}"): [3.0],
+        ("libraries.info", "{}"): [1.0, 5.0],
+    }
     living = shard(table, [(ACTIVE, {}, [2.0])])
     assert shown(table, merge(retained, [living]))["http.server.active_requests", "{}"] == [2.0]
 
 
 @pytest.mark.parametrize(
-    ("rule", "expected"), [("sum", 6.0), ("max", 3.0), ("min", 1.0), ("last", 2.0)]
+    ("rule", "expected"), [("sum", 6.0), ("max", 3.0), ("min", 1.0), ("last", 2.0), ("ever", 3.0)]
 )
 def test_gauges_merge_by_their_rule_and_ignore_who_never_set(rule: str, expected: float) -> None:
     """Three processes set 1, 3 and, last of all, 2; a fourth never did."""

@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from monagent import cli_doctor, cli_scrape
+from monagent import cli_doctor, cli_scrape, tree
 from monagent.cli_verdict import UNTOUCHED
 from monagent.store import process
+from tests.exporter.running import until
 from tests.launch.oracle import BARE, DEADLINE, RUN, Outcome, environment, run
 
 SQLITE = "import sqlite3; sqlite3.connect(':memory:').execute('select 1')"
@@ -161,6 +162,37 @@ def test_doctor_looks_at_a_running_program(tmp_path: Path) -> None:
 
     assert (found.code, report["answers"]) == (0, True)
     assert [row["library"] for row in report["libraries"]] == ["sqlite3"]
+
+
+def test_doctor_knows_the_libraries_of_processes_that_have_ended(tmp_path: Path) -> None:
+    """Of a pool, say: what they recorded is still there, and so is who did."""
+    state = str(tmp_path / "state")
+    code = "import subprocess, sys\nsubprocess.run([sys.executable, '-c', sys.argv[1]])\ninput()"
+    words = ["run", "--port", "0", "--dir", state, "--", sys.executable, "-c", code]
+    program = subprocess.Popen(
+        [sys.executable, "-I", "-m", "monagent", *words, f"{SQLITE}; print(flush=True)"],
+        env=environment(BARE),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert program.stdout is not None
+    try:
+        program.stdout.readline()
+        until(lambda: "\nmonagent_shards_folded_total 1.0" in served(state), "the fold")
+        found = command("doctor", "--json", "--expect", "sqlite3", "--attach", state)
+        report = json.loads(found.stdout)
+    finally:
+        program.communicate(b"\n", DEADLINE)
+    rows = {row["library"]: (row["state"], row["recorded"]) for row in report["libraries"]}
+
+    assert (found.code, rows["sqlite3"]) == (0, ("active", 1))
+
+
+def served(state: str) -> str:
+    """What the endpoint of this directory serves now, "" before it listens."""
+    url = tree.endpoint(state)
+    return cli_scrape.fetch(url) if url else ""
 
 
 def test_doctor_finds_the_program_that_it_is_started_from() -> None:

@@ -8,7 +8,7 @@ INSTRUMENTATION = Gauge(
     "monagent.instrumentation.info",
     help="Libraries that monagent knows in this program, and why one is not recorded.",
     labels=("library", "version", "status", "reason"),
-    merge="max",
+    merge="ever",
 )
 ERRORS = Counter(
     "monagent.errors",

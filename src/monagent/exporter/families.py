@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from monagent import units
 from monagent.exporter import naming
-from monagent.exporter.table import Target
+from monagent.exporter.table import EVER, Target
 from monagent.store.reader import Instrument
 
 _TYPES = {"counter": "counter", "histogram": "histogram"}
@@ -104,7 +104,7 @@ def _gauge(targets: list[Target], cells: Sequence[float]) -> tuple[float, ...] |
     rule = targets[0].instrument.merge
     if len(found) == 1 or rule == "last":
         return (max(found)[1],)
-    merged = {"max": max, "min": min}.get(rule, sum)([value for _, value in found])
+    merged = {"max": max, EVER: max, "min": min}.get(rule, sum)([value for _, value in found])
     return (merged,)
 
 

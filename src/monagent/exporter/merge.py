@@ -3,7 +3,7 @@ out by `table`.
 
 Each shard's series are mapped to places once (`Feed`); a scrape then walks flat arrays of indexes.
 Counters and histograms add up over the living and the retained total, up/down counters and gauges
-over the living alone.
+over the living alone, but for gauges of what was ever true.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from monagent.exporter import exact
-from monagent.exporter.table import KEPT, Table, Target
+from monagent.exporter.table import EVER, Table, Target, outlives
 from monagent.store.reader import Series
 
 Extremes = dict[int, tuple[float, float]]
@@ -61,11 +61,11 @@ class Feed:
 
     def bury(self) -> None:
         """The process has ended: what was true of the living alone counts no more."""
-        kept = [target for target in self.targets if target.instrument.kind in KEPT]
-        self._release(target for target in self.targets if target.instrument.kind not in KEPT)
+        kept = [target for target in self.targets if outlives(target.instrument)]
+        self._release(target for target in self.targets if not outlives(target.instrument))
         self.targets = kept
         self._passing = _Wires()
-        self._gauges = []
+        self._gauges = [one for one in self._gauges if one[0] == EVER]
 
     def release(self) -> None:
         """Takes the shard's claim off its targets: those without another are served no more."""
@@ -85,6 +85,9 @@ class Feed:
         for source, place in zip(self._kept.source, self._kept.place, strict=True):
             if values[source]:
                 exact.add(parts[place], values[source])
+        for rule, source, place in self._gauges:
+            if rule == EVER:
+                put_gauge(rule, values[source], values[source + 1], cells, place)
         self._widen(values, edges)
 
     def add_all(
@@ -97,7 +100,7 @@ class Feed:
             for source, place in zip(wires.source, wires.place, strict=True):
                 parts[place].append(values[source])
         for rule, source, place in self._gauges:
-            _gauge(rule, values[source], values[source + 1], cells, place)
+            put_gauge(rule, values[source], values[source + 1], cells, place)
         self._widen(values, edges)
 
     def _widen(self, values: Sequence[float], edges: Extremes) -> None:
@@ -127,7 +130,8 @@ class _Wires:
         self.place.extend(range(place, place + length))
 
 
-def _gauge(rule: str, value: float, stamp: float, cells: list[float], place: int) -> None:
+def put_gauge(rule: str, value: float, stamp: float, cells: list[float], place: int) -> None:
+    """Merges what one process has set, and when, into the two cells at `place`."""
     if not stamp:  # never set
         return
     known = cells[place + 1]
@@ -135,7 +139,7 @@ def _gauge(rule: str, value: float, stamp: float, cells: list[float], place: int
         cells[place] = value
     elif rule == "sum":
         cells[place] += value
-    elif rule == "max":
+    elif rule in ("max", EVER):
         cells[place] = max(cells[place], value)
     elif rule == "min":
         cells[place] = min(cells[place], value)
@@ -175,7 +179,7 @@ class Retained:
         self.grow()
         feed.add_kept(values, self.cells, self.parts, self.edges)
         for target in feed.targets:
-            if target.instrument.kind in KEPT:
+            if outlives(target.instrument):
                 self.targets[target] = None
 
 

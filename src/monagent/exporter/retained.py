@@ -16,8 +16,8 @@ from typing import Any
 
 from monagent.exporter import exact
 from monagent.exporter.disk import Disk, replace
-from monagent.exporter.merge import Feed, Retained
-from monagent.exporter.table import Table, Target
+from monagent.exporter.merge import Feed, Retained, put_gauge
+from monagent.exporter.table import EVER, Table, Target
 from monagent.store import attributes as stored
 from monagent.store import directory
 from monagent.store.reader import Instrument
@@ -150,6 +150,8 @@ def _described(instrument: Instrument) -> dict[str, Any]:
 def _get(total: Retained, target: Target) -> list[Any]:
     """The cells of a series as they are written: the first as the parts of an exact sum when it
     takes more than one."""
+    if target.real < 0:
+        return total.cells[target.index : target.index + target.width]
     parts = total.parts[target.real]
     first: Any = parts if len(parts) > 1 else exact.total(parts) if parts else 0.0
     cells: list[Any] = [first, *total.cells[target.index + 1 : target.index + target.width]]
@@ -160,6 +162,9 @@ def _get(total: Retained, target: Target) -> list[Any]:
 
 
 def _put(total: Retained, target: Target, cells: list[Any]) -> None:
+    if target.real < 0:
+        put_gauge(EVER, cells[0], cells[1], total.cells, target.index)
+        return
     first = cells[0]
     # Added, not set: past the series limit several entries of the file may share the overflow
     # series.

@@ -17,6 +17,9 @@ OVERFLOW = {"otel.metric.overflow": True}
 KEPT = frozenset({"counter", "histogram"})
 """Kinds whose numbers outlive their process."""
 
+EVER = "ever"
+"""The rule of a gauge that does so too: what was true of one process stays true of the tree."""
+
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
@@ -42,6 +45,11 @@ class Target:
         self.width = instrument.width
         self.real = real
         self.feeds = 0
+
+
+def outlives(instrument: Instrument) -> bool:
+    """Whether the tree keeps what a process said of this when it has ended."""
+    return instrument.kind in KEPT or (instrument.kind == "gauge" and instrument.merge == EVER)
 
 
 class Table:

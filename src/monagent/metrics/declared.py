@@ -124,14 +124,15 @@ class UpDownCounter(Metric):
 
 
 class Gauge(Metric):
-    """A value that is set; `merge` says what several processes' values make: "sum", "max", "min" or
-    "last"."""
+    """A value that is set; `merge` says what several processes' values make: "sum", "max", "min",
+    "last", or "ever": the largest, of those that have ended too."""
 
     kind = "gauge"
 
     def __init__(self, name: str, *, merge: str, **rest: Any) -> None:
-        if merge not in ("sum", "max", "min", "last"):
-            raise ValueError(f"{name}: found merge {merge!r}, expected sum, max, min or last")
+        if merge not in ("sum", "max", "min", "last", "ever"):
+            expected = "expected sum, max, min, last or ever"
+            raise ValueError(f"{name}: found merge {merge!r}, {expected}")
         self.merge = merge
         super().__init__(name, **rest)
 

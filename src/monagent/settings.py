@@ -315,6 +315,6 @@ def _check_names(settings: Settings) -> None:
             if name not in kept:
                 hint = settings_names.hint(name, known)
                 settings.problems.append(
-                    f"{origin}: found {name!r}, expected names that `monagent list` shows{hint};"
-                    f" {ignored}"
+                    f"{_placed(settings, origin)}{origin}: found {name!r}, expected names that"
+                    f" `monagent list` shows{hint}; {ignored}"
                 )

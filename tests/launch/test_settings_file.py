@@ -95,16 +95,21 @@ def test_libraries_and_buckets_can_be_set_in_the_file(tmp_path: Path) -> None:
 def test_what_is_wrong_in_the_file_is_named_by_its_line(tmp_path: Path) -> None:
     """File and line, what was found, what was expected."""
     file = tmp_path / "monagent.conf"
-    file.write_text("MONAGENT_PORT=abc\nport: 9464\nMONAGENT_PROT=1\n")
+    file.write_text(
+        "MONAGENT_PORT=abc\nport: 9464\nMONAGENT_PROT=1\nMONAGENT_DISABLE=flask,flaskk\n"
+    )
     found = load({"MONAGENT_CONFIG": str(file)})
     port = "expected a number from 0 to 65535"
     unknown = "found this variable, expected a known name; did you mean MONAGENT_PORT?"
+    names = "expected names that `monagent list` shows; did you mean 'flask'?"
 
     assert found.problems == [
         "monagent.conf:2: found 'port:…', expected a setting as MONAGENT_PORT=9464",
         f"monagent.conf:1: MONAGENT_PORT: found 'abc', {port}; using 9464",
         f"monagent.conf:3: MONAGENT_PROT: {unknown}; it is ignored",
+        f"monagent.conf:4: MONAGENT_DISABLE: found 'flaskk', {names}; it is ignored",
     ]
+    assert found.disable == ("flask",)
 
 
 def test_a_variable_that_only_others_read_is_told(tmp_path: Path) -> None:

@@ -90,11 +90,11 @@ def main(arguments: list[str]) -> int:
     if off:
         switch = found.origins["enabled"]
         seen.problems[:] = [f"{switch} has switched monagent off: nothing is recorded"]
-    blind = off or (seen.asks and not seen.samples)
+    elif not seen.answered and seen.exit_code is None:
+        seen.problems.insert(0, f"the endpoint {seen.endpoint or '(none)'} does not answer")
+    blind = off or (seen.problems and not seen.samples)
     verdict = Verdict() if blind else judge(seen.samples, found, asked.expect)
     problems = [*found.problems, *seen.problems, *verdict.problems]
-    if not seen.answered and seen.exit_code is None and not off:
-        problems.insert(0, f"the endpoint {seen.endpoint or '(none)'} does not answer")
     show(asked, seen, verdict, problems)
     return 1 if problems else 0
 

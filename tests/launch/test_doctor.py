@@ -24,6 +24,8 @@ SQLITE = "import sqlite3; sqlite3.connect(':memory:').execute('select 1')"
 
 LOOP = f"import time; {SQLITE}\nwhile True: time.sleep(0.1)"
 
+NOBODY = "http://127.0.0.1:9"
+
 
 def command(*words: str, environ: dict[str, str] | None = None) -> Outcome:
     """`monagent` with these words, in an environment of its own."""
@@ -40,6 +42,29 @@ def test_doctor_says_what_it_could_not_look_at(tmp_path: Path) -> None:
     assert absent.stdout.endswith(b"missing: the command was not started\n")
     assert b"nowhere', expected a state directory or a URL\n" in nowhere.stderr
     assert b"; did you mean 'flask'?\n" in misspelt.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "problems"),
+    [
+        (
+            ("--attach", f"{NOBODY}/metrics"),
+            [
+                f"the endpoint {NOBODY}/metrics does not answer",
+                f"{NOBODY}/metrics: <urlopen error [Errno 111] Connection refused>",
+            ],
+        ),
+        (("no-such-command",), ["the command was not started"]),
+    ],
+)
+def test_doctor_says_nothing_of_libraries_where_nobody_has_answered(
+    words: tuple[str, ...], problems: list[str]
+) -> None:
+    """Neither that they are not imported, nor why."""
+    found = command("doctor", "--json", "--expect", "sqlite3", *words)
+    report = json.loads(found.stdout)
+
+    assert (found.code, report["problems"], report["libraries"]) == (1, problems, [])
 
 
 def test_doctor_runs_a_command_and_says_what_it_recorded() -> None:

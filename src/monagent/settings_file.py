@@ -1,10 +1,11 @@
-"""The settings file that MONAGENT_CONFIG names: variables, one a line, as in an env file.
+"""The settings file that MONAGENT_CONFIG names: variables, one a line.
 
     # what an operator wrote down
     MONAGENT_SERVICE_NAME=shop
     MONAGENT_PEER_SERVICES=*.payments.example=payments
 
-A variable of the environment beats the line of the same name.
+Quotes around a value are left out; what stands behind it is part of it, a remark too. A variable of
+the environment beats the line of the same name.
 """
 
 from __future__ import annotations

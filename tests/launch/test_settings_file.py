@@ -45,13 +45,16 @@ def unread(path: str, why: str) -> str:
 
 
 def test_lines_set_what_the_environment_does_not(tmp_path: Path) -> None:
-    """Comments, blanks and quotes are understood; the environment comes first."""
+    """Comments, blanks and quotes are understood, and a comment only where a line begins; the
+    environment comes first."""
     text = "# ours\n\nMONAGENT_PORT=9100\nMONAGENT_SERVICE_NAME = 'the shop'\nMONAGENT_HOST=::1\n"
+    text += "MONAGENT_LABELS=shop=a # b\n"
     file = tmp_path / "monagent.conf"
     file.write_text(text)
     found = load({"MONAGENT_CONFIG": str(file), "MONAGENT_PORT": "9200"})
 
     assert (found.port, found.service_name, found.host) == (9200, "the shop", "::1")
+    assert found.labels == {"shop": "a # b"}
     assert found.problems == []
 
 

@@ -11,7 +11,7 @@ import os
 
 from monagent import guard, options, settings, tree, where
 from monagent.settings_paths import shut
-from monagent.store import process, visitors
+from monagent.store import visitors
 from monagent.store.directory import read_root
 
 TYPE_CHECKING = False
@@ -27,8 +27,6 @@ NOT_FOUND = 127
 
 REFUSED = "MONAGENT_STRICT is on: not started"
 SUPERVISE = "MONAGENT_SUPERVISE"
-EXPORTERS = ("host", "port", "path", "mount", "web_config", "pushgateway", "textfile")
-"""Settings that a tree's exporter heeds and no program; it has them from whoever began it."""
 
 
 class Plan:
@@ -142,10 +140,13 @@ def prepare(plan: Plan) -> None:
         else:
             plan.environ["MONAGENT_DIR"] = host
             adopt(plan.environ)
-        if plan.settings.exporter == "process" and not tree.exporter_runs(directory):
+        runs = tree.exporter_runs(directory)
+        if plan.settings.exporter == "process" and not runs:
             _start_exporter(plan, directory)
-        elif not begun:
-            _tell_unheeded(plan, host)
+        elif runs and not begun:
+            from monagent import joining
+
+            joining.tell(host, plan.environ, plan.given)
     except Exception as error:
         guard.say(f"{tree.told(error)}; nothing is recorded", "error")
         if plan.settings.strict and plan.settings.dir is not None:
@@ -204,26 +205,6 @@ def _keep_supervision(environ: MutableMapping[str, str], given: Mapping[str, str
         environ.pop(SUPERVISE)
         if SUPERVISE in os.environ:
             environ[SUPERVISE] = os.environ[SUPERVISE]
-
-
-def _tell_unheeded(plan: Plan, directory: str) -> None:
-    """In a running tree: which options its exporter alone could heed, and does not."""
-    asked = [s for s in settings.TABLE if s.name in plan.given and s.attribute in EXPORTERS]
-    if not asked:
-        return
-    # Where that is not told (another user's), what was handed on by an outer run.
-    begun = settings.load(process.environ(tree.exporter_pid(directory)) or os.environ)
-    wanted = settings.load(plan.environ)
-    names = [
-        f"{one.option}"
-        for one in asked
-        if getattr(begun, one.attribute) != getattr(wanted, one.attribute)
-    ]
-    if names:
-        guard.say(
-            f"{', '.join(names)}: without effect here, since the exporter of the tree that is"
-            " running goes on as it was begun"
-        )
 
 
 def _start_exporter(plan: Plan, directory: str) -> None:

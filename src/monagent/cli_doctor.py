@@ -22,8 +22,6 @@ from monagent.cli_scrape import Sample
 from monagent.cli_verdict import UNTOUCHED, Verdict, judge, reached
 from monagent.launcher import NOT_EXECUTABLE, NOT_FOUND
 from monagent.settings_kinds import without_password
-from monagent.store import reader
-from monagent.store.directory import KEPT
 
 SECONDS = 10.0
 LINGER = 5.0
@@ -197,7 +195,6 @@ def observe(asked: Asked) -> Seen:
             signal.signal(number, _ended_by)
     with tempfile.TemporaryDirectory(prefix="monagent-doctor-") as home:
         state, last = os.path.join(home, "state"), os.path.join(home, "last.prom")
-        os.mkdir(state + KEPT)  # What a process says about libraries leaves the endpoint with it.
         options = ["--port", "0", "--dir", state, "--textfile", last, "--log-level", "warning"]
         environ = {**os.environ, "MONAGENT_EXPORTER": "process"}
         command = [sys.executable, "-m", "monagent", "run", *options, "--", *asked.words]
@@ -214,8 +211,6 @@ def observe(asked: Asked) -> Seen:
             _await_exporter(state)  # It would make its directory anew behind us.
         if seen.exit_code is not None:
             _read_last(last, state, seen)
-        for shard in reader.scan(state + KEPT) + reader.scan(state):
-            seen.samples += cli_scrape.of_shard(shard)
     return seen
 
 

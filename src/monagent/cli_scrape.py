@@ -12,13 +12,10 @@ from dataclasses import dataclass
 from http.client import HTTPException
 
 from monagent import settings, tree
-from monagent.exporter import naming
 from monagent.exporter.disk import Disk
 from monagent.exporter.engine import Engine
 from monagent.settings_kinds import without_password
 from monagent.store import directory, process
-from monagent.store.layout import Foreign
-from monagent.store.reader import ShardFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,28 +147,6 @@ def _labels(rest: str) -> Iterator[tuple[str, str, int]]:
         yield key.strip(","), value, at
         if rest[at] == ",":
             at += 1
-
-
-def of_shard(path: str) -> list[Sample]:
-    """The gauges of one process, read from its file: they leave the endpoint when it ends."""
-    try:
-        shard = ShardFile.open(path)
-    except (OSError, Foreign):
-        return []
-    try:
-        shard.refresh()
-        cells = shard.values()
-        return [
-            Sample(
-                naming.metric(one.instrument.name),
-                {naming.label(key): naming.value(text) for key, text in one.attributes.items()},
-                cells[one.index],
-            )
-            for one in shard.series
-            if one.instrument.kind == "gauge"
-        ]
-    finally:
-        shard.close()
 
 
 def running() -> dict[str, str]:

@@ -19,7 +19,6 @@ from monagent.exporter.retained import Archive
 from monagent.exporter.table import Table
 from monagent.exporter.users import Users
 from monagent.store import layout
-from monagent.store.directory import KEPT
 from monagent.store.reader import ShardFile, scan
 
 STILLBORN = 10.0
@@ -149,12 +148,8 @@ class Roster:
             del self.unreadable[path]
 
     def _delete(self, path: str) -> bool:
-        kept = self.path + KEPT
         try:
-            if os.path.isdir(kept):
-                self._disk.rename(path, f"{kept}/{os.path.basename(path)}")
-            else:
-                self._disk.unlink(path)
+            self._disk.unlink(path)
         except FileNotFoundError:
             return True
         except OSError:

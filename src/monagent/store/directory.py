@@ -30,9 +30,6 @@ RETAINED = "retained"
 LEDGER = "ledger"
 """File with the exporter's own counters, written before they are served."""
 INNER = "workers"
-KEPT = ".kept"
-"""Where a directory of the state directory's name with this behind it stands, the exporter puts the
-files of ended processes there and deletes none: what they said of themselves can be read later."""
 
 ROOM = 4 * 1024 * 1024
 """Bytes that a place should have for a tree: some fifty processes with few series each."""

@@ -230,6 +230,49 @@ def test_what_a_process_said_at_its_end_counts_once(machine: MadeUp) -> None:
     assert shown(again)["process.cpu.time user"] == 3.5
 
 
+def test_a_last_word_counts_once_however_late_it_is_read(machine: MadeUp) -> None:
+    """The look that found its process gone had counted what was seen of it, and may be the last one
+    of this exporter."""
+    machine.process(1, cpu=(1, 0), program=77, forks=(2,))
+    machine.process(2, start=700, cpu=(100, 0), program=77)
+    own, processes = watching(machine)
+    processes.look([(1, 500)])
+    machine.end(2)
+    processes.look([(1, 500)])
+    again, successor = watching(machine)
+    successor.restore(json.loads(json.dumps(processes.state())))
+
+    for one in (processes, successor):
+        one.ended([(2, 700, 1.5, 0.25)])
+        one.look([(1, 500)])
+
+    for found in (shown(own), shown(again)):
+        assert found["process.cpu.time user"] == 1.51
+        assert found["process.cpu.time system"] == 0.25
+
+
+def test_an_orphan_that_speaks_of_its_time_counts_once(machine: MadeUp) -> None:
+    """It was seen while its parent lived; what has its pid by now is another process."""
+    machine.process(1, cpu=(1, 0), program=77, forks=(2, 3))
+    machine.process(2, start=700, cpu=(100, 0), program=77)
+    machine.process(3, start=700, cpu=(10, 0), program=77)
+    own, processes = watching(machine)
+    processes.look([(1, 500)])
+    machine.end(1)
+    machine.process(3, start=800, cpu=(5000, 0), program=77)
+    processes.look([])
+    processes.look([])
+    orphaned = shown(own)["process.cpu.time user"]
+    machine.end(2)
+    processes.ended([(2, 700, 1.5, 0.0)])
+    processes.look([])
+    processes.ended([(2, 700, 1.5, 0.0)])
+    processes.look([])
+
+    assert orphaned == 1.11
+    assert shown(own)["process.cpu.time user"] == 1.61
+
+
 def test_real_processes_are_seen(tmp_path: Path) -> None:
     """Names and labels are those of the conventions, and a replaced exporter keeps the counters."""
     write_root(tmp_path, os.getpid())

@@ -122,6 +122,13 @@ class Proc:
                 seen.counts[short] = value
         return seen
 
+    def runs(self, key: str) -> bool:
+        """Whether this process (its pid, a colon, its start in clock ticks) is still there."""
+        pid, _, ticks = key.partition(":")
+        stat = self._read(f"{pid}/stat")
+        fields = stat[stat.rfind(")") + 2 :].split()
+        return len(fields) >= 22 and ticks in (fields[19], "0")
+
     def _threads(self, pid: int, seen: Seen) -> None:
         """The status file of a process speaks of its first thread only, so all are asked; children
         are those of the thread that made them."""
@@ -211,6 +218,7 @@ class Processes:
         self._uptime = uptime or _since_boot
         self._gone: dict[str, int] = {}
         self._last: dict[str, dict[str, int]] = {}
+        self._left: dict[str, dict[str, int]] = {}  # what went from there to `_gone` at last
         self._ended: set[str] = set()
         self._oldest: int | None = None
 
@@ -223,7 +231,7 @@ class Processes:
             here.add(key)
             if key in self._ended or not 0 <= user + system < math.inf:
                 continue
-            last = self._last.setdefault(key, {})
+            last = self._last.setdefault(key, self._taken_back(key))
             for name, seconds in (("user", user), ("system", system)):
                 last[name] = max(round(seconds * self._proc.ticks), last.get(name, 0))
         self._ended = here
@@ -243,10 +251,20 @@ class Processes:
                 amounts[instrument] += amount
             if self._oldest is None or seen.start_ticks < self._oldest:
                 self._oldest = seen.start_ticks
-        for key in self._last.keys() - here:
-            for name, count in self._last.pop(key).items():
+        # One that has been orphaned, or runs another program, has still to speak of all its time.
+        left = [key for key in self._last.keys() - here if not self._proc.runs(key)]
+        self._left = {key: self._last.pop(key) for key in left}
+        for counts in self._left.values():
+            for name, count in counts.items():
                 self._gone[name] = self._gone.get(name, 0) + count
         self._show(amounts)
+
+    def _taken_back(self, key: str) -> dict[str, int]:
+        """What this process had, whose end was seen before its last word was read."""
+        counts = self._left.pop(key, {})
+        for name, count in counts.items():
+            self._gone[name] -= count
+        return counts
 
     def _family(self, processes: Iterable[tuple[int, int]]) -> Iterator[tuple[str, Seen]]:
         """These and their forks, each once."""
@@ -285,6 +303,7 @@ class Processes:
         return {
             "gone": self._gone,
             "last": self._last,
+            "left": self._left,
             "ended": sorted(self._ended),
             "oldest": self._oldest,
         }
@@ -292,10 +311,13 @@ class Processes:
     def restore(self, state: dict[str, Any]) -> None:
         """Takes over from a predecessor."""
         self._gone = {name: int(n) for name, n in state["gone"].items() if name in COUNTED}
-        self._last = {
-            key: {name: int(n) for name, n in counts.items() if name in COUNTED}
-            for key, counts in state["last"].items()
-        }
+        self._last, self._left = (
+            {
+                key: {name: int(n) for name, n in counts.items() if name in COUNTED}
+                for key, counts in some.items()
+            }
+            for some in (state["last"], state.get("left", {}))
+        )
         self._ended = set(state.get("ended", ()))
         self._oldest = state["oldest"]
 

@@ -71,7 +71,7 @@ def _move_to_file(shard: Shard) -> None:
     size, old, seen = shard._size, shard._mappings[-1], shard.mem[0]
     file: File | None = None
     try:
-        file = shard._new_file(shard.pid, shard.nonce)
+        file = shard.new_file(shard.pid, shard.nonce)
         mapping = file.mapping(0, size)
     except (OSError, ValueError):
         if file is not None:

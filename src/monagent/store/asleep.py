@@ -4,16 +4,20 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import mmap
+
     from monagent.store.shard import Shard
 
 
 class Asleep:
-    """Reads 0, and the first write makes the child's shard."""
+    """Reads 0, and the first write makes the child's shard; `note` is what it says at its end if
+    there is none, see `used`."""
 
-    __slots__ = ("shard",)
+    __slots__ = ("note", "shard")
 
     def __init__(self, shard: Shard) -> None:
         self.shard = shard
+        self.note: mmap.mmap | None = None
 
     def __getitem__(self, index: int) -> float:
         return 0.0

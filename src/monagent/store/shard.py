@@ -14,7 +14,7 @@ import mmap
 
 from monagent import guard
 from monagent.clock import monotonic, time
-from monagent.store import accidents, layout, process, visitors
+from monagent.store import accidents, layout, process, used, visitors
 from monagent.store.asleep import Asleep
 from monagent.store.directory import Inner
 from monagent.store.file import File
@@ -46,6 +46,7 @@ class Shard:
     Attributes:
         mem: the list of one view that recorders hold.
         reason: why other processes cannot read it although they should, or "".
+        told: the record of what it tells about the process.
         lock, busy, deferred: for `metrics.family`, which makes series in turns.
     """
 
@@ -69,8 +70,8 @@ class Shard:
         self._presets: list[tuple[int, float]] = []
         self._full_until = 0.0
         self._wait = 1.0
-        told = layout.record(b'{"info": %s}' % info.encode())
-        self._open(first_regions(len(told)), told)
+        self.told = layout.record(b'{"info": %s}' % info.encode())
+        self._open(first_regions(len(self.told)), self.told)
         _shards.append(self)
 
     @property
@@ -161,7 +162,7 @@ class Shard:
         if self.directory is not None:
             try:
                 if self._file is None:
-                    self._file = self._new_file(pid, nonce)
+                    self._file = self.new_file(pid, nonce)
                 return self._file.mapping(0, size)
             except (OSError, ValueError) as error:
                 # The application runs on, its numbers do not leave the process until there is room.
@@ -176,11 +177,15 @@ class Shard:
         if file is not None:
             file.discard()
 
-    def _new_file(self, pid: int, nonce: int) -> File:
+    def new_file(self, pid: int, nonce: int, anew: bool = True) -> File:
+        """Makes one; `anew` says whether a directory that is gone is made too.  Raises OSError and
+        ValueError."""
         name = f"{pid}-{nonce:016x}{layout.SUFFIX}"
         try:
             return File(f"{self.directory}/{name}")
         except FileNotFoundError:
+            if not anew:
+                raise
             accidents.directory_again(str(self.directory))
             return File(f"{self.directory}/{name}")
         except PermissionError:
@@ -282,16 +287,16 @@ class Shard:
         accidents.check(self)
 
     def used(self) -> None:
-        """The process says what CPU time it has used: nobody sees that between the last look at it
-        and its end."""
-        if self._file is not None and self.pid == os.getpid():
-            said = layout.times(*os.times()[:2])
-            self._mappings[-1][layout.USED : layout.USED + len(said)] = said
+        """The process says at its end what CPU time it has used; see the module `used`."""
+        used.say(self)
 
     def ending(self) -> None:
         """The interpreter ends.  One beside the main one must leave no descriptor in the process,
         and its shard is an ended one once its mappings are gone."""
-        self.used()
+        try:
+            self.used()
+        except BaseException as error:
+            guard.failed("store", error)
         if self._file is not None and self.pid == os.getpid():
             if self._mappings[-1][layout.LOCKED]:
                 self._mappings[-1][layout.LOCKED] = layout.ENDING

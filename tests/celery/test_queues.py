@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import threading
 import time
+import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import amqp
 import pytest
+from celery import Celery
 
+from monagent import guard
 from monagent.conventions import jobs
+from monagent.integrations._celery_queues import Watch
+from tests.celery.proxies import proxy
 from tests.celery.running import Running, adopted, environment, worker
 from tests.recorded import Counted
 from tests.runtime.programs import program
@@ -155,6 +163,58 @@ for name in "tenant", "argued":
             with amqp.Connection(rabbitmq_url.split("@")[1].strip("/")) as broker:
                 with pytest.raises(amqp.NotFound):
                     broker.channel().queue_declare(name, passive=True)
+
+
+def test_a_broker_that_falls_silent_holds_the_worker_up_less_and_less(
+    broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its event loop waits for no answer without end, on the connection that was or on a new one,
+    and asks again only after a while, which becomes longer."""
+    told: list[BaseException] = []
+    monkeypatch.setattr(guard, "failed", lambda _, error: told.append(error))
+    port = urllib.parse.urlsplit(broker).port
+    assert port
+
+    with proxy(port) as between:
+        app = Celery(broker=broker.replace(str(port), str(between.port)))
+        pool = SimpleNamespace(_pool=None, num_processes=1)
+        watch = Watch(SimpleNamespace(app=app, pool=pool))
+        watch.tick()
+        connected = watch._connection is not None
+        between.fall_silent()
+        pauses = []
+        for _ in range(3):
+            watch._not_before = 0.0
+            ticking = threading.Thread(target=watch.tick, daemon=True)
+            ticking.start()
+            ticking.join(30)
+            assert not ticking.is_alive()
+            assert watch._connection is None
+            pauses.append(watch._not_before - time.monotonic())
+
+    assert connected
+    assert 1 < pauses[0] < pauses[1] < pauses[2]
+    assert told == []
+
+
+def test_a_slow_broker_is_not_asked_for_all_of_many_queues(
+    broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker stands still for one answer too slow, not for each queue of many."""
+    app = Celery(broker=broker)
+    app.conf.task_queues = {f"none-{number}": {} for number in range(20)}
+    watch = Watch(SimpleNamespace(app=app, pool=SimpleNamespace(_pool=None, num_processes=1)))
+    read: list[str] = []
+
+    def slowly(queue: Any) -> None:
+        read.append(queue.name)
+        time.sleep(0.3)
+
+    monkeypatch.setattr(watch, "_read_queue", slowly)
+    watch.tick()
+
+    assert 0 < len(read) < 20
+    assert watch._connection is None
 
 
 @pytest.mark.parametrize("pool", ["prefork", "threads", "gevent"])

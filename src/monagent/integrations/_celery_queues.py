@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 
 EVERY = 5.0
 SOON = 0.2
-PAUSE = 60.0
-"""Seconds without reading after the broker could not be reached."""
+PAUSE, LONGEST = 60.0, 480.0
+"""Seconds without reading after the broker could not be read, doubled from one time to the next."""
 
-PATIENCE = 2.0
-"""Seconds to wait for a connection: a worker's event loop stands still meanwhile."""
+PATIENCE = 1.0
+"""Seconds to wait for each answer, and after which no other queue is asked for: a worker's event
+loop stands still meanwhile, with its heartbeats and its limits of time."""
+
+_LIMITS = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
+"""Options of kombu's transport for Redis, and of redis-py; others take no notice of them."""
 
 READABLE = ("redis", "amqp", "memory")
 """Transports that tell a size cheaply; asking SQS costs money."""
@@ -98,6 +102,7 @@ class Watch:
         self._connection: Any = None
         self._channel: Any = None
         self._not_before = 0.0
+        self._pause = PAUSE
         self.timer_entry: Any = None
         self.received: dict[str, float] = {}  # when the message last received was sent, by queue
         self.queues: dict[str, Any] = {}  # by name, all that it has met
@@ -120,12 +125,15 @@ class Watch:
             self.count_workers()
             if monotonic() >= self._not_before:
                 self._read()
+                self._pause = PAUSE
         except BaseException as error:
+            expected: tuple[type[BaseException], ...] = (OSError, *self._errors())
             self._close()
-            self._not_before = monotonic() + PAUSE
+            self._not_before = monotonic() + self._pause
+            self._pause = min(2 * self._pause, LONGEST)
             if guard.not_ours(error):
                 raise
-            if not isinstance(error, (OSError, *self._errors())):
+            if not isinstance(error, expected):
                 guard.failed("celery", error)
 
     def stop(self) -> None:
@@ -137,19 +145,36 @@ class Watch:
     def _read(self) -> None:
         app = self._consumer.app
         if self._connection is None:
-            self._connection = app.connection_for_read(connect_timeout=PATIENCE)
+            self._connection = app.connection_for_read(
+                connect_timeout=PATIENCE, transport_options=_limited(app)
+            )
         if self._connection.transport.driver_type not in READABLE:
             self._not_before = float("inf")
             return
         if self._channel is None:
-            self._connection.connect()
-            self._channel = self._connection.channel()
+            self._channel = self._connected()
         consumed = dict(app.amqp.queues.consume_from)
         self.queues.update(consumed)
         self._leave([name for name in self.queues if name not in consumed])
         left = [queue for name, queue in self.queues.items() if name not in consumed]
+        until = monotonic() + PATIENCE
         for queue in (*consumed.values(), *left[:_MOST_LEFT]):
+            if monotonic() > until:
+                raise TimeoutError  # So many, or so slow, that the worker would stand still.
             self._read_queue(queue)
+
+    def _connected(self) -> Any:
+        """A channel; where the broker has several addresses, by the first that answers."""
+
+        def next_one(error: BaseException, pause: float) -> None:
+            if pause:  # All of them have failed: kombu would sleep now, and begin again.
+                raise error
+
+        self._connection.ensure_connection(next_one, max_retries=1, reraise_as_library_errors=False)
+        sock = getattr(self._connection.connection, "sock", None)
+        if sock is not None:
+            sock.settimeout(PATIENCE)  # AMQP has a limit for the handshake alone.
+        return self._connection.channel()
 
     def _leave(self, names: list[str]) -> None:
         """Let go of those that expire: who asks RabbitMQ for a queue's size renews its lease."""
@@ -227,9 +252,15 @@ class Watch:
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
             try:
-                connection.collapse()
+                connection.collect()  # It says no goodbye, which would wait for an answer.
             except Exception:
                 pass  # It was broken; that is why it is closed.
+
+
+def _limited(app: Any) -> dict[str, Any]:
+    """Sentinels are asked over connections with options of their own."""
+    own = app.conf.broker_transport_options.get("sentinel_kwargs")
+    return {**_LIMITS, "sentinel_kwargs": {**(own or {}), **_LIMITS}}
 
 
 def watch(consumer: Any) -> None:

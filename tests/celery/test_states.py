@@ -11,12 +11,17 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
+import celery
 import pytest
 import redis
 
+from monagent.conventions import jobs
+from monagent.integrations import _celery_attempts as attempts
 from tests.celery.running import adopted, environment, until, worker
 from tests.recorded import Counted
 from tests.recorded import counted as read
@@ -175,6 +180,55 @@ for name in sys.argv[1:]:
     found = executions(counted)
     assert found.pop(("held_early", "failed")) == 1
     assert found in ({("held_late", status): 1} for status in ("rejected", "retried"))
+
+
+@pytest.mark.skipif(celery.VERSION < (5, 5), reason="Celery has a soft shutdown from 5.5 on")
+def test_what_succeeds_in_a_soft_shutdown_has_succeeded(redis_url: str, tmp_path: Path) -> None:
+    """The worker reads of it after it has cancelled what it waited for in vain."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url, SOFT_SHUTDOWN="3")
+    begun = [tmp_path / name for name in ("1early", "1late", "2early", "2late")]
+    program = """
+import sys, jobs_app
+for name in sys.argv[1:]:
+    jobs_app.app.tasks["jobs_app.held_" + name.rsplit("/")[-1][1:]].delay(name)
+"""
+    with worker(environ, tmp_path, "-c", "4") as run:
+        subprocess.run([sys.executable, "-c", program, *map(str, begun)], env=environ, check=True)
+        until(lambda: all(Path(f"{file}.begun").exists() for file in begun), lambda: "")
+        run.process.send_signal(signal.SIGQUIT)
+        until(lambda: "Initiating Soft Shutdown" in run.output.read_text(), run.output.read_text)
+        for file in begun[:2]:
+            file.touch()
+        run.process.wait(30)
+        counted = run.counted()
+    with redis.Redis.from_url(redis_url) as client:
+        left = [json.loads(text)[0]["headers"]["argsrepr"] for text in client.hvals("unacked")]
+        left += [json.loads(text)["headers"]["argsrepr"] for text in client.lrange("shop", 0, -1)]
+
+    assert [str(begun[3]) in text for text in left] == [True]
+    assert executions(counted) == {
+        ("held_early", "success"): 1,
+        ("held_late", "success"): 1,
+        ("held_early", "failed"): 1,
+        ("held_late", "rejected"): 1,
+    }
+    assert counted.total("job.active") == 0
+
+
+def test_a_cancelled_task_that_nobody_tells_of_is_settled() -> None:
+    """At once in a pool without children, else when the worker has stopped."""
+    settled: list[str] = []
+    now, later = (
+        cast("Any", SimpleNamespace(_ended=False, settle=partial(settled.append, name)))
+        for name in ("now", "later")
+    )
+    attempts.call_off(later, jobs.REJECTED, lambda: SimpleNamespace(terminate=None))
+    attempts.call_off(now, jobs.REJECTED, object)
+    before = list(settled)
+    attempts.settle_all()
+
+    assert (before, settled) == (["now"], ["now", "later"])
+    assert (now.status, later.status) == (jobs.REJECTED, jobs.REJECTED)
 
 
 @pytest.mark.parametrize("pool", ["threads", "solo", "gevent"])

@@ -37,6 +37,7 @@ IDLE = 1.0
 
 _clock = _sent.Clock()
 _remote: set[str] = set()
+_called_off: list[Attempt] = []
 running = [0]
 last = [float("inf")]  # monotonic time when the worker had work last
 
@@ -113,10 +114,35 @@ class Attempt(Fields):
         self.end(self.status)
 
 
+def call_off(attempt: Attempt, status: str, result: Any) -> None:
+    """It ends in this state, unless a child tells another one; `result`: what of the pool's."""
+    attempt.status = status
+    if hasattr(result and result(), "terminate"):  # billiard's: it tells of children that ended.
+        _called_off[:] = [one for one in _called_off if not one._ended]
+        _called_off.append(attempt)
+    else:
+        attempt.settle()
+
+
+def settle_all() -> None:
+    """The worker has stopped: no child tells more."""
+    while _called_off:
+        _called_off.pop().settle()
+
+
+def left(error: Any) -> bool:
+    """Whether a child left its task with this error, as it does when it is told to end."""
+    return isinstance(_own(error), (SystemExit, KeyboardInterrupt))
+
+
+def _own(error: Any) -> Any:
+    wrapped = type(error).__name__ == "ExceptionWithTraceback"  # billiard's, of one from a child
+    return error.exc if wrapped else error
+
+
 def status_of(error: Any) -> str:
     """The state that an exception of a task stands for."""
-    if type(error).__name__ == "ExceptionWithTraceback":  # billiard's, around one from a child
-        error = error.exc
+    error = _own(error)
     for kind in type(error).__mro__:
         if kind.__name__ in STATES and kind.__module__.partition(".")[0] in ("celery", "billiard"):
             return STATES[kind.__name__]

@@ -149,7 +149,11 @@ def success(original: Any) -> Any:
 def failure(original: Any) -> Any:
     def on_failure(self: Any, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            self._monagent.status = attempts.status_of(exc_info.exception)
+            # One that the signal of `cancelled` has ended has its status from there.
+            status = attempts.status_of(exc_info.exception)
+            ended = status == jobs.REVOKED or attempts.left(exc_info.exception)
+            if not (ended and getattr(self, "_already_cancelled", False)):
+                self._monagent.status = status
         except BaseException as error:
             failed(error)
         try:
@@ -199,12 +203,13 @@ def revoked(call: Call) -> Observed:
 @watch("celery.worker.request", "Request._announce_cancelled", optional=True)  # from 5.1 on
 def cancelled(call: Call) -> Observed:
     """The connection was lost, or the worker stops: the message is delivered once more, unless it
-    was acknowledged before. Such a task is lost, although Celery calls it one to retry."""
+    was acknowledged before. Such a task is lost, although Celery calls it one to retry. What a
+    child has told already is read later, in a soft shutdown: then that counts."""
     if call.instance.acknowledged:
         status = jobs.FAILED
     else:
         status = jobs.RETRIED if call.argument(0, "emit_retry", True) else jobs.REJECTED
-    call.instance._monagent.end(status)
+    attempts.call_off(call.instance._monagent, status, call.instance._apply_result)
     yield
 
 
@@ -247,6 +252,7 @@ def ready(call: Call) -> Observed:
 def stopped(call: Call) -> Observed:
     """Its process may live on: the workers of tests are threads of it."""
     yield
+    attempts.settle_all()
     queues.leave(call.instance)
 
 

@@ -27,6 +27,9 @@ app.conf.update(
     },
 )
 
+if window := float(os.environ.get("SOFT_SHUTDOWN", "0")):  # seconds
+    app.conf.worker_soft_shutdown_timeout = window
+
 if os.environ.get("EXCHANGES"):
     topics, direct = Exchange("topics", "topic"), Exchange("direct", "direct")
     app.conf.task_queues = [

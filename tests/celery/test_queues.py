@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import threading
 import time
@@ -163,6 +164,62 @@ for name in "tenant", "argued":
             with amqp.Connection(rabbitmq_url.split("@")[1].strip("/")) as broker:
                 with pytest.raises(amqp.NotFound):
                     broker.channel().queue_declare(name, passive=True)
+
+
+READ = """
+import json, os, time
+from types import SimpleNamespace
+from celery import Celery
+from kombu import Queue
+from monagent.integrations._celery_queues import Watch
+app = Celery(broker=os.environ["BROKER"])
+app.conf.task_default_queue = "shop"
+app.conf.task_queues = [Queue("shop", max_priority=json.loads(os.environ["PRIORITIES"]))]
+watch = Watch(SimpleNamespace(app=app, pool=SimpleNamespace(_pool=None, num_processes=1)))
+with app.connection_for_write() as connection:
+    app.amqp.queues["shop"](connection.default_channel).declare()
+    watch.tick()
+    for options in json.loads(os.environ["SENT"]):
+        app.send_task("add", connection=connection, **options)
+    for _ in range(20):
+        time.sleep(0.05)
+        watch.tick()
+    watch.stop()
+"""
+STAMPED: dict[str, object] = {}
+OWN: dict[str, object] = {"message_id": "mine"}
+
+
+@pytest.mark.parametrize(
+    ("priorities", "sent", "kind", "told"),
+    [
+        (None, [STAMPED, OWN], "redis", True),
+        (None, [OWN, STAMPED], "redis", False),
+        (None, [STAMPED, {**OWN, "priority": 9}], "redis", False),
+        (None, [STAMPED], "rabbitmq", True),
+    ],
+)
+def test_an_age_that_nobody_can_tell_is_not_told(
+    priorities: int | None,
+    sent: list[dict[str, object]],
+    kind: str,
+    told: bool,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+) -> None:
+    """Of a head without a stamp, nor does the age of before stay."""
+    environ = {
+        "BROKER": request.getfixturevalue(f"{kind}_url"),
+        "PRIORITIES": json.dumps(priorities),
+        "SENT": json.dumps(sent),
+    }
+    ended = program(READ, tmp_path, environ=environ)
+
+    assert (ended.code, ended.errors) == (0, b"")
+    labels = frozenset({("queue", "shop")})
+    assert ended.counted.total("job.queue.size", queue="shop") == len(sent)
+    assert (ended.counted.series.get(("job.queue.oldest.age", labels), 0) > 0) is told
+    assert (("job.queue.oldest.age", labels) in ended.counted.series) is told
 
 
 def test_a_broker_that_falls_silent_holds_the_worker_up_less_and_less(

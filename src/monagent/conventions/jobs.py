@@ -264,8 +264,7 @@ def workers(pool: int, count: int) -> None:
 def queue_read(queue: str, size: int, oldest: float | None) -> None:
     """The broker's queue holds so many jobs, the oldest of this age; None: not to be told."""
     QUEUE_SIZE.bind(queue, WAITING)(size)
-    if oldest is not None:
-        OLDEST.bind(queue)(oldest)
+    OLDEST.bind(queue)(GONE if oldest is None else oldest)
 
 
 def queue_left(queue: str) -> None:

@@ -234,9 +234,12 @@ class Watch:
         ages = []
         for priority in channel.priority_steps:
             text = channel.client.lindex(prefix + channel._q_for_pri(name, priority), -1)
-            sent = _sent.read(json.loads(text)["properties"].get("message_id")) if text else None
-            if sent is not None:
-                ages.append(max(0.0, now - sent[0]))
+            if not text:
+                continue
+            sent = _sent.read(json.loads(text)["properties"].get("message_id"))
+            if sent is None:
+                return None  # Its sender runs without monagent, and it may be the oldest.
+            ages.append(max(0.0, now - sent[0]))
         return max(ages, default=None)
 
     def _errors(self) -> tuple[type[BaseException], ...]:

@@ -8,6 +8,8 @@ from unittest import mock
 import pytest
 import sqlalchemy
 
+from monagent.conventions import database
+from monagent.conventions._names import Names
 from tests.database.engines import Make
 from tests.database.numbers import Numbers
 
@@ -122,3 +124,47 @@ def test_a_dialect_may_be_called_with_a_context_of_ones_own(make: Make, numbers:
     assert cursor.fetchall() == [(5,)]
     assert numbers.operations() == {"SELECT": 1}
     connection.close()
+
+
+def filled(make: Make, *names: str) -> None:
+    """A table of each name, made and filled."""
+    with make().begin() as connection:
+        for name in names:
+            column = sqlalchemy.Column("id", sqlalchemy.Integer)
+            table = sqlalchemy.Table(name, sqlalchemy.MetaData(), column)
+            connection.execute(sqlalchemy.schema.CreateTable(table))
+            connection.execute(table.insert(), {"id": 1})
+
+
+@pytest.mark.parametrize(
+    ("names", "label"),
+    [
+        (("in_9f86d081884c7d659a2feaa0c55ad015", "in_9f86d081884c4d659a2feaa0c55ad016"), "in_{id}"),
+        (("in_189948f3_3c8e_4f2b_9d6a_0c1f5b7e2a11",), "in_{id}"),
+        (("day_2026_11_23", "day_20261123", "day_2026-11-23"), "day_{id}"),
+        (("shop_31337_orders", "shop_4711042_orders"), "shop_{id}_orders"),
+        (("_alembic_tmp_orders", "orders"), "orders"),
+        (("orders_2026_11",), "orders_2026_11"),
+        (("tmp_orders1",), "tmp_orders1"),
+    ],
+)
+def test_one_of_many_tables_is_named_as_the_others(
+    names: tuple[str, ...], label: str, make: Make, numbers: Numbers
+) -> None:
+    """One for each import, tenant or day, and Alembic's copies."""
+    filled(make, *names)
+
+    assert numbers.operations() == {f"CREATE {label}": len(names), f"INSERT {label}": len(names)}
+
+
+def test_tables_beyond_a_number_are_one(
+    make: Make, numbers: Numbers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many a program makes."""
+    monkeypatch.setattr(database, "_collections", Names(2))
+    filled(make, "of_ann", "of_bob", "of_cid", "of_dan")
+
+    assert numbers.operations() == {
+        "CREATE of_ann": 1, "CREATE of_bob": 1, "CREATE _OTHER": 2,
+        "INSERT of_ann": 1, "INSERT of_bob": 1, "INSERT _OTHER": 2,
+    }  # fmt: skip

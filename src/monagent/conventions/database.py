@@ -11,6 +11,7 @@ import os
 
 from monagent.clock import perf_counter
 from monagent.conventions._covers import Cover, Mark, covered, covering, covers, in_tasks
+from monagent.conventions._names import Names, without_ids
 from monagent.conventions._sql import OTHER, USUAL, verb
 from monagent.metrics import Counter, Histogram, UpDownCounter, cache
 from monagent.metrics.fused import timer
@@ -32,6 +33,7 @@ __all__ = [
     "Operation",
     "begun",
     "broke",
+    "collection",
     "covered",
     "covering",
     "error_type",
@@ -119,8 +121,8 @@ TIMERS: dict[Labels, Callable[[float], None]] = cache()
 """What ends an operation that began at this time, and well; `timer_of` makes a new one."""
 
 _MOST_TIMERS = 10_000
-_namespaces: set[str] = set()
-_MOST_NAMESPACES = 100
+_namespaces = Names(100)
+_collections = Names(500)
 
 
 class _Statement(Mark):
@@ -232,12 +234,13 @@ def error_type(error: BaseException) -> str:
 
 def namespace(name: str | None) -> str | None:
     """The name of a database as a label: the first hundred of them, then one for the rest."""
-    if not name or name in _namespaces:
-        return name or None
-    if len(_namespaces) >= _MOST_NAMESPACES:
-        return OTHER
-    _namespaces.add(name)
-    return name
+    return _namespaces.of(name) if name else None
+
+
+def collection(name: str) -> str:
+    """The name of a table as a label, without ids: the first 500 of them, then one for the rest."""
+    # Alembic copies a table of SQLite's to change it.
+    return _collections.of(without_ids(name.removeprefix("_alembic_tmp_")))
 
 
 def file_name(path: object) -> str:
@@ -252,30 +255,12 @@ def file_name(path: object) -> str:
         if "mode=memory" in options:
             return ":memory:"
     name = text.rpartition("/")[2] or ":memory:"
-    return _without_ids(name) if name.startswith("tmp") or _digits(name) >= _ID_DIGITS else name
+    if name.startswith("tmp"):
+        import re  # 10 ms, if nobody has done so: for these names alone.
 
-
-def _digits(name: str) -> int:
-    return sum(map(str.isdigit, name))
-
-
-_ID_DIGITS = 5
-"""A number of so many, as a process or a day has, is nobody's name for a database."""
-
-
-def _without_ids(name: str) -> str:
-    """Short programs with a file each would have a label each, however few a process may have."""
-    import re  # 10 ms, if nobody has done so: for these names alone.
-
-    return re.sub(
-        r"(?<=^tmp)[a-z0-9_]{8}(?![a-z0-9_])"  # tempfile's
-        r"|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
-        r"|(?<![0-9A-Za-z])(?=[a-f]*\d)[0-9a-f]{12,}(?![0-9A-Za-z])"
-        r"|\d{4}-\d\d-\d\d"
-        rf"|\d{{{_ID_DIGITS},}}",
-        "{id}",
-        name,
-    )
+        name = re.sub(r"^tmp[a-z0-9_]{8}(?![a-z0-9_])", "tmp{id}", name)  # tempfile's
+    # Short programs with a file each would have a label each, however few a process may have.
+    return without_ids(name)
 
 
 def _status(error: BaseException) -> str | None:

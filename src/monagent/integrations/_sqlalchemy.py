@@ -104,7 +104,7 @@ def _table(compiled: Any) -> str | None:
     if kind != "table":
         return None
     name = getattr(table, "name", None)
-    return str(name) if isinstance(name, str) else None
+    return database.collection(str(name)) if isinstance(name, str) else None
 
 
 def watched(pool: Any) -> _pools.Pool:

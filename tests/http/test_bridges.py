@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import quart
 from fastapi import FastAPI
 from flask import Flask
 from starlette.applications import Starlette
@@ -13,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
 
 from monagent import guard
 from monagent.conventions._exchange import KEY, Exchange
@@ -21,11 +23,17 @@ from monagent.integrations._bridge import handing_on
 from tests.http.asgi import body_of, run
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.http.numbers import Numbers
 
 
 def flask() -> Flask:
     app = Flask("inner")
+
+    @app.get("/")
+    def home() -> str:
+        return "home"
 
     @app.get("/items/<int:number>")
     def item(number: int) -> str:
@@ -73,6 +81,29 @@ def test_flask_under_asgi_counts_once_by_its_rule(by: str, numbers: Numbers) -> 
         "GET unmatched 404": 1,
     }
     assert numbers.total("http.server.active_requests") == 0
+
+
+@pytest.mark.parametrize("by", ["asgiref", "hypercorn", "a2wsgi", "starlette", "quart", "files"])
+def test_what_an_application_at_the_root_does_not_take_is_no_home_page(
+    by: str, numbers: Numbers, tmp_path: Path
+) -> None:
+    """Only of files, which have no routes, all are below the mount."""
+    app: Any = StaticFiles(directory=tmp_path, html=True)
+    if by == "quart":
+        app = quart.Quart("inner")
+
+        @app.get("/")  # type: ignore[untyped-decorator]
+        async def home() -> str:
+            return "home"
+    elif by != "files":
+        app = bridged(by)
+    (tmp_path / "index.html").write_text("home")
+    outer = Starlette(routes=[Route("/health", hello), Mount("/", app)])
+    for path in ("/", "/none", "/health"):
+        run(outer, path)
+
+    rest = "/" if by == "files" else "unmatched"
+    assert numbers.counts() == {"GET / 200": 1, f"GET {rest} 404": 1, "GET /health 200": 1}
 
 
 async def hello(_request: Request) -> PlainTextResponse:

@@ -53,8 +53,8 @@ class Rare:
 class Exchange(_plain.Fields):
     """A request on its way through a server.
 
-    `begin`, `sent_all` and `over` are called by whoever measures it, `mounted` and `routed` by the
-    routers inside.
+    `begin`, `sent_all` and `over` are called by whoever measures it, `mounted`, `leads_on` and
+    `routed` by the routers inside.
 
     Attributes:
         arrival: method and scheme, and what such requests share.
@@ -122,6 +122,11 @@ class Exchange(_plain.Fields):
         """A router hands the request on to what is mounted at `prefix`."""
         self.prefix += prefix
         self.route = self.prefix or "/"
+
+    def leads_on(self) -> None:
+        """An application mounted at the root says the route by itself, or that there is none."""
+        if self.route == "/" and not self.prefix:
+            self.route = UNMATCHED
 
     def routed(self, template: str) -> None:
         """A router has found the route; the innermost one's counts."""

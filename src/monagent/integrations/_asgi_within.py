@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 def an_endpoint(scope: Scope) -> bool:
     """Whether a function of the program has the request: Starlette and FastAPI say so."""
-    endpoint = scope.get("endpoint")
-    if not hasattr(endpoint, "__code__") and not hasattr(endpoint, "__func__"):
-        return False  # An application stands there, which is handed the request.
-    return is_routed(scope[KEY])
+    endpoint = scope.get("endpoint")  # Else an application, which is handed the request.
+    return hasattr(endpoint, "__code__") or hasattr(endpoint, "__func__")
 
 
 def is_routed(exchange: Exchange) -> bool:

@@ -20,7 +20,10 @@ def handing_on(original: Any, outer: str = "scope", at: int = 0) -> Any:
         try:
             given = args[at] if len(args) > at else kwargs[outer]
             if KEY in given:
-                built[KEY] = given[KEY]
+                exchange = built[KEY] = given[KEY]
+                # A router in front may have handed it on.
+                if exchange is not None and "endpoint" in given:
+                    exchange.leads_on()
         except BaseException as error:
             http.failed(error)
         return built

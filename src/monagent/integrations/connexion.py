@@ -116,6 +116,7 @@ class Unheard(Exchange):
 
     def __init__(self) -> None:
         self.prefix = ""
+        self.route = UNMATCHED
 
 
 def restart(scope: Scope) -> Exchange | None:

@@ -15,6 +15,7 @@ from monagent.integrations._celery_beat import MOST, missed
 from tests.celery.running import adopted, environment, running
 from tests.runtime.programs import program
 
+DAY = timedelta(days=1)
 NOW = datetime(2026, 3, 29, 12, 0, 30, tzinfo=timezone.utc)
 
 
@@ -56,6 +57,77 @@ def test_nothing_is_missed_before_the_start() -> None:
 
     assert missed(every(10), NOW - timedelta(days=30 * 365), lambda: NOW, start) == 2
     assert missed(every(10), NOW - timedelta(seconds=15), lambda: NOW, start) == 0
+
+
+@pytest.mark.parametrize(("changed", "runs"), [(0, 0), (5, 0), (61, 0), (125, 1), (660, 10)])
+def test_an_edited_schedule_misses_nothing_before_it_was_edited(changed: int, runs: int) -> None:
+    """Once a day until so many seconds ago, each minute since."""
+    moment = NOW - timedelta(seconds=changed)
+
+    found = missed(
+        every(60), NOW - timedelta(hours=12), lambda: NOW, None, (None, moment - DAY, moment)
+    )
+
+    assert found == runs
+
+
+def test_what_changes_while_nothing_is_due_leaves_the_rhythm() -> None:
+    """As beat, which notes its last run in the entry."""
+    last = NOW - timedelta(seconds=210)
+    moments = (last + timedelta(seconds=50), datetime(2026, 3, 29, 12, 0, 30))  # noqa: DTZ001
+
+    assert missed(every(60), last, lambda: NOW, None, moments) == 2
+
+
+EDITED = """
+    from datetime import timedelta
+    from types import SimpleNamespace
+    from celery import Celery
+    from celery.beat import ScheduleEntry, Scheduler
+    app = Celery(broker="memory://")
+    scheduler = Scheduler(app)
+    last = app.now() - timedelta(hours=12)
+
+    def entry(name, seconds, **model):
+        made = ScheduleEntry(name, "some", last, schedule=timedelta(seconds=seconds), app=app)
+        if model:
+            made.model = SimpleNamespace(**model)
+        return made
+
+    def planned(*entries):
+        scheduler.schedule.clear()
+        scheduler.schedule.update({each.name: each for each in entries})
+        scheduler.populate_heap()
+
+    def queued(entry):
+        scheduler.apply_async(entry, advance=False)
+"""
+
+
+@pytest.mark.parametrize(
+    ("steps", "runs"),
+    [
+        ("planned(entry('each', 3600)); queued(entry('each', 3600))", {11}),
+        ("queued(entry('each', 3600)); queued(entry('each', 3600))", {11}),
+        (
+            "planned(entry('each', 86400)); planned(entry('each', 60)); queued(entry('each', 60))",
+            {0},
+        ),
+        ("planned(entry('each', 86400)); queued(entry('each', 60))", {0}),
+        ("planned(entry('each', 86400)); planned(); queued(entry('each', 60))", {0}),
+        ("queued(entry('each', 60, date_changed=app.now()))", {0}),
+        ("queued(entry('each', 60, date_changed=last))", {718, 719}),
+    ],
+    ids=["down", "twice", "edited", "replaced", "left out", "edited before", "written"],
+)
+def test_only_what_a_schedule_has_missed_itself_is_counted(
+    steps: str, runs: set[int], tmp_path: Path
+) -> None:
+    """An entry that last ran 12 hours ago, planned, edited, left out or sent."""
+    ended = program(f"{EDITED}\n    {steps}\n", tmp_path)
+
+    assert (ended.code, ended.errors) == (0, b"")
+    assert ended.counted.total("job.schedule.missed", job_name="each") in runs
 
 
 def test_a_long_absence_is_counted_up_to_a_limit() -> None:

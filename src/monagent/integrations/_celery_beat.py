@@ -1,4 +1,8 @@
-"""How many runs of a scheduled task were missed: beat was down, or busy, while they were due."""
+"""How many runs of a scheduled task were missed: beat was down, or busy, while they were due.
+
+What was due is told from the schedule of today, so nothing counts that lies before the moment at
+which an entry is known to have got that schedule: beat was seen to plan it, or was told when.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,71 @@ if TYPE_CHECKING:
 MOST = 1_000
 """Runs counted at most: a schedule of every second after a week of absence."""
 
+_MOST_PLANNED = 10_000
+
+
+class Plan:
+    """The schedules that one of Celery's schedulers has been seen to plan by.
+
+    Entries that are gone stay: django-celery-beat leaves out those that are not due for hours.
+    """
+
+    __slots__ = ("_entries",)
+
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[Any, datetime | None]] = {}
+
+    def since(self, entry: Any) -> datetime | None:
+        """The moment before which it has missed nothing that is not counted; None: it is new."""
+        name, schedule = str(entry.name), entry.schedule
+        try:
+            known, since = self._entries[name]
+        except KeyError:
+            since = None
+        else:
+            if not _same(known, schedule):
+                since = entry.default_now()
+        self._keep(name, schedule, since)
+        return since
+
+    def queued(self, entry: Any) -> None:
+        """What it had missed so far is counted."""
+        self._keep(str(entry.name), entry.schedule, entry.default_now())
+
+    def _keep(self, name: str, schedule: Any, since: datetime | None) -> None:
+        entries = self._entries
+        entries.pop(name, None)
+        if len(entries) >= _MOST_PLANNED:
+            del entries[next(iter(entries))]  # the one that was not seen for longest
+        entries[name] = schedule, since
+
+
+def plan_of(scheduler: Any) -> Plan:
+    """What is known of a scheduler."""
+    try:
+        found: Plan = scheduler._monagent_plan
+    except AttributeError:
+        found = scheduler._monagent_plan = Plan()
+    return found
+
+
+def late(scheduler: Any, entry: Any) -> int:
+    """Runs that an entry has missed, of which its scheduler makes one more now."""
+    plan = plan_of(scheduler)
+    model = getattr(entry, "model", None)  # django-celery-beat's
+    told = plan.since(entry), getattr(model, "date_changed", None)
+    start = getattr(model, "start_time", None)
+    found = missed(entry.schedule, entry.last_run_at, entry.default_now, start, told)
+    plan.queued(entry)
+    return found
+
 
 def missed(
-    schedule: Any, last_run: datetime, now: Callable[[], datetime], start: datetime | None = None
+    schedule: Any,
+    last_run: datetime,
+    now: Callable[[], datetime],
+    start: datetime | None = None,
+    changed: tuple[datetime | None, ...] = (),
 ) -> int:
     """Runs that were due between the last one and now, beside the one that is made now.
 
@@ -26,6 +92,8 @@ def missed(
             now to the first run after `since`, negative when that has passed.
         start: nothing is due before; an entry of django-celery-beat that has one and never ran
             tells of a last run thirty years ago.
+        changed: the schedule may have been another one until then. What is due behind it keeps the
+            rhythm of the last run, since beat changes an entry itself to note that one.
     """
     due, since = 0, last_run
     try:
@@ -37,9 +105,28 @@ def missed(
             following = now() + remaining
             if remaining.total_seconds() > 0 or following <= since:
                 break
-            due += 1
-            since = following
+            before = [moment for moment in changed if moment and _not_after(following, moment)]
+            if before:
+                since = max(before)
+            else:
+                due += 1
+                since = following
     except Exception as error:
         if guard.not_ours(error):
             raise
     return max(0, due - 1)
+
+
+def _not_after(run: datetime, moment: datetime) -> bool:
+    """Whether a run was due by then; a moment without a time zone tells nothing of one that has."""
+    return (run.tzinfo is None) == (moment.tzinfo is None) and run <= moment
+
+
+def _same(known: Any, schedule: Any) -> bool:
+    try:
+        # Of one class, since those of others may compare what only theirs have.
+        return type(known) is type(schedule) and bool(known == schedule)
+    except Exception as error:
+        if guard.not_ours(error):
+            raise
+        return False

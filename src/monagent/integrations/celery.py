@@ -277,9 +277,7 @@ def result_store(_: Call) -> Observed:
 @watch("celery.beat", "Scheduler.apply_async")
 def scheduled(call: Call) -> Observed:
     entry = call.argument(0, "entry")
-    start = getattr(getattr(entry, "model", None), "start_time", None)  # django-celery-beat's
-    late = beat.missed(entry.schedule, entry.last_run_at, entry.default_now, start)
-    jobs.missed(str(entry.name), late)
+    jobs.missed(str(entry.name), beat.late(call.instance, entry))
     try:
         yield
     except Exception:
@@ -290,8 +288,10 @@ def scheduled(call: Call) -> Observed:
 @watch("celery.beat", "Scheduler.populate_heap")
 def planned(call: Call) -> Observed:
     yield
+    plan = beat.plan_of(call.instance)
     # Not `schedule`, which schedulers of others read from a database each time.
     for entry in [event.entry for event in call.instance._heap]:
+        plan.since(entry)
         jobs.missed(str(entry.name), 0)
         jobs.never_yet(str(entry.task))
 

@@ -13,6 +13,7 @@ from celery.schedules import BaseSchedule, crontab, schedstate, schedule
 
 from monagent.integrations._celery_beat import MOST, missed
 from tests.celery.running import adopted, environment, running
+from tests.recorded import Counted
 from tests.runtime.programs import program
 
 DAY = timedelta(days=1)
@@ -128,6 +129,47 @@ def test_only_what_a_schedule_has_missed_itself_is_counted(
 
     assert (ended.code, ended.errors) == (0, b"")
     assert ended.counted.total("job.schedule.missed", job_name="each") in runs
+
+
+def by_name(found: Counted) -> dict[str, float]:
+    """Missed runs by the entry, those that are 0 too."""
+    return {
+        str(dict(labels)["job_name"]): value
+        for (metric, labels), value in found.series.items()
+        if metric == "job.schedule.missed"
+    }
+
+
+def test_users_and_programs_may_make_as_many_schedules_as_they_like(tmp_path: Path) -> None:
+    """Ids are left out of names, and the first 200 are told apart."""
+    steps = "planned(*(entry(f'remind {n}', 3600) for n in [*range(10_000, 10_005), *range(300)]))"
+    ended = program(f"{EDITED}\n    {steps}\n", tmp_path)
+
+    names = by_name(ended.counted)
+    assert (ended.code, ended.errors) == (0, b"")
+    assert {"remind {id}", "_OTHER"} <= names.keys()
+    assert len(names) == 201
+
+
+def test_what_runs_once_is_named_when_its_run_is_missed(tmp_path: Path) -> None:
+    """Not for each reminder that somebody has set."""
+    steps = """
+    late, early, lost = (entry(name, 3600, one_off=True) for name in ("late", "early", "lost"))
+    early.last_run_at = app.now()
+    planned(late, early, lost)
+    for each in late, early:
+        queued(each)
+    scheduler.send_task = None
+    lost.last_run_at = app.now()
+    try:
+        queued(lost)
+    except Exception:
+        pass
+    """
+    ended = program(EDITED + steps, tmp_path)
+
+    assert (ended.code, ended.errors) == (0, b"")
+    assert by_name(ended.counted) == {"late": 11, "lost": 1}
 
 
 def test_a_long_absence_is_counted_up_to_a_limit() -> None:

@@ -7,6 +7,7 @@ attempt ends in exactly one status. A job without a queue was run in place.
 from __future__ import annotations
 
 from monagent.clock import perf_counter
+from monagent.conventions._names import Names, without_ids
 from monagent.metrics import Counter, Gauge, Histogram, UpDownCounter, cache
 from monagent.metrics.fused import attempt, brief, counter, places
 from monagent.metrics.pulse import due, pulse
@@ -132,6 +133,7 @@ QUEUED: dict[Any, tuple[Recorder, object]] = cache()
 """What counts a job put into a queue, by queue and type, or by objects of a library: with what must
 live as long as the key."""
 
+_names = Names(200)
 _workers: dict[int, int] = cache()
 _known: dict[str, bool] = cache()
 _MOST = 5_000
@@ -249,8 +251,11 @@ def never_yet(job_type: str) -> None:
 
 
 def missed(job_name: str, runs: int) -> None:
-    """So many runs of a scheduled job were missed; 0: the schedule knows the job."""
-    MISSED.bind(job_name)(runs)
+    """So many runs of a scheduled job were missed; 0: the schedule knows the job.
+
+    Users name schedules, and make them: without ids, and after the first 200 they are one.
+    """
+    MISSED.bind(_names.of(without_ids(job_name)))(runs)
 
 
 def workers(pool: int, count: int) -> None:

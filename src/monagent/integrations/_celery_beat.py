@@ -65,6 +65,11 @@ def plan_of(scheduler: Any) -> Plan:
     return found
 
 
+def runs_once(entry: Any) -> bool:
+    """Whether it is one of many that are made for a single run, by django-celery-beat."""
+    return bool(getattr(getattr(entry, "model", None), "one_off", False))
+
+
 def late(scheduler: Any, entry: Any) -> int:
     """Runs that an entry has missed, of which its scheduler makes one more now."""
     plan = plan_of(scheduler)

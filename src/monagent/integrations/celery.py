@@ -277,7 +277,9 @@ def result_store(_: Call) -> Observed:
 @watch("celery.beat", "Scheduler.apply_async")
 def scheduled(call: Call) -> Observed:
     entry = call.argument(0, "entry")
-    jobs.missed(str(entry.name), beat.late(call.instance, entry))
+    late = beat.late(call.instance, entry)
+    if late or not beat.runs_once(entry):
+        jobs.missed(str(entry.name), late)
     try:
         yield
     except Exception:
@@ -291,8 +293,9 @@ def planned(call: Call) -> Observed:
     plan = beat.plan_of(call.instance)
     # Not `schedule`, which schedulers of others read from a database each time.
     for entry in [event.entry for event in call.instance._heap]:
-        plan.since(entry)
-        jobs.missed(str(entry.name), 0)
+        if not beat.runs_once(entry):
+            plan.since(entry)
+            jobs.missed(str(entry.name), 0)
         jobs.never_yet(str(entry.task))
 
 

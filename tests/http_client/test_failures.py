@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import socket
 import ssl
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,36 @@ def test_an_error_that_was_raised_while_handling_another_says_the_deeper_one() -
         call()
 
     assert failure(caught.value) == "name_resolution_error"
+
+
+def test_a_name_that_aiodns_cannot_resolve_is_told_as_everywhere() -> None:
+    """Where it is installed, aiohttp asks it and makes a plain OSError of its error."""
+    import aiohttp
+
+    class DNSError(Exception):
+        __module__ = "aiodns.error"
+
+    class Resolver(aiohttp.abc.AbstractResolver):
+        async def resolve(self, *_: object, **__: object) -> list[Any]:
+            try:
+                raise DNSError(4, "Domain name not found")
+            except DNSError as error:
+                raise OSError(None, "Domain name not found") from error
+
+        async def close(self) -> None:
+            pass
+
+    async def call() -> Any:
+        connector = aiohttp.TCPConnector(resolver=Resolver())
+        async with aiohttp.ClientSession(connector=connector) as session:
+            with pytest.raises(aiohttp.ClientConnectorError) as caught:
+                await session.get("http://nowhere.invalid/")
+        return caught.value
+
+    error = asyncio.run(call())
+
+    assert failure(error) == "name_resolution_error"
+    assert failure(error.os_error) == "name_resolution_error"  # as far as older aiohttp tells
 
 
 def test_an_attempt_that_was_given_up_for_another_is_not_what_the_call_ended_with(

@@ -37,6 +37,7 @@ too_many_redirects aiohttp.TooManyRedirects
 invalid_url aiohttp.InvalidURL aiohttp.NonHttpUrlClientError
 proxy_error aiohttp.ClientProxyConnectionError aiohttp.ClientHttpProxyError
 name_resolution_error socket.gaierror urllib3.NameResolutionError
+name_resolution_error aiohttp.ClientConnectorDNSError aiodns.DNSError
 connection_refused builtins.ConnectionRefusedError
 server_certificate_invalid ssl.SSLCertVerificationError
 tls_error ssl.SSLError urllib3.SSLError aiohttp.ServerFingerprintMismatch

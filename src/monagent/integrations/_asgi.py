@@ -260,13 +260,7 @@ def _owned(owner: Any) -> Exchange | None:
 def within(scope: Scope) -> Exchange | None:
     """What stands for another request that an endpoint asks for inside of its own, if it is one."""
     try:
-        exchange = scope.get(KEY)
-        if exchange is None:
-            return None
-        if _asgi_within.an_endpoint(scope):
-            return Exchange() if _asgi_within.is_routed(exchange) else None
-        exchange.leads_on()
-        return None
+        return Exchange() if _asgi_within.an_endpoint(scope) else None
     except BaseException as error:
         http.failed(error)
         return None

@@ -19,9 +19,18 @@ if TYPE_CHECKING:
 
 
 def an_endpoint(scope: Scope) -> bool:
-    """Whether a function of the program has the request: Starlette and FastAPI say so."""
-    endpoint = scope.get("endpoint")  # Else an application, which is handed the request.
-    return hasattr(endpoint, "__code__") or hasattr(endpoint, "__func__")
+    """Whether a function of the program has the request: Starlette and FastAPI say so.
+
+    Else an application stands there, which is handed the request and says its route.
+    """
+    exchange: Exchange | None = scope.get(KEY)
+    if exchange is None:
+        return False
+    endpoint = scope.get("endpoint")
+    if hasattr(endpoint, "__code__") or hasattr(endpoint, "__func__"):
+        return is_routed(exchange)
+    exchange.leads_on()
+    return False
 
 
 def is_routed(exchange: Exchange) -> bool:

@@ -358,6 +358,23 @@ jobs_app.flaky.delay(2, 0)
     assert counted.total("job.enqueued") == 0
 
 
+def test_a_task_within_a_task_keeps_no_second_worker_busy(redis_url: str, tmp_path: Path) -> None:
+    """Run in place it is active, in the child that is busy already, and counts once."""
+    environ = environment(tmp_path / "numbers", redis_url, redis_url)
+    gate = tmp_path / "gate"
+    program = f"import jobs_app; jobs_app.nests.delay({str(gate)!r})"
+    with worker(environ, tmp_path, "-c", "2") as run:
+        subprocess.run(adopted("-c", program), env=environ, cwd=tmp_path, timeout=60, check=True)
+        until(lambda: os.path.exists(f"{gate}.begun"), run.output.read_text)
+        within = run.until(lambda now: now.total("job.active") == 2)
+        gate.touch()
+        ended = run.until(lambda now: settled(now, 2))
+
+    assert within.total("worker.busy") == 1
+    assert executions(ended) == {("nests", "success"): 1, ("held", "success"): 1}
+    assert ended.total("worker.busy") == 0
+
+
 def test_canvas_counts_every_task_of_it_once(redis_url: str, tmp_path: Path) -> None:
     """A chain, a group and a chord are as many jobs as they have tasks."""
     environ = environment(tmp_path / "numbers", redis_url, redis_url)

@@ -199,11 +199,29 @@ class Lane(Fields):
         EXECUTIONS.bind(self.queue, self.job_type, status)(1)
 
 
+class _InPlace(Lane):
+    """The lane of what runs in place: in no worker, or within a job that has kept one busy."""
+
+    __slots__ = ()
+
+    def begin(self, waited: float | None = None) -> None:
+        """An attempt begins."""
+        super().begin(waited)
+        view = self._mem[0]
+        view[self._busy] -= 1.0
+
+    def end(self, status: str, seconds: float) -> None:
+        """An attempt that had begun has ended."""
+        view = self._mem[0]
+        view[self._busy] += 1.0  # The end takes it away.
+        super().end(status, seconds)
+
+
 def lane(queue: str | None, job_type: str) -> Lane:
     """The lane of this type of job on this queue; None: run in place."""
     found = LANES.get((queue, job_type))
     if found is None:
-        found = Lane(queue, job_type)
+        found = (_InPlace if queue is None else Lane)(queue, job_type)
         keep(LANES, (queue, job_type), found)
     return found
 

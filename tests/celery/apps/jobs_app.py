@@ -94,6 +94,12 @@ def held(file: str) -> None:
         time.sleep(0.05)
 
 
+@app.task
+def nests(file: str) -> None:
+    """Runs another one in place."""
+    held.apply((file,))
+
+
 app.task(held, name="jobs_app.held_early", acks_late=False)
 app.task(held, name="jobs_app.held_late", acks_late=True)
 

@@ -197,6 +197,7 @@ OWN: dict[str, object] = {"message_id": "mine"}
         (None, [OWN, STAMPED], "redis", False),
         (None, [STAMPED, {**OWN, "priority": 9}], "redis", False),
         (None, [STAMPED], "rabbitmq", True),
+        (9, [STAMPED], "rabbitmq", False),
     ],
 )
 def test_an_age_that_nobody_can_tell_is_not_told(
@@ -207,7 +208,8 @@ def test_an_age_that_nobody_can_tell_is_not_told(
     tmp_path: Path,
     request: pytest.FixtureRequest,
 ) -> None:
-    """Of a head without a stamp, nor does the age of before stay."""
+    """Of a head without a stamp, and of RabbitMQ's queues by priority, where what came last may
+    have overtaken others; nor does the age of before stay."""
     environ = {
         "BROKER": request.getfixturevalue(f"{kind}_url"),
         "PRIORITIES": json.dumps(priorities),

@@ -195,7 +195,7 @@ class Watch:
             self._empty[label] = now
             jobs.queue_read(label, 0, 0.0)
             return
-        jobs.queue_read(label, size, self._oldest(queue.name, label, now))
+        jobs.queue_read(label, size, self._oldest(queue, label, now))
 
     def _size(self, name: str) -> int | None:
         """None: not to be told, since the queue is another connection's alone, or forbidden."""
@@ -212,14 +212,17 @@ class Watch:
                 self._channel = self._connection.channel()  # The broker has closed the old one.
             return 0 if code == _MISSING else None
 
-    def _oldest(self, name: str, label: str, now: float) -> float | None:
+    def _oldest(self, queue: Any, label: str, now: float) -> float | None:
         """Age of the queue's head: read on Redis, elsewhere the most it can be.
 
         Other brokers would mark a message as redelivered that somebody has looked at. What waits
-        there was sent after the last message received, and after the queue was last empty.
+        there was sent after the last message received, unless that has overtaken it by its
+        priority, and after the queue was last empty.
         """
         if hasattr(self._channel, "_q_for_pri"):
-            return self._head(name, now)
+            return self._head(queue.name, now)
+        if queue.max_priority or "x-max-priority" in (queue.queue_arguments or ()):
+            return None
         since = max(self.received.get(label, 0.0), self._empty.get(label, 0.0))
         return max(0.0, now - since) if since else None
 

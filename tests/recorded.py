@@ -59,7 +59,7 @@ def counted(directory: Path, live_only: bool = False) -> Counted:
                 if one.instrument.kind == "histogram":
                     series[key] += sum(cells[1:])
                     series[one.instrument.name + ".sum", key[1]] += cells[0]
-                elif one.instrument.kind == "gauge" and one.instrument.merge == "last":
+                elif one.instrument.kind == "gauge" and one.instrument.merge in ("last", "least"):
                     if cells[1] and cells[1] >= changed[key]:  # told, and not taken back
                         series[key], changed[key] = cells
                 elif one.instrument.kind == "gauge":

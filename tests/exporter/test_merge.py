@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -127,7 +129,8 @@ def test_up_down_counters_and_gauges_of_the_dead_are_gone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rule", "expected"), [("sum", 6.0), ("max", 3.0), ("min", 1.0), ("last", 2.0), ("ever", 3.0)]
+    ("rule", "expected"),
+    [("sum", 6.0), ("max", 3.0), ("min", 1.0), ("last", 2.0), ("least", 1.0), ("ever", 3.0)],
 )
 def test_gauges_merge_by_their_rule_and_ignore_who_never_set(rule: str, expected: float) -> None:
     """Three processes set 1, 3 and, last of all, 2; a fourth never did."""
@@ -137,6 +140,17 @@ def test_gauges_merge_by_their_rule_and_ignore_who_never_set(rule: str, expected
     shards = [shard(table, [(gauge, {}, [value, stamp])]) for value, stamp in said]
 
     assert shown(table, merge(Retained(table), shards)) == {("depth", "{}"): [expected, 12.0]}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+def test_the_least_is_of_those_that_were_set_lately(order: Sequence[int]) -> None:
+    """Who has set its gauge no more, while others go on to, does not count; nor who never did."""
+    gauge = Instrument("age", "gauge", "", "", (), "least")
+    table = Table()
+    said = [(1.0, 10.0), (0.0, 0.0), (5.0, 100.0), (3.0, 104.0)]
+    shards = [shard(table, [(gauge, {}, [said[n][0], said[n][1]])]) for n in order]
+
+    assert shown(table, merge(Retained(table), shards)) == {("age", "{}"): [3.0, 104.0]}
 
 
 def test_attributes_that_differ_in_type_are_different_series() -> None:

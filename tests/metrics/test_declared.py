@@ -96,8 +96,8 @@ def test_buckets_must_rise(buckets: tuple[float, ...]) -> None:
 
 
 def test_a_gauge_says_how_processes_merge() -> None:
-    """Sum, max, min, last or ever, nothing else."""
-    with pytest.raises(ValueError, match="expected sum, max, min, last or ever"):
+    """Sum, max, min, last, least or ever, nothing else."""
+    with pytest.raises(ValueError, match="expected one of sum, max, min, last, least, ever"):
         Gauge("g", help="Now.", merge="mean")
 
 

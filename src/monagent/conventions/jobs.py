@@ -90,9 +90,10 @@ QUEUE_SIZE = Gauge(
 OLDEST = Gauge(
     "job.queue.oldest.age",
     unit="s",
-    help="Age of the oldest job in the broker's queue that no worker has fetched.",
+    help="Age of the oldest job in the broker's queue that no worker has fetched; "
+    "the most it can be where the broker shows no job (RabbitMQ).",
     labels=("queue",),
-    merge="last",  # As above; where it cannot be read, each worker knows an upper limit.
+    merge="least",  # As above; where it cannot be read, each worker knows an upper limit.
 )
 LAST_SUCCESS = Gauge(
     "job.last_success.timestamp",

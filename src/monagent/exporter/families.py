@@ -104,7 +104,8 @@ def _gauge(targets: list[Target], cells: Sequence[float]) -> tuple[float, ...] |
     rule = targets[0].instrument.merge
     if len(found) == 1 or rule == "last":
         return (max(found)[1],)
-    merged = {"max": max, EVER: max, "min": min}.get(rule, sum)([value for _, value in found])
+    rules = {"max": max, EVER: max, "min": min, "least": min}
+    merged = rules.get(rule, sum)([value for _, value in found])
     return (merged,)
 
 

@@ -16,6 +16,9 @@ from monagent.exporter import exact
 from monagent.exporter.table import EVER, Table, Target, outlives
 from monagent.store.reader import Series
 
+LATELY = 7.5
+"""Seconds before the last one within which a gauge of the rule "least" must have been set."""
+
 Extremes = dict[int, tuple[float, float]]
 """Smallest and largest value, by the index of the cell that holds the former; only where something
 was counted."""
@@ -141,7 +144,7 @@ def put_gauge(rule: str, value: float, stamp: float, cells: list[float], place: 
         cells[place] += value
     elif rule in ("max", EVER):
         cells[place] = max(cells[place], value)
-    elif rule == "min":
+    elif rule == "min" or (rule == "least" and abs(stamp - known) <= LATELY):
         cells[place] = min(cells[place], value)
     elif stamp >= known:
         cells[place] = value

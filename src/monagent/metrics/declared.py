@@ -125,13 +125,15 @@ class UpDownCounter(Metric):
 
 class Gauge(Metric):
     """A value that is set; `merge` says what several processes' values make: "sum", "max", "min",
-    "last", or "ever": the largest, of those that have ended too."""
+    "last", "least": the smallest of those that were set at about the time of the last one, or
+    "ever": the largest, of those that have ended too."""
 
     kind = "gauge"
 
     def __init__(self, name: str, *, merge: str, **rest: Any) -> None:
-        if merge not in ("sum", "max", "min", "last", "ever"):
-            expected = "expected sum, max, min, last or ever"
+        rules = ("sum", "max", "min", "last", "least", "ever")
+        if merge not in rules:
+            expected = f"expected one of {', '.join(rules)}"
             raise ValueError(f"{name}: found merge {merge!r}, {expected}")
         self.merge = merge
         super().__init__(name, **rest)

@@ -216,19 +216,21 @@ for name in sys.argv[1:]:
 
 
 def test_a_cancelled_task_that_nobody_tells_of_is_settled() -> None:
-    """At once in a pool without children, else when the worker has stopped."""
+    """At once where the worker lives on or its pool has no children, else when it has stopped."""
     settled: list[str] = []
-    now, later = (
-        cast("Any", SimpleNamespace(_ended=False, settle=partial(settled.append, name)))
-        for name in ("now", "later")
+    lost, greenlet, child = (
+        cast("Any", SimpleNamespace(settle=partial(settled.append, name)))
+        for name in ("lost", "greenlet", "child")
     )
-    attempts.call_off(later, jobs.REJECTED, lambda: SimpleNamespace(terminate=None))
-    attempts.call_off(now, jobs.REJECTED, object)
+    attempts.call_off(lost, jobs.RETRIED, lambda: SimpleNamespace(terminate=None))
+    attempts.stopping[0] = True
+    attempts.call_off(child, jobs.REJECTED, lambda: SimpleNamespace(terminate=None))
+    attempts.call_off(greenlet, jobs.REJECTED, object)
     before = list(settled)
     attempts.settle_all()
 
-    assert (before, settled) == (["now"], ["now", "later"])
-    assert (now.status, later.status) == (jobs.REJECTED, jobs.REJECTED)
+    assert (before, settled) == (["lost", "greenlet"], ["lost", "greenlet", "child"])
+    assert not attempts.stopping[0]
 
 
 @pytest.mark.parametrize("pool", ["threads", "solo", "gevent"])

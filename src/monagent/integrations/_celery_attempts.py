@@ -38,6 +38,7 @@ IDLE = 1.0
 _clock = _sent.Clock()
 _remote: set[str] = set()
 _called_off: list[Attempt] = []
+stopping = [False]  # the worker stops, and reads yet what its children have told
 running = [0]
 last = [float("inf")]  # monotonic time when the worker had work last
 
@@ -115,10 +116,10 @@ class Attempt(Fields):
 
 
 def call_off(attempt: Attempt, status: str, result: Any) -> None:
-    """It ends in this state, unless a child tells another one; `result`: what of the pool's."""
+    """It ends in this state; in a worker that stops, unless a child has told another one. `result`:
+    a reference to what the pool has of it, or none."""
     attempt.status = status
-    if hasattr(result and result(), "terminate"):  # billiard's: it tells of children that ended.
-        _called_off[:] = [one for one in _called_off if not one._ended]
+    if stopping[0] and hasattr(result and result(), "terminate"):  # Only billiard's has children.
         _called_off.append(attempt)
     else:
         attempt.settle()
@@ -126,6 +127,7 @@ def call_off(attempt: Attempt, status: str, result: Any) -> None:
 
 def settle_all() -> None:
     """The worker has stopped: no child tells more."""
+    stopping[0] = False
     while _called_off:
         _called_off.pop().settle()
 

@@ -200,11 +200,17 @@ def revoked(call: Call) -> Observed:
     yield
 
 
+@watch("celery.worker.consumer.consumer", "Consumer.cancel_active_requests", optional=True)
+def stopping(_: Call) -> Observed:
+    """The worker stops in the cold, from 5.5 on softly: what children have told it reads later."""
+    attempts.stopping[0] = True
+    yield
+
+
 @watch("celery.worker.request", "Request._announce_cancelled", optional=True)  # from 5.1 on
 def cancelled(call: Call) -> Observed:
     """The connection was lost, or the worker stops: the message is delivered once more, unless it
-    was acknowledged before. Such a task is lost, although Celery calls it one to retry. What a
-    child has told already is read later, in a soft shutdown: then that counts."""
+    was acknowledged before. Such a task is lost, although Celery calls it one to retry."""
     if call.instance.acknowledged:
         status = jobs.FAILED
     else:

@@ -21,7 +21,7 @@ def post(path: str, body: bytes, more: str = "") -> bytes:
     return f"POST {path} {HEAD}Content-Length: {len(body)}\r\n{more}\r\n".encode() + body
 
 
-def serve(app: Any, *requests: bytes | Talk, **options: Any) -> list[bytes]:
+def serve(app: Any, *requests: bytes | Talk, kind: Any = None, **options: Any) -> list[bytes]:
     """What the application answers to requests, each on a connection of its own.
 
     In place of bytes: a coroutine function that talks to the server itself.
@@ -30,7 +30,7 @@ def serve(app: Any, *requests: bytes | Talk, **options: Any) -> list[bytes]:
     from tornado.netutil import bind_sockets
 
     async def main() -> list[bytes]:
-        server = HTTPServer(app() if isinstance(app, type) else app, **options)
+        server = (kind or HTTPServer)(app() if isinstance(app, type) else app, **options)
         (listening,) = bind_sockets(0, "127.0.0.1")
         server.add_sockets([listening])
         answers = []

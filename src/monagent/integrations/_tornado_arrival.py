@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 PACKED = "_monagent_packed"
-"""Under this name hangs on the connection object that its request's body is counted packed."""
+"""Under this name hangs on the connection object that its request's body is counted as it comes
+from there, before Tornado's own delegates have it: packed, or by one in front of them."""
 
 
 def arriving(original: Any) -> Any:

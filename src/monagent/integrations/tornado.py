@@ -9,6 +9,7 @@ from monagent.instrument import Library, replace
 from monagent.integrations import (
     _tornado_arrival,
     _tornado_client,
+    _tornado_delegate,
     _tornado_pool,
     _tornado_routes,
     _tornado_server,
@@ -24,8 +25,8 @@ LIBRARY = Library(
     versions=">=6.2",
     records=("http", "realtime", "http_client"),
     covers="requests, event streams and WebSockets of its server, by rule, also of WSGI "
-    "applications in it; calls of its HTTP clients, simple and curl; connections and queue of the "
-    "simple one; its WebSocket client",
+    "applications in it and of delegates; calls of its HTTP clients, simple and curl; connections "
+    "and queue of the simple one; its WebSocket client",
 )
 
 
@@ -37,6 +38,11 @@ def arriving(original: Any) -> Any:
 @replace("tornado.httpserver", "_CallableAdapter.headers_received")
 def called(original: Any) -> Any:
     return _tornado_arrival.called(original)
+
+
+@replace("tornado.http1connection", "HTTP1ServerConnection.start_serving")
+def serving(original: Any) -> Any:
+    return _tornado_delegate.serving(original)
 
 
 @replace("tornado.http1connection", "_GzipMessageDelegate.data_received")

@@ -167,3 +167,31 @@ def test_a_delegate_answers_whatever_of_ours_fails(
 
     assert answer.endswith(b"\r\n\r\nabc")
     assert swallowed
+
+
+def test_a_status_line_that_the_application_writes_is_the_answers(numbers: Numbers) -> None:
+    """In place of `write_headers`, which Tornado allows; the head is no part of the body."""
+    heads = {
+        "/ok": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n",
+        "/bad": b"HTTP/1.0 404\r\nContent-Length: 5\r\n\r\n",
+        "/early": b"HTTP/1.1 100 Continue\r\n\r\n",
+        "/odd": b"HTTP/1.1 what\r\nContent-Length: 5\r\n\r\n",
+        "/none": b"hello",
+    }
+
+    def answers(request: Any) -> None:
+        request.connection.write(heads[request.path])
+        if request.path == "/early":
+            request.connection.write(heads["/bad"])
+        request.connection.write(b"hello")
+        request.connection.finish()
+
+    found = serve(answers, *map(get, heads))
+
+    assert found[0] == heads["/ok"] + b"hello"
+    assert numbers.counts() == {
+        "GET unmatched 200": 1,
+        "GET unmatched 404": 2,
+        "GET unmatched 500 500": 2,
+    }
+    assert numbers.sums("http.server.response.body.size") == {"unmatched": 5 * 5 + 5}

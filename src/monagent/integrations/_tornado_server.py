@@ -81,7 +81,9 @@ def writing(original: Any) -> Any:
         try:
             exchange = getattr(self, OWN, None)
             if exchange is not None and chunk and not self.stream.closed():
-                exchange.wrote(len(chunk))
+                size = len(chunk) if exchange.status else headed(exchange, bytes(chunk))
+                if size:
+                    exchange.wrote(size)
                 if exchange.stream is not None:
                     exchange.stream.sent(bytes(chunk))
         except BaseException as error:
@@ -161,6 +163,18 @@ def closed(original: Any) -> Any:
         original(self, server_conn)
 
     return on_close
+
+
+def headed(exchange: Exchange, chunk: bytes) -> int:
+    """The length of what is behind a head that the application has written by itself, of which the
+    status is taken."""
+    if not chunk.startswith(b"HTTP/1."):
+        return len(chunk)
+    line = chunk.partition(b"\r\n")[0].split(None, 2)
+    status = int(line[1]) if len(line) > 1 and line[1].isdigit() and len(line[1]) == 3 else 0
+    if status >= 200 or status == UPGRADED:  # behind a 100 comes another
+        exchange.status = status
+    return len(chunk.partition(b"\r\n\r\n")[2])
 
 
 def cut_short(connection: Any, written: Any) -> bool:

@@ -248,3 +248,22 @@ def test_a_broadcast_is_a_message_to_each(numbers: Numbers) -> None:
         (None, "received"): 3,
     }
     assert facts(numbers, OPEN) == {}
+
+
+def test_an_end_of_the_legacy_api_that_is_neither_clients_nor_servers_is_no_clients(
+    numbers: Numbers,
+) -> None:
+    """Of the class that both derive from, which does not say which it is."""
+    from websockets.legacy.protocol import WebSocketCommonProtocol
+
+    async def work() -> dict[Any, float]:
+        protocol = WebSocketCommonProtocol()
+        protocol.connection_open()
+        during = facts(numbers, OPEN, "http.route", "server.address")
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return during
+
+    assert asyncio.run(work()) == {("unmatched", None): 1}

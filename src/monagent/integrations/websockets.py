@@ -209,6 +209,6 @@ def peer_of(protocol: Any) -> Peer | None:
 
 def peer_of_legacy(protocol: Any) -> Peer | None:
     """The same for the legacy API, where one class is both ends'."""
-    if not protocol.is_client:
+    if not getattr(protocol, "is_client", False):  # the class that both derive from has none
         return None
     return of("wss" if protocol._secure else "ws", protocol._host or "", protocol._port)

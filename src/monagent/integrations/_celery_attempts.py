@@ -132,6 +132,15 @@ def settle_all() -> None:
         _called_off.pop().settle()
 
 
+def broke(request: Any, error: Any) -> None:
+    """A task of this request has raised; one that the signal of its being cancelled has ended has
+    its status from there."""
+    status = status_of(error)
+    ended = status == jobs.REVOKED or left(error)
+    if not (ended and getattr(request, "_already_cancelled", False)):
+        request._monagent.status = status
+
+
 def left(error: Any) -> bool:
     """Whether a child left its task with this error, as it does when it is told to end."""
     return isinstance(_own(error), (SystemExit, KeyboardInterrupt))

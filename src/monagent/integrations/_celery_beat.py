@@ -7,6 +7,7 @@ which an entry is known to have got that schedule: beat was seen to plan it, or 
 from __future__ import annotations
 
 from monagent import guard
+from monagent.conventions import jobs
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +64,24 @@ def plan_of(scheduler: Any) -> Plan:
     except AttributeError:
         found = scheduler._monagent_plan = Plan()
     return found
+
+
+def planned(scheduler: Any) -> None:
+    """It has read its entries."""
+    plan = plan_of(scheduler)
+    # Not `schedule`, which schedulers of others read from a database each time.
+    for entry in [event.entry for event in scheduler._heap]:
+        if not runs_once(entry):
+            plan.since(entry)
+            jobs.missed(str(entry.name), 0)
+        jobs.never_yet(str(entry.task))
+
+
+def queued(scheduler: Any, entry: Any) -> None:
+    """A run of this entry is queued now."""
+    runs = late(scheduler, entry)
+    if runs or not runs_once(entry):
+        jobs.missed(str(entry.name), runs)
 
 
 def runs_once(entry: Any) -> bool:

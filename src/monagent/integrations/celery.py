@@ -149,11 +149,7 @@ def success(original: Any) -> Any:
 def failure(original: Any) -> Any:
     def on_failure(self: Any, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            # One that the signal of `cancelled` has ended has its status from there.
-            status = attempts.status_of(exc_info.exception)
-            ended = status == jobs.REVOKED or attempts.left(exc_info.exception)
-            if not (ended and getattr(self, "_already_cancelled", False)):
-                self._monagent.status = status
+            attempts.broke(self, exc_info.exception)
         except BaseException as error:
             failed(error)
         try:
@@ -283,9 +279,7 @@ def result_store(_: Call) -> Observed:
 @watch("celery.beat", "Scheduler.apply_async")
 def scheduled(call: Call) -> Observed:
     entry = call.argument(0, "entry")
-    late = beat.late(call.instance, entry)
-    if late or not beat.runs_once(entry):
-        jobs.missed(str(entry.name), late)
+    beat.queued(call.instance, entry)
     try:
         yield
     except Exception:
@@ -296,13 +290,7 @@ def scheduled(call: Call) -> Observed:
 @watch("celery.beat", "Scheduler.populate_heap")
 def planned(call: Call) -> Observed:
     yield
-    plan = beat.plan_of(call.instance)
-    # Not `schedule`, which schedulers of others read from a database each time.
-    for entry in [event.entry for event in call.instance._heap]:
-        if not beat.runs_once(entry):
-            plan.since(entry)
-            jobs.missed(str(entry.name), 0)
-        jobs.never_yet(str(entry.task))
+    beat.planned(call.instance)
 
 
 def failed(error: BaseException) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import gc
+import io
 import sys
 import threading
 import urllib.request
@@ -22,7 +23,7 @@ from werkzeug.routing import BaseConverter, IntegerConverter, Rule
 from werkzeug.test import Client
 
 from monagent import settings
-from monagent.integrations import _wsgi
+from monagent.integrations import _wsgi, werkzeug
 from monagent.integrations._werkzeug_rules import of_other_methods
 from tests.e2e.command import until
 from tests.http.conversations import Bottom
@@ -128,14 +129,34 @@ def test_an_exception_that_the_debugger_answers_has_its_class(
     assert numbers.counts() == {"GET /fail/<kind> 500 KeyError": 1, "GET unmatched 404": 1}
 
 
+def test_a_stream_that_breaks_in_front_of_the_debugger_says_by_what(
+    numbers: Numbers, tmp_path: Path
+) -> None:
+    """It lets the answer end there, as if that was whole."""
+    app = application(tmp_path)
+    app.debug = True
+    errors = io.StringIO()
+    client = Client(measured(DebuggedApplication(app)))
+    for query in ("?fail=1", ""):
+        client.get(f"/stream{query}", buffered=True, errors_stream=errors)
+
+    assert "KeyError" in errors.getvalue()
+    assert numbers.counts() == {"GET /stream 200 KeyError": 1, "GET /stream 200": 1}
+
+
 @pytest.mark.swallows
+@pytest.mark.parametrize(("ours", "name"), [(_wsgi, "error_type"), (werkzeug, "swallowed")])
 def test_the_debugger_answers_whatever_of_ours_fails(
-    swallowed: list[object], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ours: object,
+    name: str,
+    swallowed: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """The exception that passes is the application's."""
     app = application(tmp_path)
     app.debug = True
-    monkeypatch.setattr(_wsgi, "error_type", None)
+    monkeypatch.setattr(ours, name, None)
     answer = Client(measured(DebuggedApplication(app))).get("/fail/now")
 
     assert answer.status_code == 500

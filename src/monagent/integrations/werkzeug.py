@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 from monagent.conventions import http
 from monagent.conventions._exchange import KEY
+from monagent.conventions.http import error_type
 from monagent.instrument import Library, replace
 from monagent.integrations._wsgi import shown
 
@@ -45,6 +48,26 @@ def dispatch(original: Any) -> Any:
         return original(self, environ, start_response)
 
     return __call__
+
+
+@replace("werkzeug.debug.tbtools", "DebugTraceback.__init__")
+def debugged(original: Any) -> Any:
+    def __init__(self: Any, exc: Any, *args: Any, **kwargs: Any) -> None:
+        original(self, exc, *args, **kwargs)
+        try:
+            frame = sys._getframe(1)
+            if frame.f_code.co_name == "debug_application":
+                swallowed(frame.f_locals["environ"].get(KEY), exc)
+        except BaseException as error:
+            http.failed(error)
+
+    return __init__
+
+
+def swallowed(exchange: Exchange | None, error: BaseException) -> None:
+    """The debugger has caught an exception: it answers, or the answer that has begun ends here."""
+    if exchange is not None:
+        exchange.error = exchange.caught = error_type(error)
 
 
 def dispatched(exchange: Exchange, mounts: Any, path: str) -> None:

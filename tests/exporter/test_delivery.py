@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.metrics.export import Gauge
 
-from monagent import settings
+from monagent import settings, tree
 from monagent.exporter import delivery, outbox
 from monagent.exporter.delivery import (
     ATTEMPTS,
@@ -64,6 +64,20 @@ def counted(path: Path, pid: int) -> None:
         pid=pid,
         info={"argv0": "job.py", "resource": {"team": "blue"}},
     )
+
+
+def test_one_that_is_told_to_end_before_it_has_begun_delivers(tmp_path: Path) -> None:
+    """Its own start takes longer than a program of a moment."""
+    file, path = tmp_path / "last.prom", tmp_path / "state"
+    path.mkdir()
+    with sleeper() as root:
+        write_root(path, root.pid)
+        counted(path, root.pid)
+        with exporter(path, MONAGENT_TEXTFILE=str(file)) as running:
+            until(lambda: tree.exporter_pid(str(path)), "the lock")
+            assert running.end() == 0
+
+    assert "http_requests_total{" in file.read_text()
 
 
 def test_a_goal_that_is_not_there_is_told_in_one_line_and_delays_the_end_by_little(

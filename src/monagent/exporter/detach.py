@@ -28,10 +28,11 @@ def detach(keep: int | None) -> None:
 
 
 def settle() -> None:
-    """Ties to nothing: signals meant for the application, its directory, its file mode."""
+    """Ties to nothing: signals meant for the application, its directory, its file mode. SIGTERM,
+    which would end it without a delivery, waits until there is what hears it (`life`)."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGTSTP):
         signal.signal(number, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    signal.pthread_sigmask(signal.SIG_SETMASK, (signal.SIGTERM,))
     os.chdir("/")
     os.umask(0o077)
 

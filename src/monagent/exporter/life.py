@@ -88,6 +88,7 @@ class Life:
         loop = asyncio.get_running_loop()
         if not self.guest:
             loop.add_signal_handler(signal.SIGTERM, self.stop)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM,))
         self._watch_root(loop)
         self.outbox.begin()
         await self._work(lambda: clearing.sweep(self.path))

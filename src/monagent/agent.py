@@ -92,6 +92,8 @@ def _start(environ: MutableMapping[str, str]) -> None:
     shard = Shard(directory, info(found))
     atexit.register(_stay)  # The last of all: what is registered first.
     atexit.register(shard.ending)
+    if _state and found.delivers_at_the_end and _stays(found):
+        _outlast(found, _state[0], shard)
     if _state and found.exporter == "thread":
         atexit.register(_finish, found, _state[0])  # After all that the program has registered.
     _interpreter.start(
@@ -123,6 +125,26 @@ def _finish(found: Settings, path: str) -> None:
             exporter.finish(path, found)
     except Exception as error:
         guard.failed("exporter", error)
+
+
+def _stays(found: Settings) -> bool:
+    """Whether the last numbers are to be waited for here: somebody says so, or a container ends
+    with this process, and the exporter with it."""
+    return os.getpid() == 1 if found.supervise is None else found.supervise
+
+
+def _outlast(found: Settings, path: str, shard: Shard) -> None:
+    """At the end, after all that the program has registered for then."""
+    from monagent import ending
+
+    def deliver() -> bool:
+        from monagent import spawn
+
+        spawn.late(path, {**os.environ, **settings.absolute(found)}, *_UNPATCHED)
+        return True
+
+    if found.exporter == "process":
+        atexit.register(ending.outlast, path, shard, deliver)
 
 
 def _start_guarded(environ: MutableMapping[str, str]) -> None:

@@ -29,14 +29,15 @@ def _own() -> ModuleType:
 
 
 if TYPE_CHECKING:
-    from time import monotonic, monotonic_ns, perf_counter, process_time, time, time_ns
+    from time import monotonic, monotonic_ns, perf_counter, process_time, sleep, time, time_ns
 else:
     _time = _own()
     monotonic = _time.monotonic
     monotonic_ns = _time.monotonic_ns
     perf_counter = _time.perf_counter
     process_time = _time.process_time
+    sleep = _time.sleep
     time = _time.time
     time_ns = _time.time_ns
 
-__all__ = ["monotonic", "monotonic_ns", "perf_counter", "process_time", "time", "time_ns"]
+__all__ = ["monotonic", "monotonic_ns", "perf_counter", "process_time", "sleep", "time", "time_ns"]

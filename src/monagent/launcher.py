@@ -84,7 +84,8 @@ def main(arguments: list[str]) -> int:
         guard.say(f"{argv[0] or repr(argv[0])}: command {reason}", "error")
         return code
     plan = Plan(path, argv, environ, found, given)
-    _keep_supervision(environ, given)
+    if found.supervise:  # That nobody is to wait holds for the command's own end too.
+        _keep_supervision(environ, given)
     if found.enabled:
         environ.update(settings.absolute(found, settings.PREFIX))
         if _supervised(found):

@@ -255,7 +255,7 @@ TABLE = (
         "MONAGENT_SUPERVISE",
         SWITCH,
         None,
-        "Stay as the program's parent until its last numbers are delivered;"
+        "Stay until the program's last numbers are delivered, under `monagent run` as its parent;"
         " the default is on for the first process of a container that delivers at the end.",
     ),
     Setting(

@@ -10,9 +10,8 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 
-from monagent import guard, launcher, tree
+from monagent import ending, guard, launcher
 from monagent.store import directory, process
 from monagent.store.descriptors import above_stdio
 
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from monagent.launcher import Plan
-
-LINGER = 2.0
-"""Seconds that processes which outlive the command get before the exporter is told to end."""
 
 PATIENCE = 25.0
 """Seconds after which the last delivery is given up; the exporter itself gives up before."""
@@ -106,31 +102,14 @@ class Job:
                 self._forward(info.si_signo)
 
     def await_delivery(self, directory: str, deliver: Callable[[], bool]) -> None:
-        """Wait until the exporter has ended by itself, or told to, but not for ever. In the place
-        of one that was killed, `deliver` begins another one, unless nobody is to get numbers."""
-        ended = time.monotonic()
-        told = met = begun = False
-        while True:
-            there = tree.exporter_pid(directory) > 0
-            if not there and (met or not tree.exporter_runs(directory)):
-                if told or not tree.unfinished(directory):
-                    return
-                if begun:
-                    guard.say("the exporter ended too early; last numbers may be missing")
-                    return
-                if not deliver():
-                    return
-                begun, met, ended = True, False, time.monotonic()
-            met = met or there
-            waited = time.monotonic() - ended
-            if waited > PATIENCE:
-                guard.say("the exporter did not end in time; last numbers may be missing")
-                return
-            if waited > LINGER and not told:
-                told = self._end_exporter(directory)
+        """Wait until the exporter has ended, and reap; see `ending.await_exporter`."""
+
+        def pause() -> None:
             # Its end is a SIGCHLD, since orphans are ours; the timeout is for other systems.
             signal.sigtimedwait({signal.SIGCHLD}, 0.1)
             self._reap()
+
+        ending.await_exporter(directory, PATIENCE, pause, deliver)
 
     def take_terminal(self) -> None:
         if self.terminal is not None and self.given:
@@ -177,15 +156,6 @@ class Job:
             _foreground(self.terminal, self.child)
             self.given = True
         os.killpg(self.child, signal.SIGCONT)
-
-    def _end_exporter(self, directory: str) -> bool:
-        pid = tree.exporter_pid(directory)
-        if pid:
-            try:
-                os.kill(pid, signal.SIGTERM)
-            except ProcessLookupError:
-                pass
-        return pid > 0
 
 
 def _deliver(plan: Plan) -> bool:

@@ -41,6 +41,7 @@ def clear(
         directory.ENDPOINT,
         directory.WAITING,
         directory.LOG,
+        directory.ENDED,
         directory.SUPERVISOR,
         directory.SUPERVISOR + directory.STDERR,
     ]

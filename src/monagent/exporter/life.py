@@ -231,6 +231,8 @@ class Life:
         """Whether the tree's first process runs, or one that takes its place."""
         if self._root == self._heir and heir.wanted(self.path, self._sock):
             return False
+        if directory.read_root(self.path, directory.ENDED) == (root, ticks):
+            return False
         if process.runs(root, ticks):
             return True
         found = None if self._stop.is_set() else heir.find(self.path)

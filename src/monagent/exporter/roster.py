@@ -19,6 +19,7 @@ from monagent.exporter.retained import Archive
 from monagent.exporter.table import Table
 from monagent.exporter.users import Users
 from monagent.store import layout
+from monagent.store.directory import ENDED, read_root
 from monagent.store.reader import ShardFile, scan
 
 STILLBORN = 10.0
@@ -159,10 +160,12 @@ class Roster:
     def judge(self) -> None:
         """Finds out who has died, and reads those for the last time."""
         heirs = {member.process for member in self.members.values() if not member.gone}
+        ended = read_root(self.path, ENDED)
         for member in self.living():
             # A process whose file was deleted makes a new one; its numbers then go on
             # from zero in that.
-            if not self._alive(member.file) or (member.gone and member.process in heirs):
+            gone = member.process == ended or (member.gone and member.process in heirs)
+            if gone or not self._alive(member.file):
                 self._read(member)
                 member.file.close()
                 member.feed.bury()

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 VARIABLE = "MONAGENT_DIR"
 ROOT = "root"
 SUPERVISOR = "supervisor"
+ENDED = "ended"
+"""File with the identity of a process that is over and stays for the last numbers alone."""
 STDERR = ".stderr"
 """Behind the name of a root or supervisor: what its stderr was when the tree began."""
 ENDPOINT = "endpoint"

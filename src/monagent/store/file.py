@@ -73,6 +73,12 @@ class File:
         except OSError:  # A process that gave up root cannot look into root's directory.
             return True
 
+    def unlock(self) -> None:
+        """The process counts as an ended one although it runs, and with it those that it forked and
+        that have no file of their own yet."""
+        if self._holds():
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
     def close(self) -> None:
         """Gives the descriptor back, if it is still ours."""
         if self._holds():

@@ -290,9 +290,10 @@ class Shard:
         """The process says at its end what CPU time it has used; see the module `used`."""
         used.say(self)
 
-    def ending(self) -> None:
+    def ending(self, over: bool = False) -> None:
         """The interpreter ends.  One beside the main one must leave no descriptor in the process,
-        and its shard is an ended one once its mappings are gone."""
+        and its shard is an ended one once its mappings are gone; the main one's, at once if the
+        program is `over`: what threads still record then goes nowhere."""
         try:
             self.used()
         except BaseException as error:
@@ -300,7 +301,11 @@ class Shard:
         if self._file is not None and self.pid == os.getpid():
             if self._mappings[-1][layout.LOCKED]:
                 self._mappings[-1][layout.LOCKED] = layout.ENDING
+            if over:
+                self._file.unlock()
             self._file.close()
+        if over:
+            self.directory = self._file = None
 
     def close(self) -> None:
         """Gives up the shard: for tests and embedding; a program's own shard ends with its

@@ -294,10 +294,7 @@ class Shard:
         """The interpreter ends.  One beside the main one must leave no descriptor in the process,
         and its shard is an ended one once its mappings are gone; the main one's, at once if the
         program is `over`: what threads still record then goes nowhere."""
-        try:
-            self.used()
-        except BaseException as error:
-            guard.failed("store", error)
+        self.used()
         if self._file is not None and self.pid == os.getpid():
             if self._mappings[-1][layout.LOCKED]:
                 self._mappings[-1][layout.LOCKED] = layout.ENDING

@@ -7,6 +7,7 @@ the first process tells about itself and no series, and keeps quiet where it can
 
 from __future__ import annotations
 
+from monagent import guard
 from monagent.clock import process_time, time
 from monagent.store import layout, process
 from monagent.store.asleep import Asleep
@@ -25,6 +26,13 @@ LEAST = 0.01
 
 def say(shard: Shard) -> None:
     """To be called in the process of this shard when it ends, perhaps more than once."""
+    try:
+        _say(shard)
+    except BaseException as error:
+        guard.failed("store", error)
+
+
+def _say(shard: Shard) -> None:
     if shard.pid != os.getpid():
         return
     seen = shard.mem[0]

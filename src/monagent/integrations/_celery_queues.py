@@ -72,14 +72,19 @@ def _find(app: Any, exchange: Any, routing_key: Any, sent: bool) -> str:
         # Quorum queues: 28 binary digits of the delay stand before the key.
         exchange, routing_key = "", routing_key.split(".", 28)[-1]
     bound = [queue for queue in queues if not exchange or queue.exchange.name == exchange]
-    for queue in bound:
-        if queue.exchange.type != "topic" and queue.routing_key == routing_key:
-            return label_of(queue)
-    topics = [queue for queue in bound if queue.exchange.type == "topic"]
-    found = [queue for queue in topics if matches(queue.routing_key or "", routing_key)]
+    found = [queue for queue in bound if _hands_on(queue, routing_key)]
     # What a worker gets came by one of its queues, whatever it knows of how they are bound.
     found = found or [queue for queue in bound if not sent or queue.exchange.type not in _KEYED]
-    return label_of(found[0]) if len(found) == 1 else jobs.OTHER
+    # Of a key that is bound to several each has got a message, and none of these tells which.
+    labels = {label_of(queue) for queue in found}
+    return labels.pop() if len(labels) == 1 else jobs.OTHER
+
+
+def _hands_on(queue: Any, routing_key: str) -> bool:
+    """Whether the queue's exchange gives it a message with this key."""
+    if queue.exchange.type == "topic":
+        return matches(queue.routing_key or "", routing_key)
+    return bool(queue.routing_key == routing_key)
 
 
 def matches(binding: str, routing_key: str) -> bool:

@@ -38,6 +38,8 @@ if os.environ.get("EXCHANGES"):
         Queue("fruit", topics, routing_key="*.apple"),
         Queue("one", direct, routing_key="1"),
         Queue("two", direct, routing_key="2"),
+        Queue("left", direct, routing_key="both"),
+        Queue("right", direct, routing_key="both"),
     ]
 
 if lease := float(os.environ.get("LEASE", "0")):  # seconds

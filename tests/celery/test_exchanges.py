@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from monagent.integrations._celery_queues import matches
+from monagent.integrations._celery_bindings import matches
 from tests.celery.running import adopted, environment, worker
 from tests.celery.test_states import settled
 from tests.recorded import counted as read
@@ -50,6 +50,8 @@ add.apply_async((1, 1), queue="feeds", routing_key="red.apple")
 for exchange, key in ("topics", "feed.import.all"), ("topics", "feed.apple"), ("direct", "2"):
     add.apply_async((1, 1), exchange=exchange, routing_key=key)
 add.apply_async((1, 1), exchange="direct", routing_key="both")
+for exchange, key in ("direct", "video"), ("direct", "image"), ("topics", "media.x"):
+    add.apply_async((1, 1), exchange=exchange, routing_key=key)
 add.apply_async((1, 1), queue="one")
 add.delay(1, 1)
 """
@@ -58,13 +60,14 @@ add.delay(1, 1)
 def test_worker_and_sender_name_the_queue_whose_binding_matches(
     broker: str, redis_url: str, tmp_path: Path
 ) -> None:
-    """By topics and by plain keys; what goes to two queues is sent once, and is of neither one."""
+    """By topics, by plain keys and by each of several bindings; what goes to two queues is sent
+    once, and is of neither one."""
     environ = environment(tmp_path / "numbers", broker, redis_url, EXCHANGES="1")
     with worker(environ, tmp_path, "-c", "1") as run:
         subprocess.run(adopted("-c", SEND), env=environ, cwd=tmp_path, timeout=60, check=True)
-        counted = run.until(lambda now: settled(now, 10))
+        counted = run.until(lambda now: settled(now, 13))
 
-    attempts = {"feeds": 2, "fruit": 1, "_OTHER": 4, "two": 1, "shop": 1, "one": 1}
+    attempts = {"feeds": 2, "fruit": 1, "_OTHER": 4, "two": 1, "shop": 1, "one": 1, "media": 3}
     assert counted.by("job.execution", "queue") == attempts
     assert counted.by("job.enqueued", "queue") == {**attempts, "_OTHER": 2}
 

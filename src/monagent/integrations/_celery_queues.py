@@ -9,6 +9,7 @@ from __future__ import annotations
 from monagent import guard
 from monagent.clock import monotonic, time
 from monagent.conventions import _sent, jobs
+from monagent.integrations._celery_bindings import is_bound, leads_to, may_lead_to
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ _MISSING, _REFUSED = "404", ("403", "405")
 _MOST = 1_000
 _MOST_LEFT = 100
 """Queues that are read on after the worker has ceased to consume them."""
-
-_KEYED = ("direct", "topic")
-"""Exchanges that hand nothing on whose key matches no binding."""
 
 _names: dict[tuple[int, Any, Any, bool], str] = {}
 current: list[Watch] = []  # of the worker in this process
@@ -71,32 +69,13 @@ def _find(app: Any, exchange: Any, routing_key: Any, sent: bool) -> str:
     if exchange.startswith("celery_delayed"):
         # Quorum queues: 28 binary digits of the delay stand before the key.
         exchange, routing_key = "", routing_key.split(".", 28)[-1]
-    bound = [queue for queue in queues if not exchange or queue.exchange.name == exchange]
-    found = [queue for queue in bound if _hands_on(queue, routing_key)]
+    found = [queue for queue in queues if leads_to(queue, exchange, routing_key)]
     # What a worker gets came by one of its queues, whatever it knows of how they are bound.
-    found = found or [queue for queue in bound if not sent or queue.exchange.type not in _KEYED]
+    known_to = may_lead_to if sent else is_bound
+    found = found or [queue for queue in queues if known_to(queue, exchange)]
     # Of a key that is bound to several each has got a message, and none of these tells which.
     labels = {label_of(queue) for queue in found}
     return labels.pop() if len(labels) == 1 else jobs.OTHER
-
-
-def _hands_on(queue: Any, routing_key: str) -> bool:
-    """Whether the queue's exchange gives it a message with this key."""
-    if queue.exchange.type == "topic":
-        return matches(queue.routing_key or "", routing_key)
-    return bool(queue.routing_key == routing_key)
-
-
-def matches(binding: str, routing_key: str) -> bool:
-    """Whether a topic exchange hands on a message: `*` is one word, `#` any number of them."""
-    words = routing_key.split(".") if routing_key else []
-    at = {0}  # how many words what was read of the binding may stand for
-    for part in binding.split("."):
-        if part == "#":
-            at = set(range(min(at, default=len(words) + 1), len(words) + 1))
-        else:
-            at = {n + 1 for n in at if n < len(words) and part in ("*", words[n])}
-    return len(words) in at
 
 
 class Watch:

@@ -11,7 +11,7 @@ from typing import Any
 
 from celery import Celery
 from celery.exceptions import Ignore, Reject
-from kombu.entity import Exchange, Queue
+from kombu.entity import Exchange, Queue, binding
 
 EVERY = float(os.environ.get("EVERY", "1"))  # seconds
 
@@ -40,6 +40,14 @@ if os.environ.get("EXCHANGES"):
         Queue("two", direct, routing_key="2"),
         Queue("left", direct, routing_key="both"),
         Queue("right", direct, routing_key="both"),
+        Queue(
+            "media",
+            [
+                binding(direct, "video"),
+                binding(direct, "image"),
+                binding(topics, "media.*"),
+            ],
+        ),
     ]
 
 if lease := float(os.environ.get("LEASE", "0")):  # seconds

@@ -14,13 +14,12 @@ import time
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import celery
 import pytest
 import redis
 
-from monagent.conventions import jobs
 from monagent.integrations import _celery_attempts as attempts
 from tests.celery.running import adopted, environment, until, worker
 from tests.recorded import Counted
@@ -218,14 +217,18 @@ for name in sys.argv[1:]:
 def test_a_cancelled_task_that_nobody_tells_of_is_settled() -> None:
     """At once where the worker lives on or its pool has no children, else when it has stopped."""
     settled: list[str] = []
-    lost, greenlet, child = (
-        cast("Any", SimpleNamespace(settle=partial(settled.append, name)))
-        for name in ("lost", "greenlet", "child")
-    )
-    attempts.call_off(lost, jobs.RETRIED, lambda: SimpleNamespace(terminate=None))
+
+    def call_off(name: str, result: object) -> None:
+        attempt = SimpleNamespace(settle=partial(settled.append, name))
+        request = SimpleNamespace(
+            _monagent=attempt, _apply_result=lambda: result, acknowledged=False
+        )
+        attempts.call_off(request, again=False)
+
+    call_off("lost", SimpleNamespace(terminate=None))
     attempts.stopping[0] = True
-    attempts.call_off(child, jobs.REJECTED, lambda: SimpleNamespace(terminate=None))
-    attempts.call_off(greenlet, jobs.REJECTED, object)
+    call_off("child", SimpleNamespace(terminate=None))
+    call_off("greenlet", object())
     before = list(settled)
     attempts.settle_all()
 

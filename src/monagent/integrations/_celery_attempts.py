@@ -115,10 +115,12 @@ class Attempt(Fields):
         self.end(self.status)
 
 
-def call_off(attempt: Attempt, status: str, result: Any) -> None:
-    """It ends in this state; in a worker that stops, unless a child has told another one. `result`:
-    a reference to what the pool has of it, or none."""
-    attempt.status = status
+def call_off(request: Any, again: bool) -> None:
+    """It is cancelled; in a worker that stops, unless a child has told how it ended."""
+    attempt, result = request._monagent, request._apply_result  # a reference, or none
+    attempt.status = jobs.RETRIED if again else jobs.REJECTED
+    if request.acknowledged:
+        attempt.status = jobs.FAILED
     if stopping[0] and hasattr(result and result(), "terminate"):  # Only billiard's has children.
         _called_off.append(attempt)
     else:
@@ -132,18 +134,12 @@ def settle_all() -> None:
         _called_off.pop().settle()
 
 
-def broke(request: Any, error: Any) -> None:
-    """A task of this request has raised; one that the signal of its being cancelled has ended has
-    its status from there."""
+def failed(request: Any, error: Any) -> None:
+    """It came to this error; what the signal of `call_off` has ended has its status from there."""
     status = status_of(error)
-    ended = status == jobs.REVOKED or left(error)
+    ended = status == jobs.REVOKED or isinstance(_own(error), (SystemExit, KeyboardInterrupt))
     if not (ended and getattr(request, "_already_cancelled", False)):
         request._monagent.status = status
-
-
-def left(error: Any) -> bool:
-    """Whether a child left its task with this error, as it does when it is told to end."""
-    return isinstance(_own(error), (SystemExit, KeyboardInterrupt))
 
 
 def _own(error: Any) -> Any:

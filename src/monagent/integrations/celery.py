@@ -149,7 +149,7 @@ def success(original: Any) -> Any:
 def failure(original: Any) -> Any:
     def on_failure(self: Any, exc_info: Any, *args: Any, **kwargs: Any) -> Any:
         try:
-            attempts.broke(self, exc_info.exception)
+            attempts.failed(self, exc_info.exception)
         except BaseException as error:
             failed(error)
         try:
@@ -207,11 +207,7 @@ def stopping(_: Call) -> Observed:
 def cancelled(call: Call) -> Observed:
     """The connection was lost, or the worker stops: the message is delivered once more, unless it
     was acknowledged before. Such a task is lost, although Celery calls it one to retry."""
-    if call.instance.acknowledged:
-        status = jobs.FAILED
-    else:
-        status = jobs.RETRIED if call.argument(0, "emit_retry", True) else jobs.REJECTED
-    attempts.call_off(call.instance._monagent, status, call.instance._apply_result)
+    attempts.call_off(call.instance, call.argument(0, "emit_retry", True))
     yield
 
 

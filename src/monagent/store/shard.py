@@ -305,8 +305,7 @@ class Shard:
             self.directory = self._file = None
 
     def close(self) -> None:
-        """Gives up the shard: for tests and embedding; a program's own shard ends with its
-        process."""
+        """Gives up the shard: for tests and embedding; a program's own ends with its process."""
         if self in _shards:
             _shards.remove(self)
         self._drop_file()

@@ -95,7 +95,9 @@ def test_only_plain_answers_have_joint_cells(shard: Shard) -> None:
     assert (before, len(ShardFile(shard.snapshot()).joints)) == (0, 1)
 
 
-def chosen(edges: tuple[float, ...], metric: str, name: str) -> tuple[float, ...] | None:
+def chosen(
+    edges: tuple[float, ...], metric: str, name: str, _unit: str
+) -> tuple[float, ...] | None:
     """These buckets for one metric, or for all when that is ""."""
     return edges if metric in (name, "") else None
 

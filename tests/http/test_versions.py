@@ -47,6 +47,7 @@ BRIDGES = [
     "hypercorn",
     "fastapi",
     "flask",
+    "quart",
     "httpx",
     "uvloop==0.17.0",
     # coverage 6.2, which is covered, says of itself that it ran up to 3.10.

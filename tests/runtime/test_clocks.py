@@ -66,12 +66,12 @@ def test_a_program_that_stops_time_notices_nothing_and_is_timed(
 
 def test_our_clocks_are_pythons_and_other_functions() -> None:
     """Whoever looks for Python's by identity does not find them in our modules."""
-    for name in clock.__all__:
+    for name in clock.__all__:  # `sleep` too, which tests replace.
         ours, pythons = getattr(clock, name), getattr(time, name)
 
         assert ours is not pythons
         assert type(ours) is type(pythons)
-        assert pythons() <= ours() <= pythons()
+        assert name == "sleep" or pythons() <= ours() <= pythons()
 
 
 def test_no_module_holds_a_clock_of_pythons(tmp_path: Path) -> None:

@@ -24,6 +24,9 @@ PATIENCE = 1.0
 """Seconds to wait for each answer, and after which no other queue is asked for: a worker's event
 loop stands still meanwhile, with its heartbeats and its limits of time."""
 
+REST = 9.0
+"""So many times as long as queues were read, none is: a tenth of the worker's time at most."""
+
 _LIMITS = {"socket_timeout": PATIENCE, "socket_connect_timeout": PATIENCE}
 """Options of kombu's transport for Redis, and of redis-py; others take no notice of them."""
 
@@ -87,6 +90,7 @@ class Watch:
         self._channel: Any = None
         self._not_before = 0.0
         self._pause = PAUSE
+        self._next = 0  # which queue is asked for first
         self.timer_entry: Any = None
         self.received: dict[str, float] = {}  # when the message last received was sent, by queue
         self.queues: dict[str, Any] = {}  # by name, all that it has met
@@ -141,11 +145,15 @@ class Watch:
         self.queues.update(consumed)
         self._leave([name for name in self.queues if name not in consumed])
         left = [queue for name, queue in self.queues.items() if name not in consumed]
-        until = monotonic() + PATIENCE
-        for queue in (*consumed.values(), *left[:_MOST_LEFT]):
-            if monotonic() > until:
-                raise TimeoutError  # So many, or so slow, that the worker would stand still.
+        asked = [*consumed.values(), *left[:_MOST_LEFT]]
+        self._next = first = self._next if self._next < len(asked) else 0
+        since = monotonic()
+        for queue in (*asked[first:], *asked[:first]):
+            if monotonic() - since > PATIENCE:
+                break  # So many, or so slow: the others are next.
+            self._next = (self._next + 1) % len(asked)
             self._read_queue(queue)
+        self._not_before = monotonic() + REST * (monotonic() - since)
 
     def _connected(self) -> Any:
         """A channel; where the broker has several addresses, by the first that answers."""
